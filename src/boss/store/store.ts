@@ -1,0 +1,23 @@
+// What the boss remembers. One contract suite runs over every implementation.
+
+import type { LoggedEvent, RunEvent } from "../../model/events.js";
+import type { Run } from "../../model/run.js";
+
+/**
+ * Order: open by the implementation's own function, then any calls, then close. An event is stored when
+ * append returns; only then may anybody be told of it. Everything answers from memory or a local file, so
+ * the calls are synchronous: no reader can see a run between two events.
+ */
+export interface Store {
+  /** A fresh run id: whole numbers from 1, never used twice. */
+  nextRunId(): number;
+  append(run: number, event: RunEvent): LoggedEvent;
+  /** Events after `seq`, oldest first: of one run, or of all. */
+  events(query: { readonly run?: number; readonly after: number; readonly limit: number }): LoggedEvent[];
+  /** The newest event's number; 0 where there is none. */
+  lastSeq(): number;
+  run(id: number): Run | undefined;
+  /** Newest first; `before` is exclusive. */
+  runs(query: { readonly before?: number; readonly limit: number; readonly pipeline?: string }): Run[];
+  close(): void;
+}

@@ -1,0 +1,118 @@
+// An append-only file of bytes that many readers follow while it grows. The worker spools a command's
+// output in one, the boss keeps a task's output in one.
+//
+// Readers pull from the file at their own pace, so a slow one costs a file descriptor and one buffer,
+// and never holds up the writer or another reader.
+
+import { once } from "node:events";
+import { createWriteStream, type WriteStream } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+
+const readSize = 64 * 1024;
+
+export class ByteLog {
+  readonly path: string;
+  #stream: WriteStream;
+  #opened: Promise<unknown>;
+  /** Bytes accepted by append. */
+  #length = 0;
+  /** Bytes in the file. */
+  #written = 0;
+  #ended = false;
+  #closed = false;
+  #error: Error | null = null;
+  #wakeups = new Set<() => void>();
+
+  constructor(path: string) {
+    this.path = path;
+    this.#stream = createWriteStream(path, { flags: "wx", highWaterMark: 1024 * 1024 });
+    this.#opened = once(this.#stream, "open");
+    this.#opened.catch(() => {});
+    this.#stream.on("error", (error) => {
+      this.#error = error;
+      this.#wake();
+    });
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Resolves when there is room for more; the chunk must not be changed afterwards. */
+  append(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#ended) throw new Error(`${this.path} has ended`);
+    if (chunk.length === 0) return undefined;
+    this.#length += chunk.length;
+    const room = this.#stream.write(chunk, (error) => {
+      if (error) return;
+      this.#written += chunk.length;
+      this.#wake();
+    });
+    if (room || this.#error) return undefined;
+    return once(this.#stream, "drain").then(
+      () => undefined,
+      () => undefined,
+    );
+  }
+
+  /** No more bytes will come; resolves when all are in the file. */
+  async end(): Promise<void> {
+    if (!this.#ended) {
+      this.#ended = true;
+      await new Promise<void>((done) => {
+        this.#stream.on("close", done);
+        this.#stream.end();
+      });
+      this.#closed = true;
+      this.#wake();
+    }
+    if (this.#error) throw this.#error;
+  }
+
+  get ended(): boolean {
+    return this.#closed;
+  }
+
+  /** The bytes from `offset` on: what is there now, then what comes, until the end or the signal. */
+  async *follow(offset = 0, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    await this.#opened;
+    const file = await open(this.path, "r");
+    try {
+      yield* this.#followFile(file, offset, signal);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async *#followFile(file: FileHandle, offset: number, signal?: AbortSignal) {
+    let position = offset;
+    while (!signal?.aborted) {
+      if (position >= this.#written) {
+        if (this.#error) throw this.#error;
+        if (this.#closed) return;
+        await this.#change(signal);
+        continue;
+      }
+      const buffer = Buffer.allocUnsafe(Math.min(readSize, this.#written - position));
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
+      position += bytesRead;
+      yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead);
+    }
+  }
+
+  #change(signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#wakeups.delete(wake);
+        signal?.removeEventListener("abort", wake);
+        resolve();
+      };
+      this.#wakeups.add(wake);
+      signal?.addEventListener("abort", wake);
+    });
+  }
+
+  #wake() {
+    for (const wake of [...this.#wakeups]) wake();
+  }
+}

@@ -1,0 +1,63 @@
+// Everything that happens to a run, as one union. Events are stored, then published; whoever shows or
+// judges a run folds them with applyEvent. What tasks print is not here: output is bytes in a file.
+
+import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
+import type { Pipeline, TaskRef } from "./pipeline.js";
+
+export type RunEvent =
+  | RunCreated
+  | { readonly type: "run-loaded"; readonly at: number; readonly pipeline: Pipeline }
+  | { readonly type: "stage-started"; readonly at: number; readonly stage: string }
+  | ({ readonly type: "task-queued"; readonly at: number } & TaskRef)
+  | ({ readonly type: "task-skipped"; readonly at: number; readonly reason: string } & TaskRef)
+  | ({ readonly type: "attempt-started"; readonly at: number } & AttemptRef)
+  | ({ readonly type: "call-started"; readonly at: number } & CallStarted)
+  | ({ readonly type: "call-finished"; readonly at: number; readonly result: string } & CallRef)
+  | ({ readonly type: "attempt-finished"; readonly at: number; readonly end: TaskEnd } & AttemptRef)
+  | { readonly type: "stage-finished"; readonly at: number; readonly stage: string }
+  | { readonly type: "cancel-requested"; readonly at: number; readonly by: string }
+  | {
+      readonly type: "run-finished";
+      readonly at: number;
+      readonly verdict: RunVerdict;
+      /** Why the run as a whole could not do its work; absent when its tasks tell the story. */
+      readonly fault?: Fault;
+    };
+
+export interface RunCreated {
+  readonly type: "run-created";
+  readonly at: number;
+  readonly pipelineName: string;
+  /** Path of the pipedef. */
+  readonly pipedef: string;
+  /** Absent: every task. */
+  readonly only?: readonly TaskRef[];
+  readonly keepGoing: boolean;
+  /** Who or what asked: "api", "cli", "rerun of 3", ... */
+  readonly trigger: string;
+}
+
+export interface AttemptRef extends TaskRef {
+  /** From 1. */
+  readonly attempt: number;
+}
+
+/** One `run(...)` of a task's code. Numbered from 1 in the order of the calls. */
+export interface CallRef extends AttemptRef {
+  readonly call: number;
+}
+
+export interface CallStarted extends CallRef {
+  readonly command: string;
+  readonly image: string;
+  readonly worker: string;
+  /** Name of the container, pod or process. */
+  readonly sandbox: string;
+}
+
+/** An event with its place in the log. Sequence numbers grow over all runs of a boss. */
+export interface LoggedEvent {
+  readonly seq: number;
+  readonly run: number;
+  readonly event: RunEvent;
+}

@@ -1,0 +1,45 @@
+// Two words that must never be mixed up. A Failure is a red test: the code under test is to blame.
+// A Fault is trouble of the machinery (worker gone, image missing, pipedef broken): nobody's test failed.
+
+export type Failure =
+  | { readonly kind: "exit"; readonly command: string; readonly exitCode: number }
+  | { readonly kind: "timeout"; readonly command: string; readonly afterMs: number }
+  | { readonly kind: "out-of-memory"; readonly command: string; readonly limitBytes: number | null }
+  /** The task's own code threw; its stack is in the task's output. */
+  | { readonly kind: "thrown"; readonly message: string };
+
+export interface Fault {
+  readonly message: string;
+  /** What to try. */
+  readonly hint?: string;
+}
+
+/** How a task's attempt ended. */
+export type TaskEnd =
+  | { readonly status: "passed" }
+  | { readonly status: "failed"; readonly failure: Failure }
+  | { readonly status: "errored"; readonly fault: Fault }
+  | { readonly status: "cancelled" };
+
+export type RunVerdict = TaskEnd["status"];
+
+export function describeFailure(failure: Failure): string {
+  switch (failure.kind) {
+    case "exit":
+      return `exit code ${failure.exitCode}: ${failure.command}`;
+    case "timeout":
+      return `timed out after ${failure.afterMs / 1000} s: ${failure.command}`;
+    case "out-of-memory": {
+      const limit = failure.limitBytes === null ? "" : ` (limit ${failure.limitBytes / 2 ** 20} MiB)`;
+      return `out of memory${limit}: ${failure.command}`;
+    }
+    case "thrown":
+      return failure.message;
+    default:
+      return failure satisfies never;
+  }
+}
+
+export function describeFault(fault: Fault): string {
+  return fault.hint ? `${fault.message}\n${fault.hint}` : fault.message;
+}

@@ -1,0 +1,92 @@
+// What a pipedef defines. Loading a pipedef makes one of these; nothing in it can run.
+
+export interface Pipeline {
+  readonly stages: readonly StageDefinition[];
+  /** Things the author should know although the pipedef loads: a class that is never exported, ... */
+  readonly warnings: readonly string[];
+}
+
+export interface StageDefinition {
+  readonly name: string;
+  readonly tasks: readonly TaskDefinition[];
+  /** Runs also after a red stage, for instance to clean up. */
+  readonly always: boolean;
+}
+
+export interface TaskDefinition {
+  readonly name: string;
+  readonly location?: SourceLocation;
+}
+
+export interface SourceLocation {
+  readonly file: string;
+  readonly line: number;
+  readonly column?: number;
+}
+
+/** Names one task of a pipeline. Stage and task names are unique, so the pair is too. */
+export interface TaskRef {
+  readonly stage: string;
+  readonly task: string;
+}
+
+/** How people read and type a task. Not a key: "a.b" + "c" and "a" + "b.c" look the same. */
+export function taskLabel(ref: TaskRef): string {
+  return `${ref.stage}.${ref.task}`;
+}
+
+export function taskKey(ref: TaskRef): string {
+  return `${ref.stage}\0${ref.task}`;
+}
+
+export function allTasks(pipeline: Pipeline): TaskRef[] {
+  return pipeline.stages.flatMap((stage) =>
+    stage.tasks.map((task) => ({ stage: stage.name, task: task.name })),
+  );
+}
+
+/** Stage and task index of each task; computed once a pipeline, since every event needs it. */
+export function taskPositions(pipeline: Pipeline): ReadonlyMap<string, readonly [number, number]> {
+  let positions = positionCache.get(pipeline);
+  if (!positions) {
+    positions = new Map(
+      pipeline.stages.flatMap((stage, s) =>
+        stage.tasks.map(
+          (task, t) => [taskKey({ stage: stage.name, task: task.name }), [s, t]] as const,
+        ),
+      ),
+    );
+    positionCache.set(pipeline, positions);
+  }
+  return positions;
+}
+
+const positionCache = new WeakMap<Pipeline, ReadonlyMap<string, readonly [number, number]>>();
+
+export type Selection =
+  | { readonly ok: true; readonly tasks: readonly TaskRef[] }
+  | { readonly ok: false; readonly unknown: string; readonly suggestions: readonly string[] };
+
+/** Turns what a user typed (`Stage` or `Stage.task`, names may hold dots) into tasks, in pipeline order. */
+export function selectTasks(pipeline: Pipeline, patterns: readonly string[]): Selection {
+  const every = allTasks(pipeline);
+  const chosen = new Set<string>();
+  for (const pattern of patterns) {
+    const hits = every.filter((ref) => ref.stage === pattern || taskLabel(ref) === pattern);
+    if (hits.length === 0) {
+      const names = [...pipeline.stages.map((stage) => stage.name), ...every.map(taskLabel)];
+      return { ok: false, unknown: pattern, suggestions: closest(pattern, names) };
+    }
+    for (const ref of hits) chosen.add(taskKey(ref));
+  }
+  return { ok: true, tasks: every.filter((ref) => chosen.has(taskKey(ref))) };
+}
+
+function closest(wanted: string, names: readonly string[]): string[] {
+  const lower = wanted.toLowerCase();
+  const near = names.filter((name) => {
+    const candidate = name.toLowerCase();
+    return candidate.includes(lower) || lower.includes(candidate) || candidate.endsWith(lower);
+  });
+  return (near.length > 0 ? near : names).slice(0, 5);
+}

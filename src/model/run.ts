@@ -1,0 +1,200 @@
+// A run as its readers see it, and the one function that changes it.
+
+import type { CallStarted, RunCreated, RunEvent } from "./events.js";
+import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
+import { type Pipeline, type TaskRef, taskKey, taskPositions } from "./pipeline.js";
+
+export interface Run {
+  readonly id: number;
+  readonly request: RunCreated;
+  readonly status: RunStatus;
+  /** Null until the pipedef is loaded for this run. */
+  readonly pipeline: Pipeline | null;
+  /** Same order and length as `pipeline.stages`. */
+  readonly stages: readonly StageState[];
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+  readonly cancelledBy: string | null;
+  readonly fault: Fault | null;
+}
+
+export type RunStatus = "queued" | "running" | RunVerdict;
+
+export interface StageState {
+  readonly name: string;
+  readonly status: "waiting" | "running" | "finished";
+  /** Same order and length as the stage's definition. */
+  readonly tasks: readonly TaskState[];
+}
+
+export type TaskStatus =
+  | "waiting"
+  | "queued"
+  | "running"
+  | "passed"
+  | "failed"
+  | "errored"
+  | "cancelled"
+  | "skipped";
+
+export interface TaskState {
+  readonly name: string;
+  readonly status: TaskStatus;
+  readonly attempts: readonly AttemptState[];
+  readonly skippedBecause: string | null;
+}
+
+export interface AttemptState {
+  readonly startedAt: number;
+  readonly finishedAt: number | null;
+  readonly calls: readonly CallStarted[];
+  readonly end: TaskEnd | null;
+}
+
+export function newRun(id: number, request: RunCreated): Run {
+  return {
+    id,
+    request,
+    status: "queued",
+    pipeline: null,
+    stages: [],
+    startedAt: null,
+    finishedAt: null,
+    cancelledBy: null,
+    fault: null,
+  };
+}
+
+export function applyEvent(run: Run, event: RunEvent): Run {
+  switch (event.type) {
+    case "run-created":
+      return newRun(run.id, event);
+    case "run-loaded":
+      return {
+        ...run,
+        status: "running",
+        startedAt: event.at,
+        pipeline: event.pipeline,
+        stages: waitingStages(event.pipeline),
+      };
+    case "stage-started":
+      return changeStage(run, event.stage, (stage) => ({ ...stage, status: "running" }));
+    case "stage-finished":
+      return changeStage(run, event.stage, (stage) => ({ ...stage, status: "finished" }));
+    case "task-queued":
+      return changeTask(run, event, (task) => ({ ...task, status: "queued" }));
+    case "task-skipped":
+      return changeTask(run, event, (task) => ({
+        ...task,
+        status: "skipped",
+        skippedBecause: event.reason,
+      }));
+    case "attempt-started":
+      return changeTask(run, event, (task) => ({
+        ...task,
+        status: "running",
+        attempts: [
+          ...task.attempts,
+          { startedAt: event.at, finishedAt: null, calls: [], end: null },
+        ],
+      }));
+    case "call-started": {
+      const { type: _, at: __, ...call } = event;
+      return changeAttempt(run, event, (attempt) => ({
+        ...attempt,
+        calls: [...attempt.calls, call],
+      }));
+    }
+    case "call-finished":
+      return run;
+    case "attempt-finished":
+      return changeTask(
+        changeAttempt(run, event, (attempt) => ({
+          ...attempt,
+          finishedAt: event.at,
+          end: event.end,
+        })),
+        event,
+        (task) => ({ ...task, status: event.end.status }),
+      );
+    case "cancel-requested":
+      return { ...run, cancelledBy: event.by };
+    case "run-finished":
+      return { ...run, status: event.verdict, finishedAt: event.at, fault: event.fault ?? null };
+    default:
+      return event satisfies never;
+  }
+}
+
+function waitingStages(pipeline: Pipeline): StageState[] {
+  return pipeline.stages.map((stage) => ({
+    name: stage.name,
+    status: "waiting",
+    tasks: stage.tasks.map((task) => ({
+      name: task.name,
+      status: "waiting",
+      attempts: [],
+      skippedBecause: null,
+    })),
+  }));
+}
+
+function changeStage(run: Run, name: string, change: (stage: StageState) => StageState): Run {
+  return {
+    ...run,
+    stages: run.stages.map((stage) => (stage.name === name ? change(stage) : stage)),
+  };
+}
+
+function changeTask(run: Run, ref: TaskRef, change: (task: TaskState) => TaskState): Run {
+  const position = run.pipeline && taskPositions(run.pipeline).get(taskKey(ref));
+  if (!position) return run;
+  const [s, t] = position;
+  const stages = run.stages.slice();
+  const stage = stages[s]!;
+  const tasks = stage.tasks.slice();
+  tasks[t] = change(tasks[t]!);
+  stages[s] = { ...stage, tasks };
+  return { ...run, stages };
+}
+
+function changeAttempt(
+  run: Run,
+  ref: TaskRef & { readonly attempt: number },
+  change: (attempt: AttemptState) => AttemptState,
+): Run {
+  return changeTask(run, ref, (task) => ({
+    ...task,
+    attempts: task.attempts.map((attempt, index) =>
+      index === ref.attempt - 1 ? change(attempt) : attempt,
+    ),
+  }));
+}
+
+export function findTask(run: Run, ref: TaskRef): TaskState | undefined {
+  const position = run.pipeline && taskPositions(run.pipeline).get(taskKey(ref));
+  return position ? run.stages[position[0]]?.tasks[position[1]] : undefined;
+}
+
+export function isFinished(run: Run): boolean {
+  return run.finishedAt !== null;
+}
+
+/** Every task with its stage's name, in pipeline order. */
+export function* eachTask(run: Run): Generator<{ ref: TaskRef; task: TaskState }> {
+  for (const stage of run.stages) {
+    for (const task of stage.tasks) yield { ref: { stage: stage.name, task: task.name }, task };
+  }
+}
+
+/**
+ * The verdict of tasks that have all ended. A red test outranks an infrastructure fault: it is the
+ * surer knowledge, and hiding it behind "errored" would send its author away without it.
+ */
+export function verdictOf(statuses: Iterable<TaskStatus>): RunVerdict {
+  const seen = new Set(statuses);
+  if (seen.has("failed")) return "failed";
+  if (seen.has("errored")) return "errored";
+  if (seen.has("cancelled")) return "cancelled";
+  return "passed";
+}

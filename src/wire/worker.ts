@@ -1,0 +1,62 @@
+// The contract between whoever wants a command run (boss, Python, curl) and a worker.
+//
+//   GET    /health                     200 "ok\n"
+//   GET    /info                       WorkerInfo
+//   GET    /events                     SSE: `info` with a WorkerInfo, now and whenever it changes
+//   POST   /run                        CommandRequest -> SSE for old clients: started, log, done | error
+//   PUT    /executions/{id}            CommandRequest -> SSE of ExecutionEvents. The caller makes the id,
+//                                      so a repeated PUT attaches to the same execution, never starts a second.
+//   GET    /executions/{id}/output     ?offset=N -> raw bytes from there on, until the end of the output
+//   DELETE /executions/{id}            cancels if it still runs; forgets it and its output
+//
+// Output does not travel as events: bytes are addressed by offset, and `finished` says how many there are.
+
+import * as z from "zod";
+
+export const defaultWorkerPort = 9009;
+export const defaultWorkerUrl = `http://localhost:${defaultWorkerPort}`;
+
+export const CommandRequest = z.strictObject({
+  image: z.string().min(1),
+  /** Runs as `sh -c COMMAND`. */
+  command: z.string().min(1),
+  env: z
+    .record(z.string().regex(/^[^=\0]+$/, "must not hold '='"), z.string())
+    .optional(),
+  workdir: z.string().startsWith("/").optional(),
+  user: z.string().min(1).optional(),
+  timeoutMs: z.number().int().positive().optional(),
+  cpus: z.number().positive().optional(),
+  memoryBytes: z.number().int().positive().optional(),
+  network: z.boolean().optional(),
+});
+export type CommandRequest = z.infer<typeof CommandRequest>;
+
+export const Outcome = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("exited"), exitCode: z.number().int() }),
+  z.object({ kind: z.literal("timed-out"), afterMs: z.number() }),
+  z.object({ kind: z.literal("out-of-memory"), limitBytes: z.number().nullable() }),
+  z.object({ kind: z.literal("cancelled") }),
+  /** The machinery failed; says nothing about the command. */
+  z.object({ kind: z.literal("faulted"), message: z.string(), hint: z.string().optional() }),
+]);
+export type Outcome = z.infer<typeof Outcome>;
+
+export const ExecutionEvent = z.discriminatedUnion("type", [
+  /** Waits for a slot; `ahead` others are served before. Sent again as it moves up. */
+  z.object({ type: z.literal("queued"), ahead: z.number().int() }),
+  z.object({ type: z.literal("started"), sandbox: z.string() }),
+  z.object({ type: z.literal("finished"), outcome: Outcome, outputBytes: z.number().int() }),
+]);
+export type ExecutionEvent = z.infer<typeof ExecutionEvent>;
+
+export const WorkerInfo = z.object({
+  version: z.string(),
+  executor: z.string(),
+  /** Whether a command is kept apart from the machine it runs on. */
+  isolated: z.boolean(),
+  slots: z.number().int().positive(),
+  running: z.number().int(),
+  queued: z.number().int(),
+});
+export type WorkerInfo = z.infer<typeof WorkerInfo>;
