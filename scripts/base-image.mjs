@@ -1,7 +1,16 @@
 // Makes a small image for the quickstart and the tests out of this machine's own shell and core tools,
 // so that neither needs a registry. Linux only: elsewhere containers run another kind of program.
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -33,9 +42,13 @@ export function ensureBaseImage({ name = baseImage } = {}) {
   }
   const folder = mkdtempSync(join(tmpdir(), "bettertest-image-"));
   try {
-    for (const dir of ["bin", "tmp", "root", "proc", "dev", "etc", "usr"]) mkdirSync(join(folder, dir));
+    for (const dir of ["bin", "tmp", "root", "proc", "dev", "etc", "usr"])
+      mkdirSync(join(folder, dir));
     symlinkSync("../bin", join(folder, "usr/bin"));
-    writeFileSync(join(folder, "etc/passwd"), "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n");
+    writeFileSync(
+      join(folder, "etc/passwd"),
+      "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n",
+    );
     writeFileSync(join(folder, "etc/group"), "root:x:0:\nnogroup:x:65534:\n");
     for (const tool of tools) {
       const found = run("sh", ["-c", `PATH=/usr/bin:/bin command -v ${tool}`]).stdout.trim();

@@ -71,7 +71,9 @@ export function buildTypes() {
   if (status !== 0) throw new Error("tsc could not write the declarations");
   const api = readFileSync(join(root, "dist/runtime/api.d.ts"), "utf8");
   if (/^import /m.test(api)) {
-    throw new Error("runtime/api.ts must not need other files' types: its declarations travel alone");
+    throw new Error(
+      "runtime/api.ts must not need other files' types: its declarations travel alone",
+    );
   }
   const body = api
     .replace(/^\/\/# sourceMappingURL.*$/m, "")

@@ -13,7 +13,11 @@ import type { CommandRequest, Outcome } from "../../src/wire/worker.js";
 export interface PipedefHost {
   load(): Promise<LoadResult>;
   /** Never rejects. An aborted signal ends it as `cancelled`. */
-  runTask(task: TaskRef & { readonly attempt: number }, io: TaskIo, signal: AbortSignal): Promise<TaskEnd>;
+  runTask(
+    task: TaskRef & { readonly attempt: number },
+    io: TaskIo,
+    signal: AbortSignal,
+  ): Promise<TaskEnd>;
   /** Resolves if the host dies or stops answering; tasks in flight then end as errored with the same fault. */
   readonly broken: Promise<Fault>;
   close(): Promise<void>;

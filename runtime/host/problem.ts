@@ -23,5 +23,8 @@ export function describeProblem(problem: PipedefProblem): string {
 
 export function faultOfProblem(problem: PipedefProblem): Fault {
   const { hint, ...rest } = problem;
-  return { message: `the pipedef cannot be loaded: ${describeProblem(rest)}`, ...(hint && { hint }) };
+  return {
+    message: `the pipedef cannot be loaded: ${describeProblem(rest)}`,
+    ...(hint && { hint }),
+  };
 }

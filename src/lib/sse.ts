@@ -48,7 +48,11 @@ export async function* parseSse(
       if (line.endsWith("\r")) line = line.slice(0, -1);
       if (line === "") {
         if (data.length > 0) {
-          yield { event: event || "message", data: data.join("\n"), ...(id !== undefined && { id }) };
+          yield {
+            event: event || "message",
+            data: data.join("\n"),
+            ...(id !== undefined && { id }),
+          };
         }
         event = "";
         data = [];

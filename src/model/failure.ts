@@ -30,7 +30,8 @@ export function describeFailure(failure: Failure): string {
     case "timeout":
       return `timed out after ${failure.afterMs / 1000} s: ${failure.command}`;
     case "out-of-memory": {
-      const limit = failure.limitBytes === null ? "" : ` (limit ${failure.limitBytes / 2 ** 20} MiB)`;
+      const limit =
+        failure.limitBytes === null ? "" : ` (limit ${failure.limitBytes / 2 ** 20} MiB)`;
       return `out of memory${limit}: ${failure.command}`;
     }
     case "thrown":

@@ -20,9 +20,7 @@ export const CommandRequest = z.strictObject({
   image: z.string().min(1),
   /** Runs as `sh -c COMMAND`. */
   command: z.string().min(1),
-  env: z
-    .record(z.string().regex(/^[^=\0]+$/, "must not hold '='"), z.string())
-    .optional(),
+  env: z.record(z.string().regex(/^[^=\0]+$/, "must not hold '='"), z.string()).optional(),
   workdir: z.string().startsWith("/").optional(),
   user: z.string().min(1).optional(),
   timeoutMs: z.number().int().positive().optional(),

@@ -13,11 +13,19 @@ export interface Store {
   nextRunId(): number;
   append(run: number, event: RunEvent): LoggedEvent;
   /** Events after `seq`, oldest first: of one run, or of all. */
-  events(query: { readonly run?: number; readonly after: number; readonly limit: number }): LoggedEvent[];
+  events(query: {
+    readonly run?: number;
+    readonly after: number;
+    readonly limit: number;
+  }): LoggedEvent[];
   /** The newest event's number; 0 where there is none. */
   lastSeq(): number;
   run(id: number): Run | undefined;
   /** Newest first; `before` is exclusive. */
-  runs(query: { readonly before?: number; readonly limit: number; readonly pipeline?: string }): Run[];
+  runs(query: {
+    readonly before?: number;
+    readonly limit: number;
+    readonly pipeline?: string;
+  }): Run[];
   close(): void;
 }

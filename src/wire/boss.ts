@@ -1,0 +1,100 @@
+// The contract between a boss and its readers: browser, command line, programs.
+//
+//   GET  /health                                   200 "ok\n"
+//   GET  /api/pipelines                            PipelineView[]
+//   GET  /api/workers                              WorkerView[]
+//   POST /api/runs                                 StartRunRequest -> 201 { run }
+//   GET  /api/runs                                 ?limit, before, pipeline -> RunSummary[], newest first
+//   GET  /api/runs/{id}                            RunSnapshot
+//   GET  /api/runs/{id}/events                     SSE of the run's events; ends after run-finished
+//   POST /api/runs/{id}/cancel                     202 { run }; 409 where it has ended
+//   POST /api/runs/{id}/rerun                      RerunRequest -> 201 { run }
+//   GET  /api/runs/{id}/tasks/{stage}/{task}       TaskState
+//   GET  /api/runs/{id}/tasks/{stage}/{task}/output
+//            ?attempt (default: last), offset, limit, tail (bytes from the end), follow=1 (until it ends)
+//            raw bytes; header bettertest-output-length: bytes so far
+//   GET  /api/events                               SSE of everything: see FeedMessage
+//   GET  /api/openapi.json
+//
+// Every SSE of run events carries the event's type as `event:`, its sequence number as `id:`, and a
+// LoggedEvent as data. A reader resumes with Last-Event-ID or ?after=SEQ. Take a snapshot, then read the
+// events after its `seq`: the log replays whatever happened in between.
+//
+// Errors are JSON { error, field? } with a status of 400, 404, 409, 413 or 500.
+//
+// Older clients use GET /api/state, POST /api/run and GET /api/run/{id}/events (see boss/routes/legacy.ts).
+
+import * as z from "zod";
+import type { LoggedEvent } from "../model/events.js";
+import type { Pipeline } from "../model/pipeline.js";
+import type { Run, RunStatus, TaskStatus } from "../model/run.js";
+import type { WorkerInfo } from "./worker.js";
+
+export const defaultBossPort = 9001;
+export const defaultBossUrl = `http://localhost:${defaultBossPort}`;
+export const outputLengthHeader = "bettertest-output-length";
+
+export const StartRunRequest = z.strictObject({
+  /** May be left out where the boss has just one. */
+  pipeline: z.string().optional(),
+  /** `Stage` or `Stage.task`; absent or empty: everything. */
+  only: z.array(z.string().min(1)).optional(),
+  keepGoing: z.boolean().optional(),
+});
+export type StartRunRequest = z.infer<typeof StartRunRequest>;
+
+export const RerunRequest = z.strictObject({
+  /** Only the tasks that did not pass. */
+  failed: z.boolean().optional(),
+});
+export type RerunRequest = z.infer<typeof RerunRequest>;
+
+export interface PipelineView {
+  readonly name: string;
+  /** Path of the pipedef. */
+  readonly pipedef: string;
+  /** The last good one; null while none has loaded yet. */
+  readonly pipeline: Pipeline | null;
+  /** Why the file as it is now cannot be used, in words with file and line; null when it can. */
+  readonly problem: string | null;
+}
+
+export interface WorkerView {
+  readonly url: string;
+  /** "lost": it answered before, and does not now. */
+  readonly status: "connecting" | "connected" | "lost";
+  readonly info: WorkerInfo | null;
+  readonly problem: string | null;
+}
+
+export interface RunSummary {
+  readonly id: number;
+  readonly pipeline: string;
+  readonly status: RunStatus;
+  readonly trigger: string;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+  readonly tasks: Readonly<Partial<Record<TaskStatus, number>>>;
+  readonly fault: string | null;
+}
+
+export interface RunSnapshot {
+  /** The last event that is in it. */
+  readonly seq: number;
+  readonly run: Run;
+}
+
+/** What /api/events carries, by `event:` name; run events besides (with their own names and an `id:`). */
+export interface FeedMessage {
+  /** At the start and whenever one changes. */
+  readonly pipelines: readonly PipelineView[];
+  readonly workers: readonly WorkerView[];
+}
+
+export interface ApiError {
+  readonly error: string;
+  readonly field?: string;
+}
+
+export type { LoggedEvent };
