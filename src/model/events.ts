@@ -12,7 +12,11 @@ export type RunEvent =
   | ({ readonly type: "task-skipped"; readonly at: number; readonly reason: string } & TaskRef)
   | ({ readonly type: "attempt-started"; readonly at: number } & AttemptRef)
   | ({ readonly type: "call-started"; readonly at: number } & CallStarted)
-  | ({ readonly type: "call-finished"; readonly at: number; readonly result: string } & CallRef)
+  | ({
+      readonly type: "call-finished";
+      readonly at: number;
+      readonly outcome: CallOutcome;
+    } & CallRef)
   | ({ readonly type: "attempt-finished"; readonly at: number; readonly end: TaskEnd } & AttemptRef)
   | { readonly type: "stage-finished"; readonly at: number; readonly stage: string }
   | { readonly type: "cancel-requested"; readonly at: number; readonly by: string }
@@ -54,6 +58,14 @@ export interface CallStarted extends CallRef {
   /** Name of the container, pod or process. */
   readonly sandbox: string;
 }
+
+/** What the worker said of the command; the shape of the wire's Outcome. */
+export type CallOutcome =
+  | { readonly kind: "exited"; readonly exitCode: number }
+  | { readonly kind: "timed-out"; readonly afterMs: number }
+  | { readonly kind: "out-of-memory"; readonly limitBytes: number | null }
+  | { readonly kind: "cancelled" }
+  | { readonly kind: "faulted"; readonly message: string; readonly hint?: string | undefined };
 
 /** An event with its place in the log. Sequence numbers grow over all runs of a boss. */
 export interface LoggedEvent {

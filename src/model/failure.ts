@@ -12,6 +12,8 @@ export interface Fault {
   readonly message: string;
   /** What to try. */
   readonly hint?: string;
+  /** "pipedef": its author can mend it. Absent: the machinery. */
+  readonly origin?: "pipedef";
 }
 
 /** How a task's attempt ended. */

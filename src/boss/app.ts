@@ -1,0 +1,48 @@
+// The boss's HTTP face.
+
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { ApiError } from "../wire/boss.js";
+import type { Engine } from "./engine.js";
+import { BadRequest, NotFound } from "./request.js";
+import { feedRoutes } from "./routes/feed.js";
+import { legacyRoutes } from "./routes/legacy.js";
+import { openApiDocument } from "./routes/openapi.js";
+import { pageRoutes } from "./routes/page.js";
+import { runRoutes } from "./routes/runs.js";
+
+export interface AppOptions {
+  readonly version: string;
+  readonly log: (line: string) => void;
+}
+
+export function createApp(engine: Engine, { version, log }: AppOptions): Hono {
+  const app = new Hono();
+
+  app.use(
+    bodyLimit({
+      maxSize: 1024 * 1024,
+      onError: (c) => c.json({ error: "the body is larger than 1 MiB" }, 413),
+    }),
+  );
+  app.get("/health", (c) => c.text("ok\n"));
+  app.route("/api/runs", runRoutes(engine));
+  app.route("/api", feedRoutes(engine));
+  app.route("/api", legacyRoutes(engine));
+  app.get("/api/openapi.json", (c) => c.json(openApiDocument(version) as object));
+  app.route("/", pageRoutes());
+
+  app.notFound((c) =>
+    c.json({ error: `there is no ${c.req.method} ${c.req.path}; see /api/openapi.json` }, 404),
+  );
+  app.onError((error, c) => {
+    if (error instanceof BadRequest) {
+      const body: ApiError = { error: error.message, ...(error.field && { field: error.field }) };
+      return c.json(body, 400);
+    }
+    if (error instanceof NotFound) return c.json({ error: error.message }, 404);
+    log(`${c.req.method} ${c.req.path}: ${error.stack ?? error.message}`);
+    return c.json({ error: "bettertest failed to answer; its log has the reason" }, 500);
+  });
+  return app;
+}

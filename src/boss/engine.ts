@@ -1,0 +1,285 @@
+// The boss without its HTTP face: what the API serves, what `bettertest run` and library users drive.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { PipedefHost } from "../../runtime/host/host.js";
+import { createHostPool, openHost } from "../../runtime/host/open-host.js";
+import type { RunCreated, RunEvent } from "../model/events.js";
+import { type Pipeline, selectTasks, type TaskRef } from "../model/pipeline.js";
+import { eachTask, isFinished, type Run } from "../model/run.js";
+import type { PipelineView, StartRunRequest } from "../wire/boss.js";
+import { EventLog } from "./event-log.js";
+import { Outputs } from "./outputs.js";
+import { Pipelines } from "./pipelines.js";
+import { executeRun } from "./run-execution.js";
+import { createMemoryStore } from "./store/memory.js";
+import type { Store } from "./store/store.js";
+import { TaskSlots } from "./task-slots.js";
+import { Topic } from "./topic.js";
+import { Workers } from "./workers.js";
+
+export interface EngineOptions {
+  /** Paths of pipedefs, or of folders that hold some. */
+  readonly pipedefs: readonly string[];
+  /** URLs of the boss's own workers. */
+  readonly workers: readonly string[];
+  /** Stands in for http://localhost:9009 where nothing answers there. */
+  readonly localStandIn?: string;
+  readonly dataDir: string;
+  readonly hostHome: "thread" | "process";
+  /** What process.env holds in a pipedef. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly pipedefMemoryBytes: number;
+  readonly stallTimeoutMs: number;
+  readonly concurrentRuns: number;
+  /** Reload pipedefs when their files change. */
+  readonly watch: boolean;
+  readonly log: (line: string) => void;
+}
+
+export const engineDefaults = {
+  hostHome: "thread",
+  env: {},
+  pipedefMemoryBytes: 512 * 2 ** 20,
+  stallTimeoutMs: 30_000,
+  concurrentRuns: 4,
+  watch: false,
+} as const satisfies Partial<EngineOptions>;
+
+export type StartRequest = StartRunRequest & { readonly trigger: string };
+
+export type StartResult =
+  | { readonly ok: true; readonly run: number }
+  | {
+      readonly ok: false;
+      readonly status: 400 | 404 | 409;
+      readonly error: string;
+      readonly field?: string;
+    };
+
+export interface Engine {
+  readonly log: EventLog;
+  readonly store: Store;
+  readonly pipelines: Pipelines;
+  readonly workers: Workers;
+  readonly outputs: Outputs;
+  /** Told whenever a pipeline or a worker changes. */
+  readonly changes: Topic;
+  start(request: StartRequest): StartResult;
+  rerun(run: number, options: { readonly failed: boolean; readonly trigger: string }): StartResult;
+  /** False where the run does not exist or has ended. */
+  cancel(run: number, by: string): boolean;
+  /** The run once it has ended. */
+  finished(run: number): Promise<Run>;
+  /** Cancels what still runs after `graceMs`, then ends everything the engine started. */
+  close(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+interface LiveRun {
+  readonly id: number;
+  readonly request: RunCreated;
+  readonly cancel: AbortController;
+  readonly done: Promise<void>;
+  readonly start: () => void;
+}
+
+export function createEngine(options: EngineOptions): Engine {
+  mkdirSync(options.dataDir, { recursive: true });
+  const store = createMemoryStore();
+  const log = new EventLog(store);
+  const outputs = new Outputs(join(options.dataDir, "outputs"));
+  const changes = new Topic();
+  const slots = new TaskSlots(() => workers.slots());
+  const workers = new Workers({
+    own: options.workers,
+    ...(options.localStandIn !== undefined && { localStandIn: options.localStandIn }),
+    onChange: () => {
+      slots.pump();
+      changes.publish();
+    },
+  });
+  const hostPool = createHostPool();
+  const open = (pipedef: string): Promise<PipedefHost> =>
+    openHost(
+      {
+        pipedef,
+        home: options.hostHome,
+        env: options.env,
+        memoryBytes: options.pipedefMemoryBytes,
+        stallTimeoutMs: options.stallTimeoutMs,
+        onLoadOutput: (bytes) => options.log(Buffer.from(bytes).toString().trimEnd()),
+      },
+      hostPool,
+    );
+  const pipelines = new Pipelines({
+    pipedefs: options.pipedefs,
+    openHost: open,
+    watch: options.watch,
+    onChange: () => changes.publish(),
+  });
+
+  const live = new Map<number, LiveRun>();
+  const queue: LiveRun[] = [];
+  let running = 0;
+  let closing = false;
+
+  function startNext() {
+    while (running < options.concurrentRuns && queue.length > 0) {
+      running += 1;
+      queue.shift()!.start();
+    }
+  }
+
+  function begin(
+    view: PipelineView,
+    only: readonly TaskRef[] | undefined,
+    asked: StartRequest,
+  ): number {
+    const id = store.nextRunId();
+    const request: RunCreated = {
+      type: "run-created",
+      at: Date.now(),
+      pipelineName: view.name,
+      pipedef: view.pipedef,
+      ...(only && { only }),
+      keepGoing: asked.keepGoing ?? false,
+      trigger: asked.trigger,
+    };
+    const emit = (event: RunEvent) => void log.append(id, event);
+    emit(request);
+    const cancel = new AbortController();
+    let start = () => {};
+    const done = new Promise<void>((resolve) => {
+      start = resolve;
+    })
+      .then(() =>
+        executeRun(id, request, cancel.signal, {
+          emit,
+          state: () => store.run(id)!,
+          openHost: () => open(view.pipedef),
+          workers,
+          outputs,
+          slots,
+          now: Date.now,
+        }),
+      )
+      .finally(() => {
+        live.delete(id);
+        running -= 1;
+        startNext();
+      });
+    const run = { id, request, cancel, done, start };
+    live.set(id, run);
+    queue.push(run);
+    startNext();
+    return id;
+  }
+
+  function findPipeline(name: string | undefined): PipelineView | StartResult {
+    const view = pipelines.find(name);
+    if (view) return view;
+    const names = pipelines.views().map((candidate) => candidate.name);
+    return name === undefined
+      ? {
+          ok: false,
+          status: 400,
+          field: "pipeline",
+          error: `say which pipeline: ${names.join(", ") || "there is none"}`,
+        }
+      : {
+          ok: false,
+          status: 404,
+          field: "pipeline",
+          error: `no pipeline ${JSON.stringify(name)}; there is: ${names.join(", ")}`,
+        };
+  }
+
+  function start(asked: StartRequest): StartResult {
+    if (closing) return { ok: false, status: 409, error: "the boss is stopping" };
+    const view = findPipeline(asked.pipeline);
+    if ("ok" in view) return view;
+    let only: readonly TaskRef[] | undefined;
+    if (asked.only && asked.only.length > 0) {
+      const selection = selectTasks(view.pipeline ?? nothing, asked.only);
+      if (!selection.ok) {
+        const error = `${view.name} has no stage or task ${JSON.stringify(selection.unknown)}; there is: ${selection.suggestions.join(", ")}`;
+        return { ok: false, status: 400, field: "only", error };
+      }
+      only = selection.tasks;
+    }
+    return { ok: true, run: begin(view, only, asked) };
+  }
+
+  return {
+    log,
+    store,
+    pipelines,
+    workers,
+    outputs,
+    changes,
+    start,
+
+    rerun(id, { failed, trigger }) {
+      const run = store.run(id);
+      if (!run) return { ok: false, status: 404, error: `there is no run ${id}` };
+      if (!isFinished(run)) return { ok: false, status: 409, error: `run ${id} has not ended yet` };
+      if (closing) return { ok: false, status: 409, error: "the boss is stopping" };
+      const view = findPipeline(run.request.pipelineName);
+      if ("ok" in view) return view;
+      let only = run.request.only;
+      if (failed && run.pipeline) {
+        only = [...eachTask(run)]
+          .filter(({ task }) => task.status !== "passed")
+          .map(({ ref }) => ref);
+        if (only.length === 0) {
+          return {
+            ok: false,
+            status: 409,
+            error: `every task of run ${id} passed: nothing to rerun`,
+          };
+        }
+      }
+      return { ok: true, run: begin(view, only, { keepGoing: run.request.keepGoing, trigger }) };
+    },
+
+    cancel(id, by) {
+      const run = live.get(id);
+      if (!run || run.cancel.signal.aborted) return run !== undefined;
+      log.append(id, { type: "cancel-requested", at: Date.now(), by });
+      run.cancel.abort();
+      // One that still waits for its turn has nothing to end; let it pass through at once.
+      const waiting = queue.indexOf(run);
+      if (waiting >= 0) {
+        queue.splice(waiting, 1);
+        running += 1;
+        run.start();
+      }
+      return true;
+    },
+
+    async finished(id) {
+      await live.get(id)?.done;
+      const run = store.run(id);
+      if (!run) throw new Error(`there is no run ${id}`);
+      return run;
+    },
+
+    async close({ graceMs = 0 } = {}) {
+      closing = true;
+      const all = Promise.all([...live.values()].map((run) => run.done));
+      if (graceMs > 0 && live.size > 0) await Promise.race([all, delay(graceMs)]);
+      for (const id of [...live.keys()]) this.cancel(id, "the boss stopped");
+      await Promise.all([...live.values()].map((run) => run.done));
+      await pipelines.close();
+      await hostPool.close();
+      workers.close();
+      store.close();
+    },
+  };
+}
+
+const nothing: Pipeline = { stages: [], warnings: [] };
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}

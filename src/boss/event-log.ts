@@ -1,0 +1,64 @@
+// One log, many readers. An event is stored before anybody hears of it, and readers pull from the store
+// by their own cursor: nothing is queued for a slow one, and none can miss or repeat an event.
+
+import { Wakeups } from "../lib/wakeups.js";
+import type { LoggedEvent, RunEvent } from "../model/events.js";
+import type { Store } from "./store/store.js";
+
+const batchSize = 500;
+
+export interface Follow {
+  /** Absent: the events of all runs. */
+  readonly run?: number;
+  readonly after: number;
+  readonly signal: AbortSignal;
+}
+
+export class EventLog {
+  readonly #store: Store;
+  readonly #waiting = new Map<number | "all", Wakeups>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  append(run: number, event: RunEvent): LoggedEvent {
+    const logged = this.#store.append(run, event);
+    this.#wake(run);
+    this.#wake("all");
+    return logged;
+  }
+
+  /** What is there now, then what comes. Ends with the signal; for one run also after its last event. */
+  async *follow({ run, after, signal }: Follow): AsyncGenerator<LoggedEvent> {
+    let cursor = after;
+    while (!signal.aborted) {
+      const batch = this.#store.events({
+        ...(run !== undefined && { run }),
+        after: cursor,
+        limit: batchSize,
+      });
+      for (const logged of batch) {
+        yield logged;
+        cursor = logged.seq;
+        if (run !== undefined && logged.event.type === "run-finished") return;
+      }
+      if (batch.length === 0) {
+        if (run !== undefined && this.#store.run(run)?.finishedAt != null) return;
+        await this.#wakeups(run ?? "all").wait(signal);
+      }
+    }
+  }
+
+  #wakeups(topic: number | "all"): Wakeups {
+    const found = this.#waiting.get(topic) ?? new Wakeups();
+    this.#waiting.set(topic, found);
+    return found;
+  }
+
+  #wake(topic: number | "all") {
+    const wakeups = this.#waiting.get(topic);
+    wakeups?.wake();
+    if (wakeups?.idle) this.#waiting.delete(topic);
+  }
+}

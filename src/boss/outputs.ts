@@ -1,0 +1,88 @@
+// What tasks printed: one file of bytes per attempt.
+
+import { createReadStream } from "node:fs";
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { ByteLog } from "../lib/byte-log.js";
+import type { AttemptRef } from "../model/events.js";
+import { type Pipeline, taskKey, taskPositions } from "../model/pipeline.js";
+
+/** Names one attempt of a run. The file is named by position, since task names may hold anything. */
+export interface OutputRef {
+  readonly run: number;
+  readonly pipeline: Pipeline;
+  readonly attempt: AttemptRef;
+}
+
+export class Outputs {
+  readonly #folder: string;
+  readonly #live = new Map<string, ByteLog>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async open(ref: OutputRef): Promise<ByteLog> {
+    const path = this.#path(ref);
+    await mkdir(join(path, ".."), { recursive: true });
+    const log = new ByteLog(path);
+    this.#live.set(path, log);
+    return log;
+  }
+
+  /** Ends the file; readers who follow it then end too. */
+  async close(ref: OutputRef): Promise<void> {
+    const path = this.#path(ref);
+    try {
+      await this.#live.get(path)?.end();
+    } finally {
+      this.#live.delete(path);
+    }
+  }
+
+  /** Bytes so far; null where the attempt has not started. */
+  async length(ref: OutputRef): Promise<number | null> {
+    const path = this.#path(ref);
+    const live = this.#live.get(path);
+    if (live) return live.length;
+    return stat(path).then(
+      (found) => found.size,
+      () => null,
+    );
+  }
+
+  /** The bytes that are there now. */
+  async *read(ref: OutputRef, { offset = 0, limit = Number.POSITIVE_INFINITY } = {}) {
+    const length = (await this.length(ref)) ?? 0;
+    let left = Math.min(limit, length - offset);
+    if (left <= 0) return;
+    const signal = new AbortController();
+    try {
+      for await (const chunk of this.follow(ref, { offset, signal: signal.signal })) {
+        const part = chunk.length > left ? chunk.subarray(0, left) : chunk;
+        yield part;
+        left -= part.length;
+        if (left <= 0) return;
+      }
+    } finally {
+      signal.abort();
+    }
+  }
+
+  /** What is there now and what comes, until the attempt ends. */
+  follow(
+    ref: OutputRef,
+    { offset = 0, signal }: { readonly offset?: number; readonly signal?: AbortSignal } = {},
+  ): AsyncIterable<Uint8Array> {
+    const path = this.#path(ref);
+    const live = this.#live.get(path);
+    if (live) return live.follow(offset, signal);
+    return createReadStream(path, { start: offset, ...(signal && { signal }) });
+  }
+
+  #path({ run, pipeline, attempt }: OutputRef): string {
+    const position = taskPositions(pipeline).get(taskKey(attempt));
+    if (!position) throw new Error(`run ${run} has no task ${attempt.stage}.${attempt.task}`);
+    return join(this.#folder, String(run), `${position[0]}-${position[1]}-${attempt.attempt}.out`);
+  }
+}

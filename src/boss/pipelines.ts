@@ -1,0 +1,171 @@
+// The pipelines a boss offers, each kept in step with its file on disk.
+
+import { type FSWatcher, readdirSync, statSync, watch } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { LoadResult, PipedefHost } from "../../runtime/host/host.js";
+import { describeProblem } from "../../runtime/host/problem.js";
+import type { PipelineView } from "../wire/boss.js";
+
+/** Editors write a file in several steps; this joins them, and stays far below what a person notices. */
+const settleMs = 25;
+
+export const pipedefNames = ["ts", "mts", "js", "mjs", "cts", "cjs", "py"].map(
+  (extension) => `pipedef.${extension}`,
+);
+
+export interface PipelinesOptions {
+  /** Paths of pipedefs, or of folders that hold some. */
+  readonly pipedefs: readonly string[];
+  readonly openHost: (pipedef: string) => Promise<PipedefHost>;
+  readonly watch: boolean;
+  readonly onChange: () => void;
+}
+
+export class Pipelines {
+  readonly #entries: Entry[];
+  /** Resolves when each pipedef was loaded once, well or badly. */
+  readonly ready: Promise<void>;
+
+  constructor(options: PipelinesOptions) {
+    const paths = options.pipedefs.flatMap(findPipedefs);
+    const names = uniqueNames(paths);
+    this.#entries = paths.map((path, index) => new Entry(names[index]!, path, options));
+    this.ready = Promise.all(this.#entries.map((entry) => entry.reload())).then(() => undefined);
+  }
+
+  views(): PipelineView[] {
+    return this.#entries.map((entry) => entry.view);
+  }
+
+  /** By name; without one, the only one there is. */
+  find(name: string | undefined): PipelineView | undefined {
+    if (name === undefined) return this.#entries.length === 1 ? this.#entries[0]!.view : undefined;
+    return this.#entries.find((entry) => entry.view.name === name)?.view;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#entries.map((entry) => entry.close()));
+  }
+}
+
+class Entry {
+  view: PipelineView;
+  readonly #options: PipelinesOptions;
+  readonly #watchers = new Map<string, FSWatcher>();
+  #watched = new Set<string>();
+  #settle: NodeJS.Timeout | undefined;
+  #loading: Promise<void> | null = null;
+  #stale = false;
+  #closed = false;
+
+  constructor(name: string, path: string, options: PipelinesOptions) {
+    this.view = { name, pipedef: path, pipeline: null, problem: null };
+    this.#options = options;
+    // Watch before the first load, so that no save in between goes unseen.
+    if (options.watch) this.#watch([path]);
+  }
+
+  /** A save during a load makes one more load, not two at once. */
+  reload(): Promise<void> {
+    this.#stale = true;
+    this.#loading ??= (async () => {
+      while (this.#stale && !this.#closed) {
+        this.#stale = false;
+        await this.#load();
+      }
+      this.#loading = null;
+    })();
+    return this.#loading;
+  }
+
+  async #load(): Promise<void> {
+    const path = this.view.pipedef;
+    const loaded = await loadOnce(path, this.#options.openHost);
+    if (this.#closed) return;
+    if (this.#options.watch) this.#watch([path, ...loaded.files]);
+    // A broken file keeps the last good pipeline, and says what is wrong with the new one.
+    this.view = loaded.ok
+      ? { ...this.view, pipeline: loaded.pipeline, problem: null }
+      : { ...this.view, problem: describeProblem(loaded.problem) };
+    this.#options.onChange();
+  }
+
+  /** Folders, not files: an editor that saves by rename would take the watched file away. */
+  #watch(files: readonly string[]): void {
+    this.#watched = new Set(files.map((file) => resolve(file)));
+    const folders = new Set([...this.#watched].map((file) => dirname(file)));
+    for (const folder of folders) {
+      if (this.#watchers.has(folder)) continue;
+      try {
+        const watcher = watch(folder, { persistent: false }, (_event, name) => {
+          if (name === null || this.#watched.has(join(folder, name))) this.#changed();
+        });
+        watcher.on("error", () => this.#unwatch(folder));
+        this.#watchers.set(folder, watcher);
+      } catch {
+        // The folder is gone; its files are missing imports, which the load has just said.
+      }
+    }
+    for (const folder of this.#watchers.keys()) if (!folders.has(folder)) this.#unwatch(folder);
+  }
+
+  #unwatch(folder: string): void {
+    this.#watchers.get(folder)?.close();
+    this.#watchers.delete(folder);
+  }
+
+  #changed(): void {
+    clearTimeout(this.#settle);
+    this.#settle = setTimeout(() => void this.reload(), settleMs);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#settle);
+    for (const folder of [...this.#watchers.keys()]) this.#unwatch(folder);
+    await this.#loading;
+  }
+}
+
+async function loadOnce(
+  path: string,
+  openHost: (pipedef: string) => Promise<PipedefHost>,
+): Promise<LoadResult> {
+  let host: PipedefHost | undefined;
+  try {
+    host = await openHost(path);
+    return await host.load();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { ok: false, problem: { kind: "host", message }, files: [] };
+  } finally {
+    await host?.close();
+  }
+}
+
+/** A folder stands for the pipedefs in it, in its .bettertest, and in those of its subfolders. */
+export function findPipedefs(path: string): string[] {
+  const absolute = resolve(path);
+  if (!statSync(absolute, { throwIfNoEntry: false })?.isDirectory()) return [absolute];
+  const folders = [absolute, join(absolute, ".bettertest")];
+  for (const entry of readdirSync(absolute, { withFileTypes: true })) {
+    if (entry.isDirectory() && entry.name !== ".bettertest" && entry.name !== "node_modules") {
+      folders.push(join(absolute, entry.name, ".bettertest"));
+    }
+  }
+  return folders.flatMap((folder) =>
+    pipedefNames
+      .map((name) => join(folder, name))
+      .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile()),
+  );
+}
+
+/** The repo's folder names a pipeline; where two would be alike, as much of the path as tells them apart. */
+function uniqueNames(paths: readonly string[]): string[] {
+  const named = paths.map((path) => {
+    const folder = dirname(path);
+    return basename(folder) === ".bettertest" ? basename(dirname(folder)) : basename(folder);
+  });
+  const count = (name: string) => named.filter((other) => other === name).length;
+  return named.map((name, index) => (count(name) === 1 ? name : paths[index]!));
+}

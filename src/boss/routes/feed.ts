@@ -1,0 +1,38 @@
+import { Hono } from "hono";
+import type { SseMessage } from "../../lib/sse.js";
+import type { Engine } from "../engine.js";
+import { mergeInto } from "../merge.js";
+import { streamSse } from "../stream.js";
+import { resumeAfter } from "./runs.js";
+
+/** Pipelines, workers, and the one stream that carries everything. */
+export function feedRoutes(engine: Engine): Hono {
+  const app = new Hono();
+
+  app.get("/pipelines", (c) => c.json(engine.pipelines.views()));
+  app.get("/workers", (c) => c.json(engine.workers.views()));
+
+  app.get("/events", (c) => {
+    // A reader that does not say where to go on is interested in what happens from now on.
+    const after = resumeAfter(c) ?? engine.store.lastSeq();
+    return streamSse((signal) =>
+      mergeInto<SseMessage>(signal, async (emit, scope) => {
+        const views = async () => {
+          for await (const _ of engine.changes.changes(scope)) {
+            await emit({ event: "pipelines", data: JSON.stringify(engine.pipelines.views()) });
+            await emit({ event: "workers", data: JSON.stringify(engine.workers.views()) });
+          }
+        };
+        const events = async () => {
+          for await (const logged of engine.log.follow({ after, signal: scope })) {
+            const { event, seq } = logged;
+            await emit({ event: event.type, id: String(seq), data: JSON.stringify(logged) });
+          }
+        };
+        await Promise.all([views(), events()]);
+      }),
+    );
+  });
+
+  return app;
+}

@@ -1,0 +1,176 @@
+// The OpenAPI document: the table below is what src/wire/boss.ts says in words.
+
+import * as z from "zod";
+import { RerunRequest, StartRunRequest } from "../../wire/boss.js";
+
+interface Operation {
+  readonly method: "get" | "post";
+  readonly path: string;
+  readonly summary: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: z.ZodType;
+  readonly answers: Readonly<Record<string, string>>;
+  readonly type?: "application/json" | "text/event-stream" | "text/plain";
+}
+
+export const operations: readonly Operation[] = [
+  {
+    method: "get",
+    path: "/health",
+    summary: "Whether the boss is up",
+    answers: { 200: "ok" },
+    type: "text/plain",
+  },
+  {
+    method: "get",
+    path: "/api/pipelines",
+    summary: "The pipelines with their stages and tasks",
+    answers: { 200: "PipelineView[]" },
+  },
+  {
+    method: "get",
+    path: "/api/workers",
+    summary: "The workers this boss knows",
+    answers: { 200: "WorkerView[]" },
+  },
+  {
+    method: "get",
+    path: "/api/events",
+    summary: "Everything that happens, as it happens; resumes with Last-Event-ID",
+    query: { after: "go on after this sequence number" },
+    answers: {
+      200: "LoggedEvent as data, its type as event, its sequence number as id; also pipelines and workers",
+    },
+    type: "text/event-stream",
+  },
+  {
+    method: "post",
+    path: "/api/runs",
+    summary: "Start a run",
+    body: StartRunRequest,
+    answers: { 201: "{ run }", 400: "what does not fit", 404: "no such pipeline" },
+  },
+  {
+    method: "get",
+    path: "/api/runs",
+    summary: "Runs, newest first",
+    query: {
+      limit: "at most this many (50)",
+      before: "older than this run",
+      pipeline: "of this pipeline",
+    },
+    answers: { 200: "RunSummary[]" },
+  },
+  {
+    method: "get",
+    path: "/api/runs/{id}",
+    summary: "One run with all its tasks",
+    answers: { 200: "{ seq, run }", 404: "no such run" },
+  },
+  {
+    method: "get",
+    path: "/api/runs/{id}/events",
+    summary: "The events of one run; ends after run-finished",
+    query: { after: "go on after this sequence number" },
+    answers: { 200: "LoggedEvent" },
+    type: "text/event-stream",
+  },
+  {
+    method: "post",
+    path: "/api/runs/{id}/cancel",
+    summary: "Cancel a run",
+    answers: { 202: "{ run }", 409: "it has ended" },
+  },
+  {
+    method: "post",
+    path: "/api/runs/{id}/rerun",
+    summary: "Run it again, whole or what did not pass",
+    body: RerunRequest,
+    answers: { 201: "{ run }", 409: "it has not ended, or everything passed" },
+  },
+  {
+    method: "get",
+    path: "/api/runs/{id}/tasks/{stage}/{task}",
+    summary: "One task",
+    answers: { 200: "TaskState", 404: "no such task" },
+  },
+  {
+    method: "get",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/output",
+    summary: "What a task printed, byte for byte",
+    query: {
+      attempt: "which attempt (the last)",
+      offset: "from this byte on",
+      limit: "at most this many bytes",
+      tail: "this many bytes from the end",
+      follow: "1: go on until the attempt ends",
+    },
+    answers: {
+      200: "raw bytes; header bettertest-output-length: bytes so far",
+      404: "not started",
+    },
+    type: "text/plain",
+  },
+  {
+    method: "get",
+    path: "/api/state",
+    summary: "For older clients: pipeline and last run",
+    answers: { 200: "{ pipeline, run }" },
+  },
+  {
+    method: "post",
+    path: "/api/run",
+    summary: "For older clients: start a run",
+    answers: { 200: "{ run_id }" },
+  },
+  {
+    method: "get",
+    path: "/api/run/{id}/events",
+    summary: "For older clients: state, stage_started, task_output, task_result, run_done",
+    answers: { 200: "events" },
+    type: "text/event-stream",
+  },
+];
+
+export function openApiDocument(version: string): unknown {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const operation of operations) {
+    paths[operation.path] = { ...paths[operation.path], [operation.method]: describe(operation) };
+  }
+  return { openapi: "3.1.0", info: { title: "bettertest boss", version }, paths };
+}
+
+function describe({
+  path,
+  summary,
+  query = {},
+  body,
+  answers,
+  type = "application/json",
+}: Operation) {
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: name === "id" ? "integer" : "string" },
+  }));
+  const inQuery = Object.entries(query).map(([name, description]) => ({
+    name,
+    in: "query",
+    description,
+    schema: { type: name === "pipeline" ? "string" : "integer" },
+  }));
+  return {
+    summary,
+    parameters: [...inPath, ...inQuery],
+    ...(body && {
+      requestBody: { content: { "application/json": { schema: z.toJSONSchema(body) } } },
+    }),
+    responses: Object.fromEntries(
+      Object.entries(answers).map(([status, description]) => [
+        status,
+        { description, content: { [Number(status) < 300 ? type : "application/json"]: {} } },
+      ]),
+    ),
+  };
+}

@@ -1,0 +1,157 @@
+import { type Context, Hono } from "hono";
+import type { AttemptRef } from "../../model/events.js";
+import { describeFault } from "../../model/failure.js";
+import { findTask, type Run, type TaskState, type TaskStatus } from "../../model/run.js";
+import {
+  outputLengthHeader,
+  RerunRequest,
+  type RunSnapshot,
+  type RunSummary,
+  StartRunRequest,
+} from "../../wire/boss.js";
+import type { Engine } from "../engine.js";
+import type { OutputRef } from "../outputs.js";
+import { NotFound, numberParameter, parseBody } from "../request.js";
+import { streamBytes, streamSse } from "../stream.js";
+
+export function runRoutes(engine: Engine): Hono {
+  const app = new Hono();
+
+  app.post("/", async (c) => {
+    const request = await parseBody(c, StartRunRequest);
+    const started = engine.start({ ...request, trigger: "api" });
+    return started.ok ? c.json({ run: started.run }, 201) : refuse(c, started);
+  });
+
+  app.get("/", (c) => {
+    const before = numberParameter(c, "before", { min: 1 });
+    const pipeline = c.req.query("pipeline");
+    const runs = engine.store.runs({
+      limit: numberParameter(c, "limit", { min: 1, max: 1000 }) ?? 50,
+      ...(before !== undefined && { before }),
+      ...(pipeline !== undefined && { pipeline }),
+    });
+    return c.json(runs.map(summarize));
+  });
+
+  app.get("/:id", (c) => {
+    const run = theRun(engine, c);
+    return c.json({ seq: engine.store.lastSeq(), run } satisfies RunSnapshot);
+  });
+
+  app.get("/:id/events", (c) => {
+    const { id } = theRun(engine, c);
+    const after = resumeAfter(c) ?? 0;
+    return streamSse(async function* (signal) {
+      for await (const logged of engine.log.follow({ run: id, after, signal })) {
+        yield { event: logged.event.type, id: String(logged.seq), data: JSON.stringify(logged) };
+      }
+    });
+  });
+
+  app.post("/:id/cancel", (c) => {
+    const { id } = theRun(engine, c);
+    if (engine.cancel(id, "api")) return c.json({ run: id }, 202);
+    return c.json({ error: `run ${id} has already ended` }, 409);
+  });
+
+  app.post("/:id/rerun", async (c) => {
+    const { id } = theRun(engine, c);
+    const { failed = false } = await parseBody(c, RerunRequest);
+    const started = engine.rerun(id, { failed, trigger: `rerun of ${id}` });
+    return started.ok ? c.json({ run: started.run }, 201) : refuse(c, started);
+  });
+
+  app.get("/:id/tasks/:stage/:task", (c) => c.json(theTask(theRun(engine, c), c).state));
+
+  app.get("/:id/tasks/:stage/:task/output", async (c) => {
+    const run = theRun(engine, c);
+    const ref = theAttempt(run, c);
+    const length = await engine.outputs.length(ref);
+    if (length === null) throw new NotFound("the task has not started, so there is no output yet");
+    const tail = numberParameter(c, "tail", { min: 0 });
+    const offset =
+      tail === undefined
+        ? (numberParameter(c, "offset", { min: 0 }) ?? 0)
+        : Math.max(0, length - tail);
+    const limit = numberParameter(c, "limit", { min: 0 });
+    const follow = ["1", "true"].includes(c.req.query("follow") ?? "");
+    return streamBytes(
+      (signal) =>
+        follow
+          ? engine.outputs.follow(ref, { offset, signal })
+          : engine.outputs.read(ref, { offset, ...(limit !== undefined && { limit }) }),
+      {
+        // Output is data, whatever it looks like: no browser may guess another type.
+        "content-type": "text/plain; charset=utf-8",
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-cache, no-transform",
+        "x-accel-buffering": "no",
+        [outputLengthHeader]: String(length),
+      },
+    );
+  });
+
+  return app;
+}
+
+export function summarize(run: Run): RunSummary {
+  const tasks: Partial<Record<TaskStatus, number>> = {};
+  for (const stage of run.stages) {
+    for (const task of stage.tasks) tasks[task.status] = (tasks[task.status] ?? 0) + 1;
+  }
+  return {
+    id: run.id,
+    pipeline: run.request.pipelineName,
+    status: run.status,
+    trigger: run.request.trigger,
+    createdAt: run.request.at,
+    startedAt: run.startedAt,
+    finishedAt: run.finishedAt,
+    tasks,
+    fault: run.fault && describeFault(run.fault),
+  };
+}
+
+/** Where an SSE reader goes on: what the browser sends by itself after a break, or what a program asks for. */
+export function resumeAfter(c: Context): number | undefined {
+  const last = c.req.header("last-event-id");
+  if (last !== undefined && /^\d+$/.test(last)) return Number(last);
+  return numberParameter(c, "after", { min: 0 });
+}
+
+export function theRun(engine: Engine, c: Context): Run {
+  const text = c.req.param("id") ?? "";
+  const run = /^\d{1,15}$/.test(text) ? engine.store.run(Number(text)) : undefined;
+  if (!run) throw new NotFound(`there is no run ${JSON.stringify(text)}`);
+  return run;
+}
+
+function theTask(run: Run, c: Context): { ref: { stage: string; task: string }; state: TaskState } {
+  const ref = { stage: c.req.param("stage") ?? "", task: c.req.param("task") ?? "" };
+  const state = findTask(run, ref);
+  if (!state) throw new NotFound(`run ${run.id} has no task ${ref.stage}.${ref.task}`);
+  return { ref, state };
+}
+
+function theAttempt(run: Run, c: Context): OutputRef {
+  const { ref, state } = theTask(run, c);
+  const last = state.attempts.length;
+  const attempt = numberParameter(c, "attempt", { min: 1 }) ?? last;
+  if (attempt > last) {
+    throw new NotFound(
+      last === 0
+        ? `${ref.stage}.${ref.task} has not started, so there is no output yet`
+        : `${ref.stage}.${ref.task} has no attempt ${attempt}; its last is ${last}`,
+    );
+  }
+  const found: AttemptRef = { ...ref, attempt };
+  return { run: run.id, pipeline: run.pipeline!, attempt: found };
+}
+
+function refuse(
+  c: Context,
+  { status, error, field }: { status: 400 | 404 | 409; error: string; field?: string },
+) {
+  return c.json({ error, ...(field !== undefined && { field }) }, status);
+}

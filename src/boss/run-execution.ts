@@ -1,0 +1,266 @@
+// One run, from its pipedef to its verdict.
+
+import type { CallRequest, CallResult, PipedefHost, TaskIo } from "../../runtime/host/host.js";
+import { faultOfProblem } from "../../runtime/host/problem.js";
+import type { RunCreated, RunEvent } from "../model/events.js";
+import type { Fault, RunVerdict, TaskEnd } from "../model/failure.js";
+import { type Pipeline, type StageDefinition, type TaskRef, taskKey } from "../model/pipeline.js";
+import { eachTask, type Run, verdictOf } from "../model/run.js";
+import { OutputTail } from "./output-tail.js";
+import type { OutputRef, Outputs } from "./outputs.js";
+import type { TaskSlots } from "./task-slots.js";
+import type { Workers } from "./workers.js";
+
+export interface RunDependencies {
+  readonly emit: (event: RunEvent) => void;
+  readonly state: () => Run;
+  readonly openHost: () => Promise<PipedefHost>;
+  readonly workers: Pick<Workers, "execute">;
+  readonly outputs: Outputs;
+  readonly slots: TaskSlots;
+  readonly now: () => number;
+}
+
+/** Never rejects; its last event is run-finished. An aborted signal cancels the run. */
+export async function executeRun(
+  id: number,
+  request: RunCreated,
+  signal: AbortSignal,
+  deps: RunDependencies,
+): Promise<void> {
+  let host: PipedefHost | undefined;
+  let end: { verdict: RunVerdict; fault?: Fault };
+  try {
+    host = await deps.openHost();
+    end = await executeWith(host, id, request, signal, deps);
+  } catch (error) {
+    // Only bugs of ours and broken machinery come here: red tests and broken pipedefs are values.
+    end = { verdict: "errored", fault: { message: `bettertest failed: ${stackOf(error)}` } };
+  }
+  await host?.close().catch(() => {});
+  deps.emit({ type: "run-finished", at: deps.now(), ...end });
+}
+
+async function executeWith(
+  host: PipedefHost,
+  id: number,
+  request: RunCreated,
+  signal: AbortSignal,
+  deps: RunDependencies,
+): Promise<{ verdict: RunVerdict; fault?: Fault }> {
+  // 1. Load. A pipedef that does not load is a fault of the pipedef, never a red test.
+  const loaded = await orAborted(host.load(), signal);
+  if (loaded === "aborted") return { verdict: "cancelled" };
+  if (!loaded.ok) return { verdict: "errored", fault: faultOfProblem(loaded.problem) };
+  const pipeline = keepOnly(loaded.pipeline, request.only);
+  deps.emit({ type: "run-loaded", at: deps.now(), pipeline });
+  const missing = missingTask(pipeline, request.only);
+  if (missing) {
+    const message = `the pipedef has no task ${missing.stage}.${missing.task} any more`;
+    return { verdict: "errored", fault: { message, origin: "pipedef" } };
+  }
+
+  // 2. Watch for the death of the host: it takes the whole run with it.
+  let broken: Fault | undefined;
+  const gone = new AbortController();
+  void host.broken.then((fault) => {
+    broken = fault;
+    gone.abort();
+  });
+  const onAbort = () => gone.abort();
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) gone.abort();
+
+  // 3. Stages in order. A red stage ends the run, since later stages build on it.
+  let red: string | undefined;
+  for (const stage of pipeline.stages) {
+    const reason = broken
+      ? "the pipedef's host is gone"
+      : signal.aborted
+        ? "the run was cancelled"
+        : red !== undefined && !stage.always && !request.keepGoing
+          ? `stage ${red} did not pass`
+          : undefined;
+    if (reason !== undefined) {
+      skip(stage, reason, deps);
+      continue;
+    }
+    await executeStage(stage, { host, id, pipeline, signal, gone: gone.signal, deps });
+    const state = deps.state().stages.find((candidate) => candidate.name === stage.name);
+    if (
+      red === undefined &&
+      verdictOf(state?.tasks.map((task) => task.status) ?? []) !== "passed"
+    ) {
+      red = stage.name;
+    }
+  }
+  signal.removeEventListener("abort", onAbort);
+
+  if (signal.aborted) return { verdict: "cancelled" };
+  if (broken) return { verdict: "errored", fault: { ...broken, origin: "pipedef" } };
+  return { verdict: verdictOf([...eachTask(deps.state())].map(({ task }) => task.status)) };
+}
+
+interface StageContext {
+  readonly host: PipedefHost;
+  readonly id: number;
+  readonly pipeline: Pipeline;
+  /** The run is cancelled. */
+  readonly signal: AbortSignal;
+  /** No further task can start: cancelled, or the host is gone. */
+  readonly gone: AbortSignal;
+  readonly deps: RunDependencies;
+}
+
+async function executeStage(stage: StageDefinition, context: StageContext): Promise<void> {
+  const { deps, gone } = context;
+  deps.emit({ type: "stage-started", at: deps.now(), stage: stage.name });
+  const refs = stage.tasks.map((task): TaskRef => ({ stage: stage.name, task: task.name }));
+  for (const ref of refs) deps.emit({ type: "task-queued", at: deps.now(), ...ref });
+  // Side by side; a red one does not stop its siblings.
+  await Promise.all(
+    refs.map(async (ref) => {
+      const release = await deps.slots.acquire(gone);
+      if (!release) {
+        const reason = context.signal.aborted
+          ? "the run was cancelled"
+          : "the pipedef's host is gone";
+        deps.emit({ type: "task-skipped", at: deps.now(), ...ref, reason });
+        return;
+      }
+      try {
+        await executeTask(ref, context);
+      } finally {
+        release();
+      }
+    }),
+  );
+  deps.emit({ type: "stage-finished", at: deps.now(), stage: stage.name });
+}
+
+async function executeTask(ref: TaskRef, { host, id, pipeline, signal, deps }: StageContext) {
+  const attempt = { ...ref, attempt: 1 };
+  deps.emit({ type: "attempt-started", at: deps.now(), ...attempt });
+  const end = await attemptTask({ run: id, pipeline, attempt }, host, signal, deps);
+  deps.emit({ type: "attempt-finished", at: deps.now(), ...attempt, end });
+}
+
+/** Never rejects: a started attempt always finishes, exactly once. */
+async function attemptTask(
+  ref: OutputRef,
+  host: PipedefHost,
+  signal: AbortSignal,
+  deps: RunDependencies,
+): Promise<TaskEnd> {
+  try {
+    const output = await deps.outputs.open(ref);
+    const write = (bytes: Uint8Array) => output.append(bytes);
+    const io: TaskIo = {
+      write,
+      call: (call, callSignal) => executeCall(call, callSignal, { ref, write, deps }),
+    };
+    const end = await host.runTask(ref.attempt, io, signal);
+    await deps.outputs.close(ref);
+    return end;
+  } catch (error) {
+    await deps.outputs.close(ref).catch(() => {});
+    const message = `the task's output cannot be stored: ${messageOf(error)}`;
+    return { status: "errored", fault: { message, hint: "Is the disk of --data full?" } };
+  }
+}
+
+async function executeCall(
+  { call, worker, request }: CallRequest & { readonly call: number },
+  signal: AbortSignal,
+  context: {
+    readonly ref: OutputRef;
+    readonly write: (bytes: Uint8Array) => Promise<void> | undefined;
+    readonly deps: RunDependencies;
+  },
+): Promise<CallResult> {
+  const { deps, write } = context;
+  const attempt = context.ref.attempt;
+  const tail = new OutputTail();
+  const startedAt = performance.now();
+  let chosen = worker ?? "";
+  const outcome = await deps.workers.execute(
+    worker,
+    request,
+    {
+      chosen: (url) => {
+        chosen = url;
+      },
+      started: (sandbox) => {
+        const { command, image } = request;
+        deps.emit({
+          type: "call-started",
+          at: deps.now(),
+          ...attempt,
+          call,
+          command,
+          image,
+          worker: chosen,
+          sandbox,
+        });
+      },
+      output: (bytes) => {
+        tail.push(bytes);
+        return write(bytes);
+      },
+    },
+    signal,
+  );
+  const durationMs = performance.now() - startedAt;
+  deps.emit({ type: "call-finished", at: deps.now(), ...attempt, call, outcome });
+  return { outcome, durationMs, output: tail.bytes(), outputBytes: tail.total };
+}
+
+function skip(stage: StageDefinition, reason: string, deps: RunDependencies) {
+  for (const task of stage.tasks) {
+    deps.emit({ type: "task-skipped", at: deps.now(), stage: stage.name, task: task.name, reason });
+  }
+}
+
+/** The pipeline of a run that was asked for some tasks holds just those. */
+function keepOnly(pipeline: Pipeline, only: readonly TaskRef[] | undefined): Pipeline {
+  if (!only) return pipeline;
+  const wanted = new Set(only.map(taskKey));
+  const stages = pipeline.stages
+    .map((stage) => ({
+      ...stage,
+      tasks: stage.tasks.filter((task) =>
+        wanted.has(taskKey({ stage: stage.name, task: task.name })),
+      ),
+    }))
+    .filter((stage) => stage.tasks.length > 0);
+  return { ...pipeline, stages };
+}
+
+function missingTask(
+  pipeline: Pipeline,
+  only: readonly TaskRef[] | undefined,
+): TaskRef | undefined {
+  const has = new Set(
+    pipeline.stages.flatMap((stage) =>
+      stage.tasks.map((task) => taskKey({ stage: stage.name, task: task.name })),
+    ),
+  );
+  return only?.find((ref) => !has.has(taskKey(ref)));
+}
+
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | "aborted"> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) resolve("aborted");
+    const onAbort = () => resolve("aborted");
+    signal.addEventListener("abort", onAbort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

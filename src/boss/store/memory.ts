@@ -1,0 +1,69 @@
+import type { LoggedEvent } from "../../model/events.js";
+import { applyEvent, newRun, type Run } from "../../model/run.js";
+import type { Store } from "./store.js";
+
+interface StoredRun {
+  run: Run;
+  readonly events: LoggedEvent[];
+}
+
+export function createMemoryStore(): Store {
+  const all: LoggedEvent[] = [];
+  const runs = new Map<number, StoredRun>();
+  let lastRunId = 0;
+
+  return {
+    nextRunId: () => ++lastRunId,
+
+    append(id, event) {
+      const logged: LoggedEvent = { seq: all.length + 1, run: id, event };
+      const stored = runs.get(id);
+      if (stored) {
+        stored.run = applyEvent(stored.run, event);
+        stored.events.push(logged);
+      } else if (event.type === "run-created") {
+        runs.set(id, { run: newRun(id, event), events: [logged] });
+      } else {
+        throw new Error(`run ${id} does not exist: its first event must be run-created`);
+      }
+      all.push(logged);
+      return logged;
+    },
+
+    events({ run, after, limit }) {
+      // Sequence numbers of the whole log are array positions; those of one run only grow.
+      if (run === undefined) return all.slice(after, after + limit);
+      const events = runs.get(run)?.events ?? [];
+      const start = firstAfter(events, after);
+      return events.slice(start, start + limit);
+    },
+
+    lastSeq: () => all.length,
+
+    run: (id) => runs.get(id)?.run,
+
+    runs({ before = Number.POSITIVE_INFINITY, limit, pipeline }) {
+      const found: Run[] = [];
+      for (let id = Math.min(lastRunId, before - 1); id >= 1 && found.length < limit; id--) {
+        const run = runs.get(id)?.run;
+        if (run && (pipeline === undefined || run.request.pipelineName === pipeline)) {
+          found.push(run);
+        }
+      }
+      return found;
+    },
+
+    close() {},
+  };
+}
+
+function firstAfter(events: readonly LoggedEvent[], seq: number): number {
+  let low = 0;
+  let high = events.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (events[middle]!.seq <= seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
