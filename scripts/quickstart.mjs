@@ -1,0 +1,170 @@
+// From a fresh clone to a verdict: installs, builds, starts boss and worker in this process, runs the
+// example of examples/quickstart and serves the UI until Ctrl-C. `-- --exit` ends with the run's exit code.
+//
+// It is also an example of library use: what follows main() is all it takes to run a pipedef from a program.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ensureBaseImage } from "./base-image.mjs";
+import { engineProblem, ensureDependencies, exitWith, root, step } from "./setup.mjs";
+
+const pipedef = join(root, "examples/quickstart/.bettertest/pipedef.ts");
+const preferredPorts = { boss: 9001, worker: 9009 };
+
+try {
+  await main();
+} catch (error) {
+  exitWith(error);
+}
+
+async function main() {
+  const exitAfterRun = process.argv.includes("--exit");
+  await ensureDependencies();
+  await step("Building", async () => (await import("./build.mjs")).build());
+  const executor = await chooseExecutor();
+
+  const dataDir = mkdtempSync(join(tmpdir(), "bettertest-quickstart-"));
+  const { boss, worker } = await startBoth(executor, dataDir);
+  let stopping;
+  const stop = () => {
+    stopping ??= (async () => {
+      await boss.stop({ graceMs: 0 });
+      await worker.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    })();
+    return stopping;
+  };
+  const interrupted = new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => resolve("interrupted"));
+  });
+
+  try {
+    const started = await boss.engine.start({ trigger: "quickstart" });
+    if (!started.ok) throw new Error(`the run could not start: ${JSON.stringify(started)}`);
+    console.log(`\nRunning examples/quickstart/.bettertest/pipedef.ts\n`);
+    const followed = followRun(boss.url, started.run).then(() => boss.engine.finished(started.run));
+    const run = await Promise.race([followed, interrupted]);
+    if (run === "interrupted") {
+      process.exitCode = 130;
+      return;
+    }
+    const { exitCodeOf } = await library("model/exit-code.js");
+    process.exitCode = exitCodeOf(run.status);
+    const took = ((run.finishedAt - run.startedAt) / 1000).toFixed(1);
+    console.log(
+      `\n${run.status.toUpperCase()} in ${took} s${run.fault ? `: ${run.fault.message}` : ""}`,
+    );
+    if (exitAfterRun) return;
+    console.log(`\nThe page is at ${boss.url} (Ctrl-C ends it).`);
+    console.log("For your own repo: npx bettertest init, then npx bettertest up");
+    await interrupted;
+    // Ending a page that was asked to serve until Ctrl-C is no failure of the run.
+    console.log("\nStopping.");
+  } finally {
+    await stop();
+  }
+}
+
+const library = (file) => import(new URL(`../dist/src/${file}`, import.meta.url).href);
+
+async function chooseExecutor() {
+  let problem = engineProblem();
+  if (problem === null) {
+    try {
+      await step(
+        "Docker answers; making the image bettertest-base",
+        async () => void ensureBaseImage(),
+      );
+      return "docker";
+    } catch (error) {
+      problem = error.message;
+    }
+  }
+  console.log(`Without Docker (${problem}):`);
+  console.log(
+    "using the process executor, which runs commands right on this machine, not isolated.",
+  );
+  return "process";
+}
+
+async function startBoth(executor, dataDir) {
+  const [{ startWorker }, { startBoss }] = await Promise.all([
+    library("worker/main.js"),
+    library("boss/main.js"),
+  ]);
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const host = "127.0.0.1";
+  const log = () => {};
+  const worker = await startWorker({
+    host,
+    port: await choosePort("worker"),
+    executor,
+    slots: 4,
+    version,
+    log,
+  });
+  const boss = await startBoss({
+    pipedefs: [pipedef],
+    workers: [worker.url],
+    dataDir,
+    hostHome: "thread",
+    env: {},
+    pipedefMemoryBytes: 512 * 2 ** 20,
+    stallTimeoutMs: 10_000,
+    concurrentRuns: 1,
+    host,
+    port: await choosePort("boss"),
+    version,
+    log,
+  });
+  return { boss, worker };
+}
+
+async function choosePort(role) {
+  const wanted = preferredPorts[role];
+  if (await isFree(wanted)) return wanted;
+  console.log(`Port ${wanted} of the ${role} is taken; using a free one.`);
+  return 0;
+}
+
+function isFree(port) {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}
+
+/** Prints what happens, from the same events that the page reads. */
+async function followRun(bossUrl, id) {
+  const { parseSse } = await library("lib/sse.js");
+  const { describeEnd } = await terminalWords();
+  const response = await fetch(`${bossUrl}/api/runs/${id}/events?after=0`);
+  const startedAt = new Map();
+  for await (const { data } of parseSse(response.body)) {
+    const { event } = JSON.parse(data);
+    const label = `${event.stage}.${event.task}`;
+    if (event.type === "stage-started") console.log(event.stage);
+    if (event.type === "attempt-started") startedAt.set(label, event.at);
+    if (event.type !== "attempt-finished") continue;
+    const seconds = ((event.at - startedAt.get(label)) / 1000).toFixed(1);
+    console.log(`  ${describeEnd(event.end)}  ${event.task}  ${seconds} s`);
+    if (event.end.status === "passed") continue;
+    const path = [event.stage, event.task].map(encodeURIComponent).join("/");
+    const output = await fetch(`${bossUrl}/api/runs/${id}/tasks/${path}/output?tail=4000`);
+    console.log((await output.text()).trimEnd().replace(/^/gm, "    | "));
+  }
+}
+
+async function terminalWords() {
+  const { describeFailure, describeFault } = await library("model/failure.js");
+  return {
+    describeEnd(end) {
+      if (end.status === "passed") return "✓ passed";
+      if (end.status === "failed") return `✗ failed (${describeFailure(end.failure)})`;
+      if (end.status === "errored") return `! errored (${describeFault(end.fault)})`;
+      return "- cancelled";
+    },
+  };
+}
