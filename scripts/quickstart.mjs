@@ -40,10 +40,13 @@ async function main() {
   });
 
   try {
-    const started = await boss.engine.start({ trigger: "quickstart" });
-    if (!started.ok) throw new Error(`the run could not start: ${JSON.stringify(started)}`);
+    await boss.engine.pipelines.ready;
+    const started = boss.engine.start({ trigger: "quickstart" });
+    if (!started.ok) throw new Error(`the run could not start: ${started.error}`);
     console.log(`\nRunning examples/quickstart/.bettertest/pipedef.ts\n`);
-    const followed = followRun(boss.url, started.run).then(() => boss.engine.finished(started.run));
+    const followed = followRun(boss.engine, started.run).then(() =>
+      boss.engine.finished(started.run),
+    );
     const run = await Promise.race([followed, interrupted]);
     if (run === "interrupted") {
       process.exitCode = 130;
@@ -112,7 +115,8 @@ async function startBoth(executor, dataDir) {
     env: {},
     pipedefMemoryBytes: 512 * 2 ** 20,
     stallTimeoutMs: 10_000,
-    concurrentRuns: 1,
+    concurrentRuns: 4,
+    watch: true,
     host,
     port: await choosePort("boss"),
     version,
@@ -137,34 +141,22 @@ function isFree(port) {
 }
 
 /** Prints what happens, from the same events that the page reads. */
-async function followRun(bossUrl, id) {
-  const { parseSse } = await library("lib/sse.js");
-  const { describeEnd } = await terminalWords();
-  const response = await fetch(`${bossUrl}/api/runs/${id}/events?after=0`);
+async function followRun(engine, id) {
+  const { describeFailure, describeFault } = await library("model/failure.js");
+  const describe = {
+    passed: () => "✓ passed",
+    failed: ({ failure }) => `✗ failed: ${describeFailure(failure)}`,
+    errored: ({ fault }) => `! errored: ${describeFault(fault)}`,
+    cancelled: () => "- cancelled",
+  };
   const startedAt = new Map();
-  for await (const { data } of parseSse(response.body)) {
-    const { event } = JSON.parse(data);
+  const { signal } = new AbortController();
+  for await (const { event } of engine.log.follow({ run: id, after: 0, signal })) {
     const label = `${event.stage}.${event.task}`;
     if (event.type === "stage-started") console.log(event.stage);
     if (event.type === "attempt-started") startedAt.set(label, event.at);
     if (event.type !== "attempt-finished") continue;
     const seconds = ((event.at - startedAt.get(label)) / 1000).toFixed(1);
-    console.log(`  ${describeEnd(event.end)}  ${event.task}  ${seconds} s`);
-    if (event.end.status === "passed") continue;
-    const path = [event.stage, event.task].map(encodeURIComponent).join("/");
-    const output = await fetch(`${bossUrl}/api/runs/${id}/tasks/${path}/output?tail=4000`);
-    console.log((await output.text()).trimEnd().replace(/^/gm, "    | "));
+    console.log(`  ${seconds} s  ${event.task}  ${describe[event.end.status](event.end)}`);
   }
-}
-
-async function terminalWords() {
-  const { describeFailure, describeFault } = await library("model/failure.js");
-  return {
-    describeEnd(end) {
-      if (end.status === "passed") return "✓ passed";
-      if (end.status === "failed") return `✗ failed (${describeFailure(end.failure)})`;
-      if (end.status === "errored") return `! errored (${describeFault(end.fault)})`;
-      return "- cancelled";
-    },
-  };
 }

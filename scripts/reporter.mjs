@@ -33,9 +33,16 @@ function resultOf(type, { name, nesting, details, skip, todo }) {
   if (type === "test:pass") return { ...result, status: "passed" };
   const { failureType, cause } = details.error;
   // A parent is red for its children's sake; their own errors are the ones to read.
-  const error =
-    failureType === "subtestsFailed" ? "" : inspect(cause ?? details.error, { depth: 4 });
+  const error = failureType === "subtestsFailed" ? "" : errorText(cause ?? details.error);
   return { ...result, status: "failed", error };
+}
+
+/** Message, difference and the stack's own lines; Node's internals help nobody. */
+function errorText(error) {
+  if (!(error instanceof Error) || !error.stack) return inspect(error, { depth: 4 });
+  const lines = error.stack.split("\n").filter((line) => !/^\s+at .*\bnode:/.test(line));
+  const cause = error.cause ? `\n[cause]: ${errorText(error.cause)}` : "";
+  return `${lines.join("\n")}${cause}`;
 }
 
 /** The results of one file, in words. */
