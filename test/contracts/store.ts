@@ -1,0 +1,117 @@
+// What every store must do. Call it with a way to open an empty one.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Store } from "../../src/boss/store/store.js";
+import type { RunCreated, RunEvent } from "../../src/model/events.js";
+
+const created = (pipelineName = "shop"): RunCreated => ({
+  type: "run-created",
+  at: 1,
+  pipelineName,
+  pipedef: "/repo/.bettertest/pipedef.ts",
+  keepGoing: false,
+  trigger: "test",
+});
+const loaded: RunEvent = {
+  type: "run-loaded",
+  at: 2,
+  pipeline: {
+    stages: [{ name: "Unit", always: false, tasks: [{ name: "task_a" }] }],
+    warnings: [],
+  },
+};
+const finished: RunEvent = { type: "run-finished", at: 9, verdict: "passed" };
+
+export function storeContract(name: string, open: () => Store) {
+  describe(`store contract: ${name}`, () => {
+    test("run ids count from 1 and are never used twice", () => {
+      const store = open();
+      assert.deepEqual([store.nextRunId(), store.nextRunId(), store.nextRunId()], [1, 2, 3]);
+      store.close();
+    });
+
+    test("a run is the fold of its events", () => {
+      const store = open();
+      const id = store.nextRunId();
+      store.append(id, created());
+      assert.equal(store.run(id)?.status, "queued");
+      store.append(id, loaded);
+      store.append(id, {
+        type: "attempt-started",
+        at: 3,
+        stage: "Unit",
+        task: "task_a",
+        attempt: 1,
+      });
+      assert.equal(store.run(id)?.stages[0]?.tasks[0]?.status, "running");
+      store.append(id, finished);
+      assert.equal(store.run(id)?.status, "passed");
+      assert.equal(store.run(id)?.finishedAt, 9);
+      store.close();
+    });
+
+    test("an event of a run nobody created is refused", () => {
+      const store = open();
+      assert.throws(() => store.append(7, loaded), /run 7 does not exist/);
+      assert.equal(store.lastSeq(), 0);
+      store.close();
+    });
+
+    test("sequence numbers grow over all runs; a reader of one run sees only its own, in order", () => {
+      const store = open();
+      const [a, b] = [store.nextRunId(), store.nextRunId()];
+      for (const [run, event] of [
+        [a, created()],
+        [b, created()],
+        [a, loaded],
+        [b, finished],
+        [a, finished],
+      ] as const) {
+        store.append(run, event);
+      }
+      assert.equal(store.lastSeq(), 5);
+      assert.deepEqual(
+        store.events({ after: 0, limit: 10 }).map(({ seq, run }) => [seq, run]),
+        [
+          [1, a],
+          [2, b],
+          [3, a],
+          [4, b],
+          [5, a],
+        ],
+      );
+      assert.deepEqual(
+        store.events({ run: a, after: 0, limit: 10 }).map(({ seq }) => seq),
+        [1, 3, 5],
+      );
+      assert.deepEqual(
+        store.events({ run: a, after: 1, limit: 1 }).map(({ seq }) => seq),
+        [3],
+      );
+      assert.deepEqual(
+        store.events({ run: a, after: 2, limit: 9 }).map(({ seq }) => seq),
+        [3, 5],
+      );
+      assert.deepEqual(store.events({ run: a, after: 5, limit: 9 }), []);
+      assert.deepEqual(store.events({ run: 99, after: 0, limit: 9 }), []);
+      assert.deepEqual(
+        store.events({ after: 3, limit: 1 }).map(({ event }) => event),
+        [finished],
+      );
+      store.close();
+    });
+
+    test("runs are listed newest first, in pages, and by pipeline", () => {
+      const store = open();
+      for (const name of ["shop", "blog", "shop", "shop"])
+        store.append(store.nextRunId(), created(name));
+      const ids = (query: Parameters<Store["runs"]>[0]) => store.runs(query).map((run) => run.id);
+      assert.deepEqual(ids({ limit: 10 }), [4, 3, 2, 1]);
+      assert.deepEqual(ids({ limit: 2 }), [4, 3]);
+      assert.deepEqual(ids({ limit: 2, before: 3 }), [2, 1]);
+      assert.deepEqual(ids({ limit: 10, pipeline: "blog" }), [2]);
+      store.close();
+    });
+  });
+}
