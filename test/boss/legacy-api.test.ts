@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startRig } from "../rig/rig.js";
+
+const pipedef = `
+import { Stage, run } from "bettertest";
+const WORKER = "WORKER_URL";
+export class TestUnit extends Stage {
+  static task_models() { return run(WORKER, "any", "echo m1; echo m2"); }
+  static task_utils() { return run(WORKER, "any", "echo u1; exit 1"); }
+}
+export class TestLater extends Stage {
+  static task_more() { return run(WORKER, "any", "echo more"); }
+}
+`;
+
+test("an older client reads the state, starts a run and follows it", async () => {
+  await using rig = await startRig({ files: { ".bettertest/pipedef.ts": pipedef } });
+  const stages = [
+    { name: "TestUnit", tasks: ["task_models", "task_utils"] },
+    { name: "TestLater", tasks: ["task_more"] },
+  ];
+  assert.deepEqual(await rig.get("/api/state"), { pipeline: { stages }, run: null });
+
+  const { status, body } = await rig.post("/api/run");
+  assert.equal(status, 200);
+  assert.deepEqual(body, { run_id: 1 });
+
+  const messages: [string, Record<string, unknown>][] = [];
+  for await (const { event, data } of rig.sse("/api/run/1/events")) {
+    messages.push([event, JSON.parse(data)]);
+  }
+  const [first] = messages;
+  assert.equal(first?.[0], "state");
+  assert.deepEqual(Object.keys(first![1]), ["run_id", "active", "stages"]);
+  assert.equal(first![1].active, true);
+  assert.deepEqual(messages.at(-1), ["run_done", {}]);
+
+  // What the state did not hold yet came as lines; together they are the whole output.
+  const text = (task: string) => {
+    const state = first![1].stages as { tasks: { name: string; output: string }[] }[];
+    const before = state.flatMap((stage) => stage.tasks).find((t) => t.name === task)!.output;
+    const lines = messages
+      .filter(([event, data]) => event === "task_output" && data.task === task)
+      .map(([, data]) => `${data.line}\n`);
+    return before + lines.join("");
+  };
+  assert.equal(text("task_models"), "m1\nm2\n");
+  const result = (task: string) =>
+    messages.find(([event, data]) => event === "task_result" && data.task === task)?.[1];
+  assert.deepEqual(result("task_models"), {
+    stage: "TestUnit",
+    task: "task_models",
+    passed: true,
+    output: "m1\nm2\n",
+  });
+  assert.equal(result("task_utils")?.passed, false);
+  assert.match(String(result("task_utils")?.output), /^u1\n/);
+
+  const { run } = await rig.get<{ run: unknown }>("/api/state");
+  const task = (name: string, state: string, output: string) => ({ name, state, output });
+  const utils = String(result("task_utils")?.output);
+  assert.deepEqual(run, {
+    run_id: 1,
+    active: false,
+    stages: [
+      {
+        name: "TestUnit",
+        tasks: [task("task_models", "Pass", "m1\nm2\n"), task("task_utils", "Fail", utils)],
+      },
+      { name: "TestLater", tasks: [task("task_more", "Pending", "")] },
+    ],
+  });
+});
