@@ -7,8 +7,9 @@
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { Bell } from "./bell.js";
 
-const readSize = 64 * 1024;
+const readSize = 256 * 1024;
 
 export class ByteLog {
   readonly path: string;
@@ -21,7 +22,7 @@ export class ByteLog {
   #ended = false;
   #closed = false;
   #error: Error | null = null;
-  #wakeups = new Set<() => void>();
+  readonly #changes = new Bell();
 
   constructor(path: string) {
     this.path = path;
@@ -30,7 +31,7 @@ export class ByteLog {
     this.#opened.catch(() => {});
     this.#stream.on("error", (error) => {
       this.#error = error;
-      this.#wake();
+      this.#changes.ring();
     });
   }
 
@@ -46,7 +47,7 @@ export class ByteLog {
     const room = this.#stream.write(chunk, (error) => {
       if (error) return;
       this.#written += chunk.length;
-      this.#wake();
+      this.#changes.ring();
     });
     if (room || this.#error) return undefined;
     return once(this.#stream, "drain").then(
@@ -64,13 +65,18 @@ export class ByteLog {
         this.#stream.end();
       });
       this.#closed = true;
-      this.#wake();
+      this.#changes.ring();
     }
     if (this.#error) throw this.#error;
   }
 
   get ended(): boolean {
     return this.#closed;
+  }
+
+  /** Set once writing has failed (the disk is full); what was appended since is lost. */
+  get error(): Error | null {
+    return this.#error;
   }
 
   /** The bytes from `offset` on: what is there now, then what comes, until the end or the signal. */
@@ -90,7 +96,7 @@ export class ByteLog {
       if (position >= this.#written) {
         if (this.#error) throw this.#error;
         if (this.#closed) return;
-        await this.#change(signal);
+        await this.#changes.heard(signal);
         continue;
       }
       const buffer = Buffer.allocUnsafe(Math.min(readSize, this.#written - position));
@@ -98,21 +104,5 @@ export class ByteLog {
       position += bytesRead;
       yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead);
     }
-  }
-
-  #change(signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.#wakeups.delete(wake);
-        signal?.removeEventListener("abort", wake);
-        resolve();
-      };
-      this.#wakeups.add(wake);
-      signal?.addEventListener("abort", wake);
-    });
-  }
-
-  #wake() {
-    for (const wake of [...this.#wakeups]) wake();
   }
 }

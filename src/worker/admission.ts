@@ -1,0 +1,129 @@
+// Slots: so many commands run at a time, the others wait in strict order of arrival.
+
+export interface Slot {
+  /** Safe to call twice. */
+  release(): void;
+}
+
+export interface AdmissionOptions {
+  readonly slots: number;
+  /** `running` or `queued` is another number now. */
+  readonly changed: () => void;
+}
+
+export interface EnterOptions {
+  readonly signal: AbortSignal;
+  /** Called at once when it has to wait, and again as it moves up. */
+  readonly moved: (ahead: number) => void;
+}
+
+interface Waiter {
+  admit: ((slot: Slot) => void) | null;
+  moved: (ahead: number) => void;
+  toldAhead: number;
+}
+
+// Telling everyone at every move would make a queue of n cost n * n messages.
+const announceEveryMs = 100;
+const alwaysToldBelow = 10;
+const toldAgainAt = 0.9;
+
+export class Admission {
+  readonly #slots: number;
+  readonly #changed: () => void;
+  /** In order of arrival. Those who left have no `admit` any more. */
+  #line: Waiter[] = [];
+  #firstInLine = 0;
+  #queued = 0;
+  #running = 0;
+  #announcement: NodeJS.Timeout | null = null;
+
+  constructor({ slots, changed }: AdmissionOptions) {
+    this.#slots = slots;
+    this.#changed = changed;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /** Rejects with the signal's reason if it is aborted while waiting. */
+  enter({ signal, moved }: EnterOptions): Promise<Slot> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    if (this.#running < this.#slots && this.#queued === 0) {
+      const slot = this.#take();
+      this.#changed();
+      return Promise.resolve(slot);
+    }
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = { admit: null, moved, toldAhead: this.#queued };
+      const leave = () => {
+        waiter.admit = null;
+        this.#queued -= 1;
+        this.#announceSoon();
+        this.#changed();
+        reject(signal.reason);
+      };
+      waiter.admit = (slot) => {
+        signal.removeEventListener("abort", leave);
+        resolve(slot);
+      };
+      signal.addEventListener("abort", leave, { once: true });
+      this.#line.push(waiter);
+      this.#queued += 1;
+      moved(waiter.toldAhead);
+      this.#changed();
+    });
+  }
+
+  #take(): Slot {
+    this.#running += 1;
+    let held = true;
+    return {
+      release: () => {
+        if (!held) return;
+        held = false;
+        this.#running -= 1;
+        this.#admitNext();
+        this.#changed();
+      },
+    };
+  }
+
+  #admitNext() {
+    while (this.#running < this.#slots && this.#queued > 0) {
+      const waiter = this.#line[this.#firstInLine++]!;
+      if (waiter.admit) {
+        this.#queued -= 1;
+        const admit = waiter.admit;
+        waiter.admit = null;
+        admit(this.#take());
+      }
+    }
+    if (this.#queued === 0) {
+      this.#line = [];
+      this.#firstInLine = 0;
+    } else this.#announceSoon();
+  }
+
+  #announceSoon() {
+    if (this.#queued > 0)
+      this.#announcement ??= setTimeout(() => this.#announce(), announceEveryMs);
+  }
+
+  #announce() {
+    this.#announcement = null;
+    this.#line = this.#line.slice(this.#firstInLine).filter((waiter) => waiter.admit !== null);
+    this.#firstInLine = 0;
+    this.#line.forEach((waiter, ahead) => {
+      const worthTelling = ahead < alwaysToldBelow || ahead <= waiter.toldAhead * toldAgainAt;
+      if (ahead === waiter.toldAhead || !worthTelling) return;
+      waiter.toldAhead = ahead;
+      waiter.moved(ahead);
+    });
+  }
+}

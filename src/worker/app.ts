@@ -1,0 +1,161 @@
+// The worker's HTTP side: requests in, streams out. The contract is in wire/worker.ts.
+
+import { randomUUID } from "node:crypto";
+import { type Context, Hono } from "hono";
+import type * as z from "zod";
+import { encodeSse } from "../lib/sse.js";
+import { CommandRequest, type WorkerInfo } from "../wire/worker.js";
+import type { Executions } from "./executions.js";
+import { LogEvents } from "./log-events.js";
+import { runStream } from "./run-stream.js";
+import { bytesResponse, sseResponse } from "./stream.js";
+
+export interface AppDeps {
+  readonly executions: Executions;
+  readonly info: () => WorkerInfo;
+  /** The info now and at each change. */
+  readonly followInfo: (signal: AbortSignal) => AsyncGenerator<WorkerInfo>;
+  readonly keepAliveMs: number;
+  readonly isStopping: () => boolean;
+}
+
+const largestBodyBytes = 1024 * 1024;
+const executionId = /^[\w.:-]{1,128}$/;
+
+export function createWorkerApp(deps: AppDeps): Hono {
+  const { executions, keepAliveMs } = deps;
+  const app = new Hono();
+
+  app.notFound((c) => c.json({ error: `there is no ${c.req.method} ${c.req.path} here` }, 404));
+  app.onError((error, c) => {
+    const status = error instanceof BadRequest ? error.status : 500;
+    return c.json({ error: error.message }, status);
+  });
+
+  app.get("/health", (c) => c.text("ok\n"));
+
+  app.get("/info", (c) => c.json(deps.info()));
+
+  app.get("/events", () =>
+    sseResponse(
+      async function* (signal) {
+        for await (const info of deps.followInfo(signal)) {
+          yield encodeSse({ event: "info", data: JSON.stringify(info) });
+        }
+      },
+      { keepAliveMs },
+    ),
+  );
+
+  app.post("/run", async (c) => {
+    if (deps.isStopping()) return stopping(c);
+    const request = await readRequest(c);
+    const id = randomUUID();
+    const execution = executions.put(id, request)!;
+    const detach = executions.attach(id);
+    const lines = new LogEvents();
+    return sseResponse((signal) => runStream(execution, lines, signal), {
+      keepAliveMs,
+      mayKeepAlive: () => !lines.eventIsOpen,
+      // Nobody else knows the id, so there is nobody to wait for.
+      closed: () => {
+        detach();
+        void executions.remove(id);
+      },
+    });
+  });
+
+  app.put("/executions/:id", async (c) => {
+    if (deps.isStopping()) return stopping(c);
+    const id = c.req.param("id");
+    if (!executionId.test(id)) {
+      return c.json({ error: `id: must match ${executionId.source}, not "${id}"` }, 400);
+    }
+    const request = await readRequest(c);
+    const after = readCount(c.req.header("last-event-id"));
+    if (after === null) return c.json({ error: "Last-Event-ID: must be a number" }, 400);
+    const execution = executions.put(id, request);
+    if (!execution) {
+      return c.json({ error: `execution ${id} exists, and was asked for something else` }, 409);
+    }
+    return sseResponse(
+      async function* (signal) {
+        for await (const [number, event] of execution.follow(after, signal)) {
+          yield encodeSse({ event: event.type, data: JSON.stringify(event), id: String(number) });
+        }
+      },
+      { keepAliveMs, closed: executions.attach(id) },
+    );
+  });
+
+  app.get("/executions/:id/output", (c) => {
+    const id = c.req.param("id");
+    const execution = executions.get(id);
+    if (!execution) return c.json({ error: `there is no execution ${id} here` }, 404);
+    const offset = readCount(c.req.query("offset"));
+    if (offset === null) return c.json({ error: "offset: must be a number of bytes" }, 400);
+    return bytesResponse((signal) => execution.followOutput(offset, signal), {
+      closed: executions.attach(id),
+    });
+  });
+
+  app.delete("/executions/:id", async (c) => {
+    await executions.remove(c.req.param("id"));
+    return c.body(null, 204);
+  });
+
+  return app;
+}
+
+function stopping(c: Context) {
+  return c.json({ error: "this worker is stopping" }, 503);
+}
+
+class BadRequest extends Error {
+  constructor(
+    readonly status: 400 | 413,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+async function readRequest(c: Context): Promise<CommandRequest> {
+  const text = await readBody(c.req.raw);
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (error) {
+    throw new BadRequest(
+      400,
+      `the body is not JSON: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+  const parsed = CommandRequest.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw new BadRequest(400, parsed.error.issues.map(describeIssue).join("; "));
+}
+
+async function readBody(request: Request): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.body ?? []) {
+    length += chunk.length;
+    if (length > largestBodyBytes) {
+      throw new BadRequest(413, `the request is larger than ${largestBodyBytes} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const field = issue.path.join(".");
+  return field === "" ? issue.message : `${field}: ${issue.message}`;
+}
+
+/** Nothing given counts as 0; null where it is no count. */
+function readCount(text: string | undefined): number | null {
+  if (text === undefined || text === "") return 0;
+  return /^\d{1,15}$/.test(text) ? Number(text) : null;
+}

@@ -1,0 +1,195 @@
+// The life of one command on a worker.
+//
+//   waiting ──slot──► opening ──sandbox──► running ──exit──► finished
+//      │                 │                    │
+//      └────────────── end(outcome) ──────────┘   cancelled, client gone, timed out, worker stops:
+//                                                 the first reason given is the outcome
+//
+// `finished` is told exactly once, after the last byte of output is in the spool file. The sandbox is
+// removed after that, off the client's clock, and only then the slot is free for the next command.
+
+import { Bell } from "../lib/bell.js";
+import type { ByteLog } from "../lib/byte-log.js";
+import type { CommandRequest, ExecutionEvent, Outcome } from "../wire/worker.js";
+import type { Admission } from "./admission.js";
+import {
+  type Executor,
+  ExecutorFault,
+  type Sandbox,
+  type SandboxExit,
+} from "./executors/executor.js";
+
+export interface ExecutionDeps {
+  readonly executor: Executor;
+  readonly admission: Admission;
+  readonly openOutput: (id: string) => ByteLog;
+  readonly log: (line: string) => void;
+  /** From SIGTERM to SIGKILL when the time is up. */
+  readonly graceMs: number;
+}
+
+/** A killed sandbox that does not end within this is the engine's trouble; nobody waits longer for it. */
+const killedMustEndWithinMs = 8_000;
+
+/** setTimeout fires at once for more than 31 bits can hold; a deadline in 25 days is none. */
+const longestTimerMs = 2 ** 31 - 1;
+
+export class Execution {
+  readonly id: string;
+  readonly request: CommandRequest;
+  /** Resolves when the sandbox is gone too. Never rejects. */
+  readonly disposed: Promise<void>;
+  readonly #deps: ExecutionDeps;
+  readonly #events: ExecutionEvent[] = [];
+  readonly #changes = new Bell();
+  readonly #opening = new AbortController();
+  #output: ByteLog | null = null;
+  #sandbox: Sandbox | null = null;
+  #ending: Outcome | null = null;
+  #finished = false;
+  #giveUp: () => void = () => {};
+  #gaveUp = new Promise<void>((resolve) => {
+    this.#giveUp = resolve;
+  });
+  #giveUpTimer: NodeJS.Timeout | undefined;
+
+  constructor(id: string, request: CommandRequest, deps: ExecutionDeps) {
+    this.id = id;
+    this.request = request;
+    this.#deps = deps;
+    this.disposed = this.#live();
+  }
+
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** Ends it with this outcome, unless it has ended or is ending already. */
+  end(outcome: Outcome): void {
+    if (this.#finished) return;
+    this.#ending ??= outcome;
+    this.#opening.abort();
+    this.#sandbox?.kill("SIGKILL");
+    this.#giveUpTimer ??= setTimeout(this.#giveUp, killedMustEndWithinMs);
+  }
+
+  /** Events from number `after` + 1 on (the first is 1): those told already, then those to come. */
+  async *follow(after: number, signal: AbortSignal): AsyncGenerator<[number, ExecutionEvent]> {
+    for (let told = after; !signal.aborted; ) {
+      const event = this.#events[told];
+      if (event) {
+        told += 1;
+        yield [told, event];
+        if (event.type === "finished") return;
+      } else if (this.#finished) return;
+      else await this.#changes.heard(signal);
+    }
+  }
+
+  /** Waits for the command's turn, then follows its output to the end. */
+  async *followOutput(offset: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    while (!this.#output) {
+      if (this.#finished || signal.aborted) return;
+      await this.#changes.heard(signal);
+    }
+    yield* this.#output.follow(offset, signal);
+  }
+
+  async #live(): Promise<void> {
+    const { admission } = this.#deps;
+    const moved = (ahead: number) => this.#tell({ type: "queued", ahead });
+    const slot = await admission.enter({ signal: this.#opening.signal, moved }).catch(() => null);
+    // The one seam where whatever went wrong becomes an outcome: a started execution always finishes.
+    const outcome = slot
+      ? await this.#attempt().catch((error: unknown) => faulted(error))
+      : undefined;
+    clearTimeout(this.#giveUpTimer);
+    this.#finished = true;
+    this.#tell({
+      type: "finished",
+      outcome: this.#ending ?? outcome ?? { kind: "cancelled" },
+      outputBytes: this.#output?.length ?? 0,
+    });
+    await this.#sandbox?.dispose();
+    slot?.release();
+  }
+
+  async #attempt(): Promise<Outcome> {
+    const output = this.#deps.openOutput(this.id);
+    this.#output = output;
+    this.#changes.ring();
+    try {
+      const exit = await Promise.race([this.#openAndRun(output), this.#gaveUp]);
+      if (!exit)
+        throw new ExecutorFault(`sandbox ${this.#sandbox?.id} was killed, and did not end`);
+      return this.#outcomeOf(exit);
+    } finally {
+      await output.end();
+    }
+  }
+
+  async #openAndRun(output: ByteLog): Promise<SandboxExit> {
+    const { timeoutMs, ...spec } = this.request;
+    const sandbox = await this.#deps.executor.open(spec, {
+      signal: this.#opening.signal,
+      progress: (text) => {
+        if (!this.#finished) output.append(Buffer.from(text));
+      },
+    });
+    this.#sandbox = sandbox;
+    if (this.#finished) await sandbox.dispose();
+    if (this.#ending) throw new ExecutorFault("ended before it ran");
+    this.#tell({ type: "started", sandbox: sandbox.id });
+
+    const timers: NodeJS.Timeout[] = [];
+    if (timeoutMs !== undefined) {
+      const timeUp = () => {
+        if (this.#ending) return;
+        this.#ending = { kind: "timed-out", afterMs: timeoutMs };
+        sandbox.kill("SIGTERM");
+        timers.push(setTimeout(() => this.end({ kind: "cancelled" }), this.#deps.graceMs));
+      };
+      timers.push(setTimeout(timeUp, Math.min(timeoutMs, longestTimerMs)));
+    }
+    try {
+      return await sandbox.run((chunk) => this.#keep(chunk, output));
+    } finally {
+      for (const timer of timers) clearTimeout(timer);
+    }
+  }
+
+  #keep(chunk: Uint8Array, output: ByteLog): Promise<void> | undefined {
+    if (output.error) {
+      this.end(faulted(spoolFault(output.error)));
+    }
+    // After giving up, or on a full disk, the rest is read and dropped, so that the engine can go on.
+    if (output.error || this.#finished) return undefined;
+    return output.append(chunk);
+  }
+
+  #outcomeOf({ exitCode, outOfMemory }: SandboxExit): Outcome {
+    // A command that lost a child to the memory limit and still succeeded has coped with it.
+    if (outOfMemory && exitCode !== 0) {
+      return { kind: "out-of-memory", limitBytes: this.request.memoryBytes ?? null };
+    }
+    return { kind: "exited", exitCode };
+  }
+
+  #tell(event: ExecutionEvent) {
+    this.#events.push(event);
+    this.#changes.ring();
+  }
+}
+
+function spoolFault(error: Error): ExecutorFault {
+  return new ExecutorFault(
+    `the worker could not keep the output: ${error.message}`,
+    "is the disk of the worker's data folder full?",
+  );
+}
+
+function faulted(error: unknown): Outcome {
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof ExecutorFault ? error.hint : undefined;
+  return { kind: "faulted", message, ...(hint !== undefined && { hint }) };
+}

@@ -1,0 +1,200 @@
+// One container, from created to removed.
+
+import type { Duplex } from "node:stream";
+import type Docker from "dockerode";
+import { createDemux } from "./demux.js";
+import { engineWords, statusOf } from "./docker-errors.js";
+import { ExecutorFault, type OutputSink, type Sandbox, type SandboxSpec } from "./executor.js";
+
+export interface OpenContainerOptions {
+  readonly spec: SandboxSpec;
+  readonly signal: AbortSignal;
+  readonly log: (line: string) => void;
+}
+
+/** The output of a dead container ends as soon as it is read; where it does not, the engine is in trouble. */
+const outputMustEndWithinMs = 60_000;
+const removalRetriesMs = [200, 1_000, 5_000, 15_000, 60_000];
+
+export async function openContainer(
+  container: Docker.Container,
+  { spec, signal, log }: OpenContainerOptions,
+): Promise<Sandbox> {
+  const id = container.id.slice(0, 12);
+  let state: "created" | "started" | "ended" = "created";
+  let wanted: "SIGTERM" | "SIGKILL" | null = null;
+  let disposal: Promise<void> | null = null;
+
+  const dispose = () => (disposal ??= remove(container, log));
+  let output: Duplex;
+  try {
+    // Before the start: what a container writes while nobody is attached is lost.
+    output = await attach(container);
+    signal.throwIfAborted();
+  } catch (error) {
+    await dispose();
+    throw error instanceof ExecutorFault ? error : fault("could not attach to", id, error);
+  }
+
+  async function run(sink: OutputSink) {
+    const drained = drain(output, sink);
+    // Looked at only after the start; until then it must not count as unhandled.
+    drained.catch(() => {});
+    await start(container, spec);
+    state = "started";
+    if (wanted) deliver(wanted);
+    const exit = await Promise.race([waitForEnd(container, id), failureOf(drained, id)]);
+    state = "ended";
+    await drainedSoon(drained, id);
+    return exit;
+  }
+
+  function deliver(name: "SIGTERM" | "SIGKILL") {
+    const failed = (error: unknown) => {
+      // 409: it has ended meanwhile.
+      if (![404, 409].includes(statusOf(error) ?? 0)) {
+        log(`could not send ${name} to container ${id}: ${engineWords(error)}`);
+      }
+    };
+    container.kill({ signal: name }).catch(failed);
+    if (name === "SIGTERM") askEveryProcess(container).catch(failed);
+  }
+
+  return {
+    id,
+    run,
+    kill(name) {
+      if (wanted !== "SIGKILL") wanted = name;
+      if (state === "started") deliver(name);
+    },
+    async dispose() {
+      output.destroy();
+      await dispose();
+    },
+  };
+}
+
+async function attach(container: Docker.Container): Promise<Duplex> {
+  const stream = await container.attach({ stream: true, stdout: true, stderr: true, hijack: true });
+  return stream as Duplex;
+}
+
+async function start(container: Docker.Container, spec: SandboxSpec) {
+  try {
+    await container.start();
+  } catch (error) {
+    const words = engineWords(error);
+    const hint = /"sh":.*not found/.test(words)
+      ? "commands run as `sh -c COMMAND`, so the image needs a shell"
+      : undefined;
+    throw new ExecutorFault(
+      `Docker could not start the command in image "${spec.image}": ${words}`,
+      hint,
+    );
+  }
+}
+
+/** Resolves when the stream has ended and the sink has taken everything. */
+function drain(output: Duplex, sink: OutputSink): Promise<void> {
+  const payloadOf = createDemux();
+  return new Promise((resolve, reject) => {
+    let taking: Promise<void> | undefined;
+    output.on("data", (chunk: Buffer) => {
+      try {
+        const payload = payloadOf(chunk);
+        taking = payload.length === 0 ? undefined : sink(payload);
+      } catch (error) {
+        output.destroy(error instanceof Error ? error : new Error(String(error)));
+        return;
+      }
+      if (!taking) return;
+      output.pause();
+      taking.then(
+        () => output.resume(),
+        (error: Error) => output.destroy(error),
+      );
+    });
+    output.on("end", () => resolve(taking));
+    output.on("error", reject);
+    output.on("close", () => reject(new Error("the output stream was closed")));
+  });
+}
+
+function failureOf(drained: Promise<void>, id: string): Promise<never> {
+  return new Promise((_, reject) => {
+    drained.catch((error: unknown) => reject(fault("lost output of", id, error)));
+  });
+}
+
+async function drainedSoon(drained: Promise<void>, id: string) {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new Error("the end of its output did not come");
+    timer = setTimeout(reject, outputMustEndWithinMs, error);
+  });
+  try {
+    await Promise.race([drained, late]);
+  } catch (error) {
+    throw fault("lost output of", id, error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * The attach stream also ends when the engine dies, as if the command had ended, so its end proves
+ * nothing: the exit is believed only when the engine says so twice, by wait and by inspect.
+ */
+async function waitForEnd(container: Docker.Container, id: string) {
+  try {
+    const waited: { StatusCode?: number; Error?: { Message: string } | null } =
+      await container.wait();
+    if (waited.Error) throw new Error(waited.Error.Message);
+    const { State } = await container.inspect();
+    if (typeof waited.StatusCode !== "number" || State.Running) {
+      throw new Error("the engine stopped answering before the command ended");
+    }
+    return { exitCode: State.ExitCode, outOfMemory: State.OOMKilled };
+  } catch (error) {
+    throw fault("lost", id, error);
+  }
+}
+
+/**
+ * A kill reaches only the first process of a container, and that one ignores SIGTERM unless it has a
+ * handler. Its children, which do the work, are asked from inside.
+ */
+async function askEveryProcess(container: Docker.Container) {
+  const exec = await container.exec({ Cmd: ["sh", "-c", "kill -TERM -1"] });
+  await exec.start({ Detach: true });
+}
+
+async function remove(container: Docker.Container, log: (line: string) => void) {
+  if (await removed(container, log)) return;
+  // The engine is in trouble: the next command must not wait for that, so the rest is in the background.
+  void (async () => {
+    for (const ms of removalRetriesMs) {
+      await new Promise((resolve) => setTimeout(resolve, ms).unref());
+      if (await removed(container, log)) return;
+    }
+  })();
+}
+
+async function removed(container: Docker.Container, log: (line: string) => void): Promise<boolean> {
+  try {
+    await container.remove({ force: true, v: true });
+    return true;
+  } catch (error) {
+    // 409: its removal is under way.
+    if ([404, 409].includes(statusOf(error) ?? 0)) return true;
+    log(`could not remove container ${container.id.slice(0, 12)}: ${engineWords(error)}`);
+    return false;
+  }
+}
+
+function fault(what: string, id: string, error: unknown): ExecutorFault {
+  return new ExecutorFault(
+    `${what} container ${id}: ${engineWords(error)}`,
+    "is the Docker engine well?",
+  );
+}

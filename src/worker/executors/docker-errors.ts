@@ -1,0 +1,15 @@
+// What dockerode throws, read with care: its types say nothing of it.
+
+/** The HTTP status the engine answered with; null where it did not answer. */
+export function statusOf(error: unknown): number | null {
+  if (!(error instanceof Error) || !("statusCode" in error)) return null;
+  return typeof error.statusCode === "number" ? error.statusCode : null;
+}
+
+/** The engine's own words, without what the client puts around them. */
+export function engineWords(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const json: unknown = "json" in error ? error.json : null;
+  if (typeof json === "object" && json !== null && "message" in json) return String(json.message);
+  return error.message.trim() || ("code" in error ? String(error.code) : "no reason given");
+}

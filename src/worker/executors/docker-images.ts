@@ -1,0 +1,110 @@
+// Images that are not here yet: fetched once, however many commands wait for them.
+
+import type Docker from "dockerode";
+import { engineWords } from "./docker-errors.js";
+import { ExecutorFault, type OpenOptions } from "./executor.js";
+
+export type PullPolicy = "missing" | "always" | "never";
+
+export interface Images {
+  /** Resolves when the image is here. Those who ask for one that is being pulled share that pull. */
+  pull(image: string, options: OpenOptions): Promise<void>;
+}
+
+interface Pull {
+  readonly done: Promise<void>;
+  readonly audience: Set<(text: string) => void>;
+  readonly abort: AbortController;
+}
+
+export function createImages(docker: Docker, policy: PullPolicy): Images {
+  const pulls = new Map<string, Pull>();
+
+  function startPull(image: string): Pull {
+    const audience = new Set<(text: string) => void>();
+    const abort = new AbortController();
+    const tell = (text: string) => {
+      for (const progress of audience) progress(text);
+    };
+    const done = pullImage(docker, image, tell, abort.signal).finally(() => pulls.delete(image));
+    done.catch(() => {});
+    const pull = { done, audience, abort };
+    pulls.set(image, pull);
+    return pull;
+  }
+
+  return {
+    async pull(image, { signal, progress }) {
+      if (policy === "never") {
+        throw new ExecutorFault(
+          `image "${image}" is not on this worker, and --pull is never`,
+          hintFor(image),
+        );
+      }
+      signal.throwIfAborted();
+      const pull = pulls.get(image) ?? startPull(image);
+      pull.audience.add(progress);
+      progress(`Pulling image ${image}\n`);
+      try {
+        await Promise.race([pull.done, aborted(signal)]);
+      } finally {
+        pull.audience.delete(progress);
+        if (pull.audience.size === 0) pull.abort.abort();
+      }
+    },
+  };
+}
+
+async function pullImage(
+  docker: Docker,
+  image: string,
+  tell: (text: string) => void,
+  signal: AbortSignal,
+) {
+  try {
+    const stream = await docker.pull(withTag(image), { abortSignal: signal });
+    let unfinished = "";
+    const statusOfLayer = new Map<string, string>();
+    for await (const chunk of stream) {
+      const lines = (unfinished + chunk.toString()).split("\n");
+      unfinished = lines.pop()!;
+      for (const line of lines) {
+        const { id = "", status = "", error } = readProgress(line);
+        if (error) throw new Error(error);
+        // The engine reports each layer many times a second; a log wants each state once.
+        if (!status || statusOfLayer.get(id) === status) continue;
+        statusOfLayer.set(id, status);
+        tell(id ? `${id}: ${status}\n` : `${status}\n`);
+      }
+    }
+  } catch (error) {
+    throw new ExecutorFault(
+      `image "${image}" could not be pulled: ${engineWords(error)}`,
+      hintFor(image),
+    );
+  }
+}
+
+function readProgress(line: string): { id?: string; status?: string; error?: string } {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return {};
+  }
+}
+
+/** Without a tag the engine's API would fetch every tag there is. */
+function withTag(image: string): string {
+  const name = image.slice(image.lastIndexOf("/") + 1);
+  return name.includes(":") || name.includes("@") ? image : `${image}:latest`;
+}
+
+function hintFor(image: string): string {
+  return `Build it on the worker's machine with: docker build -t ${image} . (or check the name)`;
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}

@@ -1,0 +1,73 @@
+// What every way of running a command must offer. test/contracts/executor.ts holds all of them to it.
+
+import type { CommandRequest } from "../../wire/worker.js";
+
+export interface Executor {
+  /** As in `--executor`. */
+  readonly name: string;
+  /** Whether a command is kept apart from the machine it runs on. */
+  readonly isolated: boolean;
+
+  /**
+   * Makes a sandbox for one command, without running it. An implementation may have made the sandbox
+   * long before it knew the command; the caller cannot tell, and need not.
+   *
+   * Rejects with an ExecutorFault where that is impossible, and soon after the signal is aborted.
+   * A rejected open leaves nothing behind.
+   */
+  open(spec: SandboxSpec, io: OpenOptions): Promise<Sandbox>;
+
+  /** The last call: nothing is open any more. Ends what the executor itself holds. */
+  close(): Promise<void>;
+}
+
+/** Everything about a command but its deadline, which is the worker's business. */
+export type SandboxSpec = Omit<CommandRequest, "timeoutMs">;
+
+export interface OpenOptions {
+  readonly signal: AbortSignal;
+  /** What the user should see while waiting (an image is being pulled); becomes part of the output. */
+  readonly progress: (text: string) => void;
+}
+
+/**
+ * Order: run, once; dispose, always, also after a failed run or instead of one, and safe to call twice.
+ * kill may come at any time from open to dispose, also before run has really started the command:
+ * it then takes effect as soon as there is something to kill.
+ */
+export interface Sandbox {
+  readonly id: string;
+
+  /**
+   * Runs the command. Resolves when it has ended, by itself or killed, and the sink has taken every byte
+   * it wrote to stdout and stderr, in the order written as far as the executor can know it.
+   * Rejects with an ExecutorFault when the end of the command could not be learned.
+   */
+  run(sink: OutputSink): Promise<SandboxExit>;
+
+  /** SIGTERM asks, SIGKILL ends; every process in the sandbox is meant, as far as the executor can. */
+  kill(signal: "SIGTERM" | "SIGKILL"): void;
+
+  /** Ends what still runs and removes every trace. Never rejects. */
+  dispose(): Promise<void>;
+}
+
+/** A promise means: no more until it resolves. The chunk belongs to the sink from then on. */
+export type OutputSink = (chunk: Uint8Array) => Promise<void> | undefined;
+
+export interface SandboxExit {
+  readonly exitCode: number;
+  /** Some process of the sandbox was killed for want of memory. */
+  readonly outOfMemory: boolean;
+}
+
+/** The machinery failed; says nothing about the command. */
+export class ExecutorFault extends Error {
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.name = "ExecutorFault";
+    this.hint = hint;
+  }
+}

@@ -1,0 +1,207 @@
+// A process group on this very machine for each command: no image, no isolation, and no engine needed.
+//
+// Of the limits a request may name, cpus and memory are let go: they hold back a command that runs wild,
+// and change nothing for one that does not. What would change a command's meaning (another user, no
+// network) is refused.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync } from "node:fs";
+import { mkdir, rm, stat } from "node:fs/promises";
+import { Socket } from "node:net";
+import { constants, userInfo } from "node:os";
+import { join } from "node:path";
+import { type Executor, ExecutorFault, type Sandbox, type SandboxSpec } from "./executor.js";
+import { type ProcessGuard, startProcessGuard } from "./process-guard.js";
+import { createPipes, type Pipes } from "./process-pipes.js";
+
+export interface ProcessExecutorOptions {
+  /** Holds a working directory for each command. */
+  readonly folder: string;
+  readonly log: (line: string) => void;
+}
+
+/** Of the worker's own environment a command sees what programs need to work at all. */
+const inheritedNames = [
+  "PATH",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "LANG",
+  "LC_ALL",
+  "LC_CTYPE",
+  "TZ",
+  "TMPDIR",
+];
+
+/** A process that left its group may hold the output open for ever; the command has ended all the same. */
+const strayOutputMs = 1_000;
+
+export async function createProcessExecutor(options: ProcessExecutorOptions): Promise<Executor> {
+  const { folder, log } = options;
+  const guard = startProcessGuard();
+  const pipes = createPipes(folder);
+  const inherited = Object.fromEntries(
+    inheritedNames.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+  let opened = 0;
+
+  return {
+    name: "process",
+    isolated: false,
+
+    async open(spec, { signal }) {
+      refuseWhatCannotBe(spec);
+      opened += 1;
+      const home = join(folder, `sandbox-${opened}`);
+      await mkdir(home);
+      try {
+        if (spec.workdir !== undefined) await checkFolder(spec.workdir);
+        signal.throwIfAborted();
+      } catch (error) {
+        await rm(home, { recursive: true, force: true });
+        throw error;
+      }
+      const env = { ...inherited, ...spec.env };
+      return new ProcessSandbox({ spec, home, env, guard, pipes, log });
+    },
+
+    async close() {
+      guard.close();
+    },
+  };
+}
+
+interface ProcessSandboxDeps {
+  readonly spec: SandboxSpec;
+  readonly home: string;
+  readonly env: Record<string, string>;
+  readonly guard: ProcessGuard;
+  readonly pipes: Pipes;
+  readonly log: (line: string) => void;
+}
+
+class ProcessSandbox implements Sandbox {
+  readonly #deps: ProcessSandboxDeps;
+  readonly id: string;
+  #child: ChildProcess | null = null;
+  #ended = false;
+  #wanted: "SIGTERM" | "SIGKILL" | null = null;
+
+  constructor(deps: ProcessSandboxDeps) {
+    this.#deps = deps;
+    this.id = `${process.pid}-${deps.home.slice(deps.home.lastIndexOf("-") + 1)}`;
+  }
+
+  async run(sink: Parameters<Sandbox["run"]>[0]) {
+    const { spec, home, env, guard, pipes } = this.#deps;
+    const { readEnd, writeEnd } = await pipes.open();
+    const output = new Socket({ fd: readEnd, readable: true, writable: false });
+    const drained = drain(output, sink);
+    drained.catch(() => {});
+    try {
+      const child = spawn("/bin/sh", ["-c", spec.command], {
+        cwd: spec.workdir ?? home,
+        env,
+        detached: true,
+        stdio: ["ignore", writeEnd, writeEnd],
+      });
+      const ended = exitCodeOf(child);
+      if (child.pid !== undefined) guard.add(child.pid);
+      this.#child = child;
+      if (this.#wanted) this.kill(this.#wanted);
+      const exitCode = await ended;
+      this.#end();
+      closeSync(writeEnd);
+      const stray = setTimeout(() => output.destroy(), strayOutputMs);
+      await drained;
+      clearTimeout(stray);
+      return { exitCode, outOfMemory: false };
+    } catch (error) {
+      this.#end();
+      output.destroy();
+      const words = error instanceof Error ? error.message : String(error);
+      throw new ExecutorFault(`could not run the command: ${words}`);
+    }
+  }
+
+  kill(signal: "SIGTERM" | "SIGKILL") {
+    if (this.#wanted !== "SIGKILL") this.#wanted = signal;
+    if (!this.#ended && this.#child?.pid !== undefined) killGroup(this.#child.pid, signal);
+  }
+
+  /** As in a container: when the first process has ended, so do all the others. */
+  #end() {
+    const pid = this.#child?.pid;
+    if (this.#ended || pid === undefined) return;
+    killGroup(pid, "SIGKILL");
+    this.#ended = true;
+    this.#deps.guard.remove(pid);
+  }
+
+  async dispose() {
+    this.#end();
+    const { home, log } = this.#deps;
+    await rm(home, { recursive: true, force: true, maxRetries: 3 }).catch((error: Error) => {
+      log(`could not remove ${home}: ${error.message}`);
+    });
+  }
+}
+
+function refuseWhatCannotBe({ user, network }: SandboxSpec) {
+  const hint = "Use a worker with --executor docker for this command";
+  if (network === false) {
+    throw new ExecutorFault(
+      "the process executor cannot take the network away from a command",
+      hint,
+    );
+  }
+  const self = userInfo();
+  if (user !== undefined && ![self.username, String(self.uid)].includes(user)) {
+    throw new ExecutorFault(`the process executor cannot run as user "${user}"`, hint);
+  }
+}
+
+async function checkFolder(path: string) {
+  const found = await stat(path).catch(() => null);
+  if (!found?.isDirectory()) {
+    throw new ExecutorFault(`workdir ${path} is not a folder on the worker's machine`);
+  }
+}
+
+function exitCodeOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code, signal) => {
+      resolve(code ?? 128 + (signal ? constants.signals[signal] : 0));
+    });
+  });
+}
+
+function killGroup(pid: number, signal: NodeJS.Signals) {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // The group is gone already.
+  }
+}
+
+/** Resolves when the output has ended and the sink has taken everything. */
+function drain(output: Socket, sink: Parameters<Sandbox["run"]>[0]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let taking: Promise<void> | undefined;
+    output.on("data", (chunk: Buffer) => {
+      taking = sink(chunk);
+      if (!taking) return;
+      output.pause();
+      taking.then(
+        () => output.resume(),
+        (error: Error) => output.destroy(error),
+      );
+    });
+    output.on("error", reject);
+    output.on("close", () => resolve(taking));
+  });
+}

@@ -1,0 +1,174 @@
+// Puts a worker together. Used by the CLI, by a boss that brings its own worker, and by tests.
+
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { availableParallelism } from "node:os";
+import { serve } from "@hono/node-server";
+import { defaultWorkerPort, type WorkerInfo } from "../wire/worker.js";
+import { Admission } from "./admission.js";
+import { createWorkerApp } from "./app.js";
+import { Executions } from "./executions.js";
+import type { PullPolicy } from "./executors/docker-images.js";
+import type { Executor } from "./executors/executor.js";
+import { makeWorkerFolder } from "./folder.js";
+import { createInfoFeed } from "./info-feed.js";
+
+export interface WorkerOptions {
+  readonly host?: string;
+  /** 0: any free port. */
+  readonly port?: number;
+  readonly executor?: "docker" | "process" | Executor;
+  /** As DOCKER_HOST, which counts where this is absent. */
+  readonly dockerHost?: string;
+  /** Commands at a time; default: as many as there are cores. */
+  readonly slots?: number;
+  readonly pull?: PullPolicy;
+  /** Where output is kept while a command runs; default: the system's folder for temporary files. */
+  readonly dataDir?: string;
+  /** How long a client may be gone before its sandbox is ended. */
+  readonly leaseMs?: number;
+  /** From SIGTERM to SIGKILL when a command's time is up. */
+  readonly graceMs?: number;
+  readonly keepAliveMs?: number;
+  readonly version?: string;
+  readonly log?: (line: string) => void;
+}
+
+export interface RunningWorker {
+  readonly url: string;
+  readonly port: number;
+  info(): WorkerInfo;
+  /** Ends every sandbox. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/** Streams that are not read to their end by now belong to clients that will not read them. */
+const lastWordsMs = 1_000;
+
+/** Rejects with words for the user where it cannot start: no engine, port taken. */
+export async function startWorker(options: WorkerOptions = {}): Promise<RunningWorker> {
+  const {
+    host = "127.0.0.1",
+    port: wantedPort = defaultWorkerPort,
+    slots = availableParallelism(),
+    leaseMs = 1_000,
+    graceMs = 10_000,
+    keepAliveMs = 15_000,
+    version = "0.0.0",
+    log = () => {},
+  } = options;
+
+  const folder = await makeWorkerFolder(options.dataDir);
+  let executor: Executor | null = null;
+  try {
+    executor = await createExecutor(options, folder.path, log);
+    const { name, isolated } = executor;
+    const feed = createInfoFeed(() => ({
+      version,
+      executor: name,
+      isolated,
+      slots,
+      running: admission.running,
+      queued: admission.queued,
+    }));
+    const admission: Admission = new Admission({ slots, changed: feed.changed });
+    const executions = new Executions({
+      executor,
+      admission,
+      folder: folder.path,
+      leaseMs,
+      graceMs,
+      log,
+    });
+    let stopped: Promise<void> | null = null;
+    const app = createWorkerApp({
+      executions,
+      info: feed.info,
+      followInfo: feed.follow,
+      keepAliveMs,
+      isStopping: () => stopped !== null,
+    });
+    const server = await listen(app.fetch, host, wantedPort);
+    const { port } = server.address() as AddressInfo;
+
+    const stop = async () => {
+      feed.end();
+      await executions.stop();
+      await close(server);
+      await executor?.close();
+      await folder.remove();
+    };
+    return {
+      url: `http://${urlHost(host)}:${port}`,
+      port,
+      info: feed.info,
+      stop: () => (stopped ??= stop()),
+    };
+  } catch (error) {
+    await executor?.close();
+    await folder.remove();
+    throw error;
+  }
+}
+
+/** Loads an executor's libraries only for those who use it. */
+async function createExecutor(
+  { executor = "docker", dockerHost, pull = "missing" }: WorkerOptions,
+  folder: string,
+  log: (line: string) => void,
+): Promise<Executor> {
+  if (executor === "docker") {
+    const { createDockerExecutor } = await import("./executors/docker.js");
+    return createDockerExecutor({ dockerHost, pull, log });
+  }
+  if (executor === "process") {
+    const { createProcessExecutor } = await import("./executors/process.js");
+    return createProcessExecutor({ folder, log });
+  }
+  return executor;
+}
+
+function listen(
+  fetch: (request: Request) => Response | Promise<Response>,
+  hostname: string,
+  port: number,
+): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = serve(
+      {
+        fetch,
+        hostname,
+        port,
+        // A worker may live inside somebody else's process, whose globals are not ours to replace.
+        overrideGlobalObjects: false,
+        serverOptions: { keepAlive: true, keepAliveInitialDelay: 15_000, noDelay: true },
+      },
+      () => resolve(server as Server),
+    );
+    // Clients keep connections between commands; each closed under them is a lost round trip.
+    (server as Server).keepAliveTimeout = 120_000;
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const taken = error.code === "EADDRINUSE";
+      reject(
+        taken
+          ? new Error(
+              `port ${port} on ${hostname} is taken. Is another worker running? Choose one with --port`,
+            )
+          : new Error(`cannot listen on ${hostname}:${port}: ${error.message}`),
+      );
+    });
+  });
+}
+
+async function close(server: Server) {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), lastWordsMs);
+  await closed;
+  clearTimeout(timer);
+}
+
+function urlHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "localhost";
+  return host.includes(":") ? `[${host}]` : host;
+}
