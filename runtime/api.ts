@@ -1,0 +1,228 @@
+// What `import { ... } from "bettertest"` gives to a pipedef. The declarations of this file travel alone
+// into repos that have no node_modules, so none may need a type from elsewhere.
+
+import { findFiles } from "./find-files.js";
+import type { CallResult } from "./host/host.js";
+import { commandRequest } from "./run-options.js";
+import {
+  commandOutcomes,
+  type FunctionalStage,
+  registration,
+  taskContext,
+} from "./task-context.js";
+
+/**
+ * A stage as a class: every static or instance method whose name starts with `task_` is a task. The tasks
+ * of a stage run in parallel, the stages in the order of the source. `static always = true` makes a stage
+ * that runs also after a red one.
+ */
+export abstract class Stage {}
+
+/** A task passes unless it throws or what it returns rejects. */
+export type TaskFunction = () => unknown;
+
+export interface StageOptions {
+  /** Runs also after a red stage, for instance to clean up. */
+  readonly always?: boolean;
+}
+
+export interface StageHandle {
+  readonly name: string;
+  /** Adds one more task; returns the stage again. */
+  task(name: string, run: TaskFunction): StageHandle;
+}
+
+/** A stage as a call, so that loops can make its tasks. */
+export function stage(
+  name: string,
+  tasks: Readonly<Record<string, TaskFunction>> = {},
+  options: StageOptions = {},
+): StageHandle {
+  requireName("stage", name);
+  const always = options.always ?? false;
+  if (typeof always !== "boolean")
+    throw new TypeError(`stage "${name}": always must be true or false`);
+  const made: FunctionalStage = { name, always, tasks: [], calledAt: callerOf(stage) };
+  const handle: StageHandle = {
+    name,
+    task(taskName, run) {
+      requireName("task", taskName);
+      if (typeof run !== "function") {
+        throw new TypeError(
+          `task "${taskName}" of stage "${name}" must be a function, not ${typeof run}`,
+        );
+      }
+      if (registration()?.sealed) {
+        throw new Error(`task "${taskName}" comes too late: the pipedef is loaded already`);
+      }
+      made.tasks.push({ name: taskName, run, calledAt: callerOf(handle.task) });
+      return handle;
+    },
+  };
+  const registered = registration();
+  if (registered?.sealed) {
+    throw new Error(`stage "${name}" comes too late: the pipedef is loaded already`);
+  }
+  registered?.stages.push(made);
+  for (const [taskName, run] of Object.entries(tasks)) handle.task(taskName, run);
+  return handle;
+}
+
+export interface RunOptions {
+  /** Environment of the command, beside what its image sets. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Absolute path inside the sandbox. */
+  readonly workdir?: string;
+  /** "name", "uid" or "uid:gid". */
+  readonly user?: string;
+  /** A number counts seconds; or "500ms", "90s", "5m", "1h". */
+  readonly timeout?: number | string;
+  readonly cpus?: number;
+  /** A number counts bytes; or "512m", "2g". */
+  readonly memory?: number | string;
+  /** `false` cuts the sandbox off from every network. */
+  readonly network?: boolean;
+  /** `false` returns the result of a command that failed, where otherwise CommandFailed is thrown. */
+  readonly check?: boolean;
+}
+
+export interface CommandResult {
+  /** Ended by itself with exit code 0. */
+  readonly ok: boolean;
+  /** How the command ended. */
+  readonly reason: "exit" | "timeout" | "out-of-memory";
+  /** Null where the command did not end by itself. */
+  readonly exitCode: number | null;
+  readonly durationMs: number;
+  /** The end of what it printed, at most 1 MiB, as text. */
+  readonly output: string;
+  /** How much it printed in all. */
+  readonly outputBytes: number;
+}
+
+/** A command that ended with another exit code than 0, ran out of time or out of memory: a red test. */
+export class CommandFailed extends Error {
+  override readonly name = "CommandFailed";
+  readonly command: string;
+  readonly result: CommandResult;
+
+  constructor(message: string, command: string, result: CommandResult) {
+    super(message);
+    this.command = command;
+    this.result = result;
+  }
+
+  get reason(): "exit" | "timeout" | "out-of-memory" {
+    return this.result.reason;
+  }
+
+  get exitCode(): number | null {
+    return this.result.exitCode;
+  }
+}
+
+/** The machinery failed (worker gone, image missing, ...). Says nothing about the code under test. */
+export class InfrastructureError extends Error {
+  override readonly name = "InfrastructureError";
+  /** What to try. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/**
+ * Runs `sh -c COMMAND` in a fresh sandbox of the image, on the given worker or on one of the boss's own.
+ * What it prints is in the task's output. Resolves when it has ended with exit code 0; throws CommandFailed
+ * otherwise, unless `check` is false.
+ */
+export function run(
+  worker: string,
+  image: string,
+  command: string,
+  options?: RunOptions,
+): Promise<CommandResult>;
+export function run(image: string, command: string, options?: RunOptions): Promise<CommandResult>;
+export function run(...given: unknown[]): Promise<CommandResult> {
+  const { worker, request, check } = commandRequest(given);
+  const context = taskContext.getStore();
+  if (!context) {
+    throw new Error(
+      `run(${JSON.stringify(request.command)}) was called outside a task: loading a pipedef runs no command. ` +
+        "Call it inside a task_ method or a function given to stage(...).",
+    );
+  }
+  const calledAt = callerOf(run);
+  return context
+    .call({ worker, request })
+    .then((answer) => commandResult(answer, request.command, { check, calledAt }));
+}
+
+/** Paths of the repo's files that match, sorted, relative to its root. Knows `*`, `**`, `?` and `{a,b}`. */
+export function files(glob: string): string[] {
+  if (typeof glob !== "string" || glob === "")
+    throw new TypeError("files: the pattern must be a text");
+  return findFiles(registration()?.root ?? process.cwd(), glob);
+}
+
+function commandResult(
+  { outcome, durationMs, output, outputBytes }: CallResult,
+  command: string,
+  { check, calledAt }: { check: boolean; calledAt: Error },
+): CommandResult {
+  const ended = { durationMs, output: new TextDecoder().decode(output), outputBytes };
+  switch (outcome.kind) {
+    case "exited": {
+      const { exitCode } = outcome;
+      const result = { ok: exitCode === 0, reason: "exit", exitCode, ...ended } as const;
+      if (exitCode === 0 || !check) return result;
+      return fail(`exit code ${exitCode}: ${command}`, result);
+    }
+    case "timed-out": {
+      const result = { ok: false, reason: "timeout", exitCode: null, ...ended } as const;
+      if (!check) return result;
+      return fail(`timed out after ${outcome.afterMs / 1000} s: ${command}`, result);
+    }
+    case "out-of-memory": {
+      const result = { ok: false, reason: "out-of-memory", exitCode: null, ...ended } as const;
+      if (!check) return result;
+      const limit =
+        outcome.limitBytes === null ? "" : ` (limit ${outcome.limitBytes / 2 ** 20} MiB)`;
+      return fail(`out of memory${limit}: ${command}`, result);
+    }
+    case "cancelled":
+      throw withStack(new InfrastructureError(`cancelled: ${command}`), calledAt);
+    case "faulted":
+      throw withStack(new InfrastructureError(outcome.message, outcome.hint), calledAt);
+    default:
+      return outcome satisfies never;
+  }
+
+  function fail(message: string, result: CommandResult): never {
+    const error = withStack(new CommandFailed(message, command, result), calledAt);
+    commandOutcomes.set(error, outcome);
+    throw error;
+  }
+}
+
+/** An error made after the wait knows nothing of the line that called; the one from before does. */
+function withStack<E extends Error>(error: E, calledAt: Error): E {
+  const frames = calledAt.stack?.replace(/^.*?\n(?=\s+at )/s, "") ?? "";
+  error.stack = `${error.name}: ${error.message}\n${frames}`;
+  return error;
+}
+
+function callerOf(callee: (...given: never[]) => unknown): Error {
+  const here = new Error("called");
+  Error.captureStackTrace(here, callee);
+  return here;
+}
+
+function requireName(what: string, name: unknown): void {
+  if (typeof name === "string" && name.trim() !== "" && !/[\0\r\n]/.test(name)) return;
+  throw new TypeError(
+    `the name of a ${what} must be a text of one line, not ${JSON.stringify(name)}`,
+  );
+}

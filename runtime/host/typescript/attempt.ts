@@ -1,0 +1,76 @@
+// One attempt of a task, as the boss sees it: what the task printed and which commands it asked for, dealt
+// with in the order in which they came.
+
+import type { TaskEnd } from "../../../src/model/failure.js";
+import type { CallRequest, TaskIo } from "../host.js";
+import type { Home } from "./home.js";
+
+/** How long a cancelled task's code may take to notice before nobody waits for it any more. */
+const cancelGraceMs = 1000;
+
+export class Attempt {
+  /** Resolves after every command and every byte of output is dealt with. */
+  readonly end: Promise<TaskEnd>;
+  #id: number;
+  #io: TaskIo;
+  #home: Home;
+  #commands = new AbortController();
+  #calls = new Set<Promise<void>>();
+  #printed: Promise<void> | undefined;
+  #resolve!: (end: TaskEnd) => void;
+
+  constructor(id: number, io: TaskIo, signal: AbortSignal, home: Home) {
+    this.#id = id;
+    this.#io = io;
+    this.#home = home;
+    let grace: NodeJS.Timeout | undefined;
+    const cancel = () => {
+      this.#commands.abort(signal.reason);
+      home.send({ type: "cancel", id });
+      grace = setTimeout(() => this.finish({ status: "cancelled" }), cancelGraceMs);
+    };
+    signal.addEventListener("abort", cancel, { once: true });
+    this.end = new Promise<TaskEnd>((resolve) => {
+      this.#resolve = resolve;
+    }).then(async (end) => {
+      signal.removeEventListener("abort", cancel);
+      clearTimeout(grace);
+      // A home that broke leaves commands behind; those of a task that ended by itself are done.
+      this.#commands.abort();
+      await Promise.all([...this.#calls, this.#printed]);
+      return signal.aborted && end.status !== "errored" ? { status: "cancelled" } : end;
+    });
+  }
+
+  print(bytes: Uint8Array): Promise<void> | undefined {
+    const before = this.#printed;
+    const done = before ? before.then(() => this.#io.write(bytes)) : this.#io.write(bytes);
+    if (!done) return undefined;
+    const settled = done.finally(() => {
+      if (this.#printed === settled) this.#printed = undefined;
+    });
+    this.#printed = settled;
+    return settled;
+  }
+
+  /** What the task printed before it is written first. */
+  call(call: number, { worker, request }: CallRequest): void {
+    const running = this.#call(call, { worker, request });
+    this.#calls.add(running);
+    running.finally(() => this.#calls.delete(running));
+  }
+
+  finish(end: TaskEnd): void {
+    this.#resolve(end);
+  }
+
+  async #call(call: number, { worker, request }: CallRequest): Promise<void> {
+    await this.#printed;
+    const result = await this.#io.call({ call, worker, request }, this.#commands.signal);
+    const { outcome, durationMs, output, outputBytes } = result;
+    this.#home.send(
+      { type: "answer", id: this.#id, call, outcome, durationMs, outputBytes },
+      output,
+    );
+  }
+}

@@ -1,0 +1,100 @@
+// Turns what went wrong while loading into one clear problem with its place in the source.
+
+import { readFile } from "node:fs/promises";
+import type { PipedefProblem } from "../host.js";
+import type { LoadFailure, Place } from "./messages.js";
+import { shownLocation, shownPath } from "./repo-root.js";
+import { type SourceNote, transformSource } from "./transform.js";
+
+export async function explainLoadFailure(
+  failure: LoadFailure,
+  files: readonly string[],
+  root: string,
+): Promise<PipedefProblem> {
+  if (failure.missing) return missingImport(failure.missing, root);
+  // A CommonJS file is not transformed by the boss, so its syntax error has no place yet.
+  if (failure.kind === "threw" && !failure.place) {
+    const note = await firstSyntaxError(files);
+    if (note) return problemOfNote(note, root);
+  }
+  const { kind, message, place, stack, hint } = failure;
+  return {
+    kind,
+    message,
+    ...(place && (await locate(place, root))),
+    ...(stack !== undefined && { stack }),
+    ...(hint !== undefined && { hint }),
+  };
+}
+
+export function problemOfNote(note: SourceNote, root: string): PipedefProblem {
+  const { text, file, line, column, sourceLine } = note;
+  return {
+    kind: "syntax",
+    message: text,
+    ...(line !== undefined && {
+      location: { file: shownPath(file, root), line, ...(column !== undefined && { column }) },
+    }),
+    ...(sourceLine !== undefined && { sourceLine }),
+  };
+}
+
+export async function firstSyntaxError(files: readonly string[]): Promise<SourceNote | undefined> {
+  for (const file of files) {
+    const source = await readFile(file).catch(() => null);
+    const result = source && (await transformSource(file, source));
+    if (result && !result.ok) return result.error;
+  }
+  return undefined;
+}
+
+async function missingImport(
+  { specifier, importer }: { specifier: string; importer: string },
+  root: string,
+): Promise<PipedefProblem> {
+  const source = await readFile(importer, "utf8").catch(() => "");
+  const place = findSpecifier(source, specifier);
+  const local = /^[./]/.test(specifier);
+  return {
+    kind: "import",
+    message: `cannot find ${local ? "the file" : "the package"} "${specifier}"`,
+    location: shownLocation({ file: importer, line: place?.line ?? 1, ...place }, root),
+    ...(place && { sourceLine: place.sourceLine }),
+    hint: local
+      ? "Is the path right? It starts at the folder of the file that imports it."
+      : `Install it in the repo (npm install ${packageName(specifier)}), or check its name.`,
+  };
+}
+
+function packageName(specifier: string): string {
+  return specifier
+    .split("/")
+    .slice(0, specifier.startsWith("@") ? 2 : 1)
+    .join("/");
+}
+
+function findSpecifier(
+  source: string,
+  specifier: string,
+): { line: number; column: number; sourceLine: string } | undefined {
+  const lines = source.split(/\r?\n/);
+  const quoted = ['"', "'", "`"].map((quote) => `${quote}${specifier}${quote}`);
+  const candidates = lines.flatMap((sourceLine, index) => {
+    const column = Math.max(...quoted.map((text) => sourceLine.indexOf(text)));
+    return column < 0 ? [] : [{ line: index + 1, column: column + 1, sourceLine }];
+  });
+  // The same text may stand in a comment above.
+  const imports = candidates.filter(({ sourceLine, column }) =>
+    /(?:\bfrom|\bimport|\brequire\s*\(|\bimport\s*\()\s*$/.test(sourceLine.slice(0, column - 1)),
+  );
+  return imports.find(({ sourceLine }) => !/^\s*(?:\/\/|\*)/.test(sourceLine)) ?? candidates[0];
+}
+
+async function locate(
+  place: Place,
+  root: string,
+): Promise<Pick<PipedefProblem, "location" | "sourceLine">> {
+  const source = await readFile(place.file, "utf8").catch(() => "");
+  const sourceLine = source.split(/\r?\n/)[place.line - 1];
+  return { location: shownLocation(place, root), ...(sourceLine !== undefined && { sourceLine }) };
+}

@@ -1,0 +1,54 @@
+// An exception as its author wants to read it: message, own lines with TypeScript positions, causes.
+
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
+
+let root = "/";
+let hiddenFrames: string[] = [];
+
+/** Paths are shown relative to the root; frames below a hidden folder are the machinery's. */
+export function setStackRoot(repo: string, hidden: readonly string[]): void {
+  root = repo;
+  hiddenFrames = [...hidden];
+}
+
+export function describeThrown(error: unknown): { message: string; details: string } {
+  if (error instanceof Error) {
+    const message = error.name === "Error" ? error.message : `${error.name}: ${error.message}`;
+    return {
+      message: message.slice(0, 10_000) || error.name,
+      details: tidyStack(inspect(error, { depth: 4 })),
+    };
+  }
+  const shown = typeof error === "string" ? error : inspect(error, { depth: 4 });
+  return { message: `threw ${shown.slice(0, 10_000)}`, details: `threw ${shown}` };
+}
+
+export function tidyStack(stack: string): string {
+  return stack
+    .split("\n")
+    .filter((line) => !isMachinery(line))
+    .map((line) =>
+      /^\s+at /.test(line)
+        ? line.replace(/(?:file:\/\/)?(\/[^()]*?)(?=:\d+:\d+\)?)/, shownPath)
+        : line,
+    )
+    .join("\n");
+}
+
+function isMachinery(line: string): boolean {
+  const frame = /^\s+at (.*)$/.exec(line)?.[1];
+  if (frame === undefined) return false;
+  return (
+    /\(?node:/.test(frame) ||
+    frame === "new Promise (<anonymous>)" ||
+    hiddenFrames.some((folder) => frame.includes(folder))
+  );
+}
+
+function shownPath(whole: string, path: string): string {
+  const file = whole.startsWith("file:") ? fileURLToPath(whole) : path;
+  const short = relative(root, file);
+  return short.startsWith("..") ? file : short;
+}

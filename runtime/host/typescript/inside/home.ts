@@ -1,0 +1,142 @@
+// The inside of a home: takes what the boss sends, loads the pipedef, runs its tasks. The same code in a
+// thread and in a child process; only the link differs.
+
+import { fileURLToPath } from "node:url";
+import { beginRegistration, taskContext } from "../../../task-context.js";
+import type { LoadFailure, ToHome } from "../messages.js";
+import { endChildren, trackChildren } from "./children.js";
+import { describeThrown, setStackRoot, tidyStack } from "./describe-thrown.js";
+import { type Discovery, discover } from "./discover.js";
+import type { Link } from "./link.js";
+import { type Loader, prepareLoader } from "./loader.js";
+import { captureOutput } from "./output.js";
+import { framesOf } from "./places.js";
+import { createTask, type RunningTask } from "./tasks.js";
+
+const runtimeRoot = fileURLToPath(new URL("../../../", import.meta.url));
+
+export function startHome(link: Link): void {
+  const tasks = new Map<number, RunningTask>();
+  let discovery: Discovery | null = null;
+  const currentTask = () => {
+    const context = taskContext.getStore();
+    return [...tasks.values()].find((task) => task === context);
+  };
+
+  captureOutput((bytes) => {
+    const task = currentTask();
+    if (task) task.print(bytes);
+    else link.send({ type: "output", task: null }, bytes);
+  });
+  trackChildren((pid, alive) => link.send({ type: "child", pid, alive }));
+  const loader = prepareLoader(link);
+  watchForAccidents();
+
+  link.receive((head, body) => {
+    switch (head.type) {
+      case "load":
+        load(head);
+        break;
+      case "run":
+        run(head);
+        break;
+      case "cancel":
+        tasks.get(head.id)?.cancel();
+        break;
+      case "answer": {
+        const { outcome, durationMs, outputBytes } = head;
+        tasks.get(head.id)?.answer(head.call, { outcome, durationMs, output: body, outputBytes });
+        break;
+      }
+      case "transformed":
+        loader.transformed(head.id, head.ok ? body : null);
+        break;
+      case "ping":
+        link.send({ type: "pong" });
+        break;
+      case "end-children":
+        Promise.all([endChildren(), loader.endChildren()]).then(() =>
+          link.send({ type: "ended-children" }),
+        );
+        break;
+      default:
+        head satisfies never;
+    }
+  });
+  link.send({ type: "ready" });
+
+  async function load({ pipedef, root, env }: ToHome & { type: "load" }): Promise<void> {
+    Object.assign(process.env, env);
+    setStackRoot(root, [runtimeRoot, "/node_modules/tsx/"]);
+    const registered = beginRegistration(root);
+    let namespace: object;
+    try {
+      namespace = await loader.load(pipedef);
+    } catch (error) {
+      link.send({ type: "load-failed", failure: loadFailure(error, loader) });
+      return;
+    }
+    registered.sealed = true;
+    const result = discover(namespace, registered.stages, {
+      order: loader.executionOrder(pipedef),
+      entry: pipedef,
+      runtimeRoot,
+    });
+    if (!result.ok) {
+      link.send({ type: "load-failed", failure: result.failure });
+      return;
+    }
+    discovery = result;
+    link.send({ type: "loaded", stages: [...result.stages], warnings: [...result.warnings] });
+  }
+
+  function run({ id, stage, task: name }: ToHome & { type: "run" }): void {
+    const code = discovery?.find(stage, name);
+    if (!code) {
+      const fault = { message: `the pipedef has no task ${name} in stage ${stage}` };
+      link.send({ type: "ended", id, end: { status: "errored", fault } });
+      return;
+    }
+    const task = createTask({ id, label: `${stage}.${name}`, run: code }, link);
+    tasks.set(id, task);
+    task.start().then((result) => {
+      tasks.delete(id);
+      link.send({ type: "ended", id, end: result });
+    });
+  }
+
+  function watchForAccidents(): void {
+    process.on("unhandledRejection", (reason, promise) => {
+      if (currentTask()?.blame(promise, reason)) return;
+      giveUp("an unhandled rejection", reason);
+    });
+    process.on("rejectionHandled", (promise) => {
+      for (const task of tasks.values()) task.forgive(promise);
+    });
+    process.on("uncaughtException", (error) => giveUp("an uncaught exception", error));
+  }
+
+  function giveUp(what: string, error: unknown): void {
+    const task = currentTask();
+    const { message, details } = describeThrown(error);
+    const where = task ? ` in task ${task.label}` : "";
+    link.send({ type: "output", task: task?.id ?? null }, new TextEncoder().encode(`${details}\n`));
+    link.send({ type: "broken", fault: { message: `${what}${where}: ${message}` } });
+  }
+}
+
+function loadFailure(error: unknown, loader: Loader): LoadFailure {
+  const { message, details } = describeThrown(error);
+  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
+  if (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") {
+    const missing = loader.missing();
+    if (missing) return { kind: "import", message: firstLine(message), missing };
+  }
+  const stack = error instanceof Error ? error.stack : undefined;
+  const [place] = framesOf(stack, runtimeRoot);
+  return { kind: "threw", message, stack: tidyStack(details), ...(place && { place }) };
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? "";
+}

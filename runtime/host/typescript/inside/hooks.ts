@@ -1,0 +1,111 @@
+// Runs in Node's thread for module hooks, registered after tsx's so that these are asked first. Decides
+// what is an ES module, has the boss transform it, and reports every file before that, so that a broken
+// one is known too.
+
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import type { LoadHook, ResolveHook } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { MessagePort } from "node:worker_threads";
+import { endChildren, trackChildren } from "./children.js";
+import { apiSpecifier, isJson, isOwnSource, isScript, wantsModule } from "./module-kinds.js";
+
+export interface HookData {
+  readonly port: MessagePort;
+  readonly apiUrl: string;
+}
+
+/** To the home's main thread. */
+export type FromHooks =
+  | { readonly type: "file"; readonly path: string }
+  | { readonly type: "import"; readonly importer: string; readonly path: string }
+  | { readonly type: "missing"; readonly importer: string; readonly specifier: string }
+  | {
+      readonly type: "transform";
+      readonly id: number;
+      readonly path: string;
+      readonly source: Uint8Array;
+    }
+  | { readonly type: "child"; readonly pid: number; readonly alive: boolean }
+  | { readonly type: "ended-children" };
+
+export type ToHooks =
+  | { readonly type: "transformed"; readonly id: number; readonly code: Uint8Array | null }
+  | { readonly type: "end-children" };
+
+let port: MessagePort;
+let apiUrl: string;
+let lastId = 0;
+const waiting = new Map<number, (code: Uint8Array | null) => void>();
+
+export function initialize(data: HookData): void {
+  ({ port, apiUrl } = data);
+  // tsx has an esbuild child here as soon as it transforms something by itself.
+  trackChildren((pid, alive) => post({ type: "child", pid, alive }));
+  port.on("message", (message: ToHooks) => {
+    if (message.type === "end-children") {
+      endChildren().then(() => post({ type: "ended-children" }));
+      return;
+    }
+    waiting.get(message.id)?.(message.code);
+    waiting.delete(message.id);
+  });
+}
+
+export const resolve: ResolveHook = async (specifier, context, next) => {
+  if (apiSpecifier.test(specifier)) {
+    if (specifier === "bettertest") return { url: apiUrl, format: "module", shortCircuit: true };
+    return next(specifier, { ...context, parentURL: apiUrl });
+  }
+  const importer = context.parentURL?.startsWith("file:") ? pathOf(context.parentURL) : null;
+  try {
+    const resolved = await next(specifier, context);
+    if (!resolved.url.startsWith("file:")) return resolved;
+    const path = pathOf(resolved.url);
+    if (importer && isOwnSource(path)) post({ type: "import", importer, path });
+    if (resolved.format !== "module" && wantsModule(path, resolved.format, sourceOf)) {
+      return { ...resolved, format: "module" };
+    }
+    return resolved;
+  } catch (error) {
+    if (importer) post({ type: "missing", importer, specifier });
+    throw error;
+  }
+};
+
+export const load: LoadHook = async (url, context, next) => {
+  if (!url.startsWith("file:")) return next(url, context);
+  const path = pathOf(url);
+  if (isOwnSource(path)) post({ type: "file", path });
+  const json = isJson(path) && context.importAttributes?.type !== "json";
+  const script = context.format === "module" && isScript(path);
+  if (!json && !script) return next(url, context);
+  return { format: "module", source: await transform(path), shortCircuit: true };
+};
+
+async function transform(path: string): Promise<Uint8Array> {
+  const source = await readFile(path);
+  lastId += 1;
+  const id = lastId;
+  const answer = new Promise<Uint8Array | null>((done) => waiting.set(id, done));
+  post({ type: "transform", id, path, source });
+  const code = await answer;
+  // The boss has kept the error with its place, which no exception could carry this well.
+  if (code === null) throw new SyntaxError(`${path} cannot be transformed`);
+  return code;
+}
+
+function post(message: FromHooks): void {
+  port.postMessage(message);
+}
+
+function pathOf(url: string): string {
+  const bare = new URL(url);
+  bare.search = "";
+  bare.hash = "";
+  return fileURLToPath(bare);
+}
+
+function sourceOf(path: string): string {
+  return readFileSync(path, "utf8");
+}

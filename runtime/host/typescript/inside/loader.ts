@@ -1,0 +1,129 @@
+// Makes this thread able to import any kind of pipedef, and remembers what the import touched.
+
+import Module, { register } from "node:module";
+import { isAbsolute } from "node:path";
+import { pathToFileURL } from "node:url";
+import { MessageChannel } from "node:worker_threads";
+import { register as registerCommonJs } from "tsx/cjs/api";
+import { register as registerModules } from "tsx/esm/api";
+import * as api from "../../../index.js";
+import type { FromHooks, HookData, ToHooks } from "./hooks.js";
+import type { Link } from "./link.js";
+import { isOwnSource } from "./module-kinds.js";
+
+export interface Loader {
+  /** Imports the file and all it imports. */
+  load(path: string): Promise<object>;
+  /** Answers a `transform` that went out by the link. */
+  transformed(id: number, code: Uint8Array | null): void;
+  /** The last import nobody could resolve. */
+  missing(): { specifier: string; importer: string } | undefined;
+  /** Own files in the order in which their code ran. */
+  executionOrder(entry: string): string[];
+  /** Ends what the hooks' thread started. */
+  endChildren(): Promise<void>;
+}
+
+export function prepareLoader(link: Link): Loader {
+  const imports = new Map<string, string[]>();
+  const touched = new Set<string>();
+  let missing: { specifier: string; importer: string } | undefined;
+  let childrenEnded = () => {};
+
+  function touch(path: string): void {
+    if (touched.has(path)) return;
+    touched.add(path);
+    link.send({ type: "file", path });
+  }
+
+  const { port1: hooks, port2 } = new MessageChannel();
+  hooks.on("message", (message: FromHooks) => {
+    switch (message.type) {
+      case "file":
+        touch(message.path);
+        break;
+      case "import":
+        pushTo(imports, message.importer, message.path);
+        break;
+      case "missing":
+        missing = message;
+        break;
+      case "transform":
+        link.send({ type: "transform", id: message.id, path: message.path }, message.source);
+        break;
+      case "child":
+        link.send(message);
+        break;
+      case "ended-children":
+        childrenEnded();
+        break;
+    }
+  });
+  const toHooks = (message: ToHooks) => hooks.postMessage(message);
+
+  registerModules({ tsconfig: false });
+  const data: HookData = {
+    port: port2,
+    apiUrl: new URL("../../../index.js", import.meta.url).href,
+  };
+  register("./hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
+  registerCommonJs();
+  patchRequire({ touch, imported: (importer, path) => pushTo(imports, importer, path) });
+  hooks.unref();
+
+  return {
+    load: (path) => import(pathToFileURL(path).href),
+    transformed: (id, code) => toHooks({ type: "transformed", id, code }),
+    missing: () => missing,
+    executionOrder: (entry) => postOrder(entry, imports),
+    endChildren() {
+      const ended = new Promise<void>((done) => {
+        childrenEnded = done;
+      });
+      toHooks({ type: "end-children" });
+      return ended;
+    },
+  };
+}
+
+/** `require("bettertest")` is the running installation, and required files are reported like imported ones. */
+function patchRequire(seen: {
+  touch(path: string): void;
+  imported(importer: string, path: string): void;
+}): void {
+  const load: unknown = Reflect.get(Module, "_load");
+  const resolve: unknown = Reflect.get(Module, "_resolveFilename");
+  if (typeof load !== "function" || typeof resolve !== "function") return;
+  Reflect.set(Module, "_load", function (this: unknown, ...given: unknown[]) {
+    return given[0] === "bettertest" ? api : Reflect.apply(load, this, given);
+  });
+  Reflect.set(Module, "_resolveFilename", function (this: unknown, ...given: unknown[]) {
+    const path: unknown = Reflect.apply(resolve, this, given);
+    if (typeof path === "string" && isAbsolute(path) && isOwnSource(path)) {
+      seen.touch(path);
+      const parent = given[1];
+      if (parent instanceof Module) seen.imported(parent.filename, path);
+    }
+    return path;
+  });
+}
+
+function pushTo(map: Map<string, string[]>, key: string, value: string): void {
+  const values = map.get(key);
+  if (values) values.push(value);
+  else map.set(key, [value]);
+}
+
+/** A module runs after those it imports, which run in the order of its import lines. */
+function postOrder(entry: string, imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const order = new Set<string>();
+  const entered = new Set<string>();
+  const visit = (path: string) => {
+    if (entered.has(path)) return;
+    entered.add(path);
+    for (const imported of imports.get(path) ?? []) visit(imported);
+    order.add(path);
+  };
+  visit(entry);
+  return [...order];
+}

@@ -1,0 +1,26 @@
+import type { MessagePort } from "node:worker_threads";
+import type { FromHome, ToHome } from "../messages.js";
+import { creditsTaken, messageCost } from "../thread-credits.js";
+import { type Link, noBytes } from "./link.js";
+
+export interface ThreadData {
+  readonly port: MessagePort;
+  readonly credits: SharedArrayBuffer;
+}
+
+export function createThreadLink({ port, credits }: ThreadData): Link {
+  const taken = creditsTaken(credits);
+  return {
+    send(head: FromHome, body = noBytes) {
+      const cost = messageCost(body);
+      taken.acquire(cost);
+      // A Buffer may be a window on a larger one, which would be copied as a whole.
+      port.postMessage({ cost, head, body: body.byteLength === 0 ? null : body.slice() });
+    },
+    receive(handler) {
+      port.on("message", ({ head, body }: { head: ToHome; body: Uint8Array | null }) =>
+        handler(head, body ?? noBytes),
+      );
+    },
+  };
+}

@@ -1,0 +1,7 @@
+// Where a thread begins.
+
+import { workerData } from "node:worker_threads";
+import { startHome } from "./home.js";
+import { createThreadLink, type ThreadData } from "./thread-link.js";
+
+startHome(createThreadLink(workerData as ThreadData));

@@ -1,0 +1,60 @@
+// A thread of the boss's own process: started fastest, safe against accidents, not against malice.
+
+import { MessageChannel, Worker } from "node:worker_threads";
+import type { Home } from "./home.js";
+import type { ThreadData } from "./inside/thread-link.js";
+import { createCredits, creditsTaken } from "./thread-credits.js";
+
+export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number }): Home {
+  const { port1: port, port2 } = new MessageChannel();
+  const credits = createCredits();
+  const taken = creditsTaken(credits);
+  const workerData: ThreadData = { port: port2, credits };
+  const thread = new Worker(new URL("./inside/thread.js", import.meta.url), {
+    workerData,
+    transferList: [port2],
+    env: {},
+    argv: [],
+    execArgv: ["--enable-source-maps"],
+    stdin: false,
+    stdout: true,
+    stderr: true,
+    resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(memoryBytes / 2 ** 20)) },
+  });
+  const home: Home = {
+    send: (head, body) => port.postMessage({ head, body: body ?? null }),
+    receive(handler) {
+      port.on(
+        "message",
+        ({ cost, head, body }: { cost: number; head: unknown; body: Uint8Array | null }) => {
+          const done = handler(head, body ?? new Uint8Array(0));
+          if (done) done.then(() => taken.release(cost));
+          else taken.release(cost);
+        },
+      );
+    },
+    get waitsForBoss() {
+      return taken.exhausted;
+    },
+    onRawOutput: () => {},
+    died: new Promise((resolve) => {
+      thread.once("error", (error) => resolve(describeError(error, memoryBytes)));
+      thread.once("exit", (code) => resolve(`the pipedef's thread ended with exit code ${code}`));
+    }),
+    async end() {
+      await thread.terminate();
+      port.close();
+    },
+  };
+  for (const stream of [thread.stdout, thread.stderr]) {
+    stream.on("data", (bytes: Uint8Array) => home.onRawOutput(bytes));
+  }
+  return home;
+}
+
+function describeError(error: unknown, memoryBytes: number): string {
+  if (error instanceof Error && Reflect.get(error, "code") === "ERR_WORKER_OUT_OF_MEMORY") {
+    return `the pipedef ran out of memory (limit ${Math.floor(memoryBytes / 2 ** 20)} MiB)`;
+  }
+  return `the pipedef's thread failed: ${error instanceof Error ? error.message : String(error)}`;
+}

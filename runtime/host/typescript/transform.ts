@@ -1,0 +1,73 @@
+// TypeScript to JavaScript, in the boss: its one esbuild process stays warm, so a saved pipedef is back in
+// milliseconds, and no thread has an esbuild child of its own to leave behind.
+
+import { pathToFileURL } from "node:url";
+import * as esbuild from "esbuild";
+
+export type TransformResult =
+  | { readonly ok: true; readonly code: string; readonly warnings: readonly SourceNote[] }
+  | { readonly ok: false; readonly error: SourceNote };
+
+export interface SourceNote {
+  /** esbuild's name for this kind of warning; empty for an error. */
+  readonly id: string;
+  readonly text: string;
+  readonly file: string;
+  readonly line?: number;
+  /** From 1. */
+  readonly column?: number;
+  readonly sourceLine?: string;
+}
+
+const target = `node${process.versions.node}`;
+
+export async function transformSource(path: string, source: Uint8Array): Promise<TransformResult> {
+  try {
+    const { code, warnings } = await esbuild.transform(source, {
+      loader: loaderOf(path),
+      // A URL, so that a "#" or "%" in a folder's name survives the source map.
+      sourcefile: pathToFileURL(path).href,
+      sourcemap: "inline",
+      sourcesContent: false,
+      format: /\.c[jt]s$/.test(path) ? "cjs" : "esm",
+      target,
+      logLevel: "silent",
+      // Anything at all keeps a tsconfig from mattering.
+      tsconfigRaw: "{}",
+    });
+    return { ok: true, code, warnings: warnings.map((warning) => sourceNote(path, warning)) };
+  } catch (error) {
+    const first = isTransformFailure(error) ? error.errors[0] : undefined;
+    if (first) return { ok: false, error: sourceNote(path, first) };
+    return { ok: false, error: { id: "", text: String(error), file: path } };
+  }
+}
+
+function loaderOf(path: string): esbuild.Loader {
+  if (path.endsWith(".json")) return "json";
+  if (path.endsWith(".tsx")) return "tsx";
+  if (path.endsWith(".jsx")) return "jsx";
+  return /\.[cm]?ts$/.test(path) ? "ts" : "js";
+}
+
+function isTransformFailure(error: unknown): error is esbuild.TransformFailure {
+  return error instanceof Error && "errors" in error && Array.isArray(error.errors);
+}
+
+function sourceNote(path: string, { id, text, location }: esbuild.Message): SourceNote {
+  return {
+    id,
+    text,
+    file: path,
+    ...(location && {
+      line: location.line,
+      column: columnOf(location),
+      sourceLine: location.lineText,
+    }),
+  };
+}
+
+/** esbuild counts bytes; people count characters. */
+function columnOf({ column, lineText }: esbuild.Location): number {
+  return Buffer.from(lineText).subarray(0, column).toString().length + 1;
+}

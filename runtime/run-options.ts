@@ -1,0 +1,127 @@
+// Checks what a pipedef hands to `run(...)`, at the call, so that the author sees the line.
+
+import { parseBytes, parseDurationMs } from "../src/lib/units.js";
+import type { CallRequest } from "./host/host.js";
+
+export interface CheckedCall extends CallRequest {
+  readonly check: boolean;
+}
+
+const optionNames = "env, workdir, user, timeout, cpus, memory, network, check";
+
+/** `(worker, image, command, options?)` or `(image, command, options?)`: three texts name a worker. */
+export function commandRequest(given: readonly unknown[]): CheckedCall {
+  const texts = typeof given[2] === "string" ? 3 : 2;
+  const [worker, image, command] = texts === 3 ? given : [null, ...given];
+  const options = given[texts] ?? {};
+  if (given.length > texts + 1) {
+    throw new TypeError(
+      `run: takes (worker, image, command, options?), got ${given.length} arguments`,
+    );
+  }
+  if (worker !== null && !(typeof worker === "string" && /^https?:\/\/./.test(worker))) {
+    throw bad("worker", worker, 'must be a URL, such as "http://localhost:9009"');
+  }
+  if (typeof image !== "string" || !/^\S+$/.test(image)) {
+    throw bad("image", image, "must be the name of an image");
+  }
+  if (typeof command !== "string" || command.trim() === "" || command.includes("\0")) {
+    throw bad("command", command, "must be a text that sh can run");
+  }
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw bad("options", options, `must be an object with any of: ${optionNames}`);
+  }
+  return checkOptions(worker ?? null, image, command, Object.entries(options));
+}
+
+function checkOptions(
+  worker: string | null,
+  image: string,
+  command: string,
+  options: readonly (readonly [string, unknown])[],
+): CheckedCall {
+  const request: { -readonly [K in keyof CallRequest["request"]]: CallRequest["request"][K] } = {
+    image,
+    command,
+  };
+  let check = true;
+  for (const [name, value] of options) {
+    if (value === undefined) continue;
+    switch (name) {
+      case "env":
+        request.env = checkedEnv(value);
+        break;
+      case "workdir":
+        if (typeof value !== "string" || !value.startsWith("/")) {
+          throw bad(name, value, "must be an absolute path inside the sandbox");
+        }
+        request.workdir = value;
+        break;
+      case "user":
+        if (typeof value !== "string" || value === "") {
+          throw bad(name, value, 'must be "name", "uid" or "uid:gid"');
+        }
+        request.user = value;
+        break;
+      case "timeout": {
+        const ms =
+          typeof value === "number" || typeof value === "string" ? parseDurationMs(value) : null;
+        if (ms === null) throw bad(name, value, 'must be seconds, or a text such as "90s" or "5m"');
+        request.timeoutMs = Math.max(1, Math.round(ms));
+        break;
+      }
+      case "cpus":
+        if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
+          throw bad(name, value, "must be a number above 0, such as 1.5");
+        }
+        request.cpus = value;
+        break;
+      case "memory": {
+        const bytes =
+          typeof value === "number" || typeof value === "string" ? parseBytes(value) : null;
+        if (bytes === null)
+          throw bad(name, value, 'must be bytes, or a text such as "512m" or "2g"');
+        request.memoryBytes = bytes;
+        break;
+      }
+      case "network":
+        if (typeof value !== "boolean") throw bad(name, value, "must be true or false");
+        request.network = value;
+        break;
+      case "check":
+        if (typeof value !== "boolean") throw bad(name, value, "must be true or false");
+        check = value;
+        break;
+      default:
+        throw new TypeError(`run: there is no option "${name}". There are: ${optionNames}`);
+    }
+  }
+  return { worker, request, check };
+}
+
+function checkedEnv(env: unknown): Record<string, string> {
+  if (typeof env !== "object" || env === null || Array.isArray(env)) {
+    throw bad("env", env, "must be an object of texts");
+  }
+  const checked: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (name === "" || /[=\0]/.test(name))
+      throw bad("env", name, "has a name that no variable can have");
+    if (typeof value !== "string" || value.includes("\0")) {
+      throw bad(`env.${name}`, value, "must be a text");
+    }
+    checked[name] = value;
+  }
+  return checked;
+}
+
+function bad(name: string, value: unknown, rule: string): TypeError {
+  return new TypeError(`run: ${name} ${rule}, not ${shown(value)}`);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 200));
+  if (typeof value === "object" && value !== null)
+    return Array.isArray(value) ? "a list" : "an object";
+  return String(value);
+}
