@@ -1,0 +1,17 @@
+"""Pipelines for bettertest, written in Python.
+
+    from bettertest import Stage, run
+
+    class TestUnit(Stage):
+        def task_models():
+            run("http://localhost:9009", "myproject-test", "pytest -xvs test/test_models.py")
+
+A boss runs the file by itself. Without a boss: python3 -m bettertest .bettertest/pipedef.py
+"""
+
+from ._errors import CommandFailed, InfrastructureError
+from ._run import run
+from ._stage import Stage
+
+__version__ = "0.1.0"
+__all__ = ["CommandFailed", "InfrastructureError", "Stage", "run"]

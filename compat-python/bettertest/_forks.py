@@ -1,0 +1,474 @@
+"""One process per task, forked from this one, in which the pipedef is already loaded.
+
+A task talks to its parent over two things. Its output is a real pipe, so that `> /dev/stdout` works in its
+children. Its calls come over a socket on which it only ever sends one byte with one file descriptor: a fresh
+socket for that call alone. So threads and processes of a task call side by side without a lock or a reader.
+"""
+
+import array
+import fcntl
+import json
+import os
+import selectors
+import signal
+import socket
+import termios
+import time
+import warnings
+
+from . import _task
+from ._errors import InfrastructureError
+
+# How long something that outlives its task (a daemon) may keep the task's output open.
+GRACE_S = 0.2
+READ_SIZE = 65536
+
+
+class _Call:
+    __slots__ = ("number", "socket", "received", "message", "mark")
+
+    def __init__(self, connection):
+        self.number = None
+        self.socket = connection
+        self.received = b""
+        self.message = None
+        self.mark = None
+
+
+class _Process:
+    def __init__(self, key, pid, output, control):
+        self.key = key
+        self.pid = pid
+        self.output = output
+        self.control = control
+        self.read_bytes = 0
+        self.unacknowledged = 0
+        self.reading = False
+        self.at_end = False
+        self.status = None
+        self.stop_at = None
+        self.last_byte = None
+        self.calls = []
+        self.call_count = 0
+        self.running = {}
+        self.end = None
+        self.end_call = None
+        self.unfinished = 0
+        self.late = []
+
+
+class Forks:
+    """`listener` has output(key, data), call(key, number, message), abandoned(key, number), exited(key) and
+    ended(key, how). At most `window` bytes of a task's output are handed out before acknowledge() is called;
+    what comes after stays in the pipe and slows the task."""
+
+    def __init__(self, listener, root, window):
+        self._selector = selectors.DefaultSelector()
+        self._callbacks = {}
+        self._listener = listener
+        self._root = root
+        self._window = window
+        self._by_key = {}
+        self._by_pid = {}
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        # After the pipedef's import, so that handlers it sets cannot hide an ended task.
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        self.watch(self._wake_read, self._children_changed)
+
+    def __len__(self):
+        return len(self._by_key)
+
+    def watch(self, fd, callback):
+        self._callbacks[fd] = callback
+        self._selector.register(fd, selectors.EVENT_READ)
+
+    def unwatch(self, fd):
+        del self._callbacks[fd]
+        self._selector.unregister(fd)
+
+    # Commands
+
+    def start(self, key, function, carry=None, close_in_child=()):
+        """`carry` makes the calls inside the task's own process; without one they come to the listener."""
+        output, output_write = os.pipe()
+        control, control_child = socket.socketpair()
+        _task.flush()
+        try:
+            with warnings.catch_warnings():
+                # Python 3.12 warns of forks beside threads; the pipedef's warnings already say so, once.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                pid = os.fork()
+        except OSError:
+            for fd in (output, output_write):
+                os.close(fd)
+            control.close()
+            control_child.close()
+            raise
+        if pid == 0:
+            try:
+                self._be_task(function, carry, (output, control), close_in_child, output_write, control_child)
+            finally:
+                os._exit(70)
+        os.close(output_write)
+        control_child.close()
+        os.set_blocking(output, False)
+        control.setblocking(False)
+        process = _Process(key, pid, output, control)
+        self._by_key[key] = process
+        self._by_pid[pid] = process
+        self._read_on(process)
+        self.watch(control.fileno(), lambda: self._take_call(process))
+        return pid
+
+    def acknowledge(self, key, size):
+        process = self._by_key.get(key)
+        if process:
+            process.unacknowledged -= size
+            self._read_on(process)
+
+    def answer(self, key, number, outcome):
+        process = self._by_key.get(key)
+        call = process and process.running.pop(number, None)
+        if not call:
+            return
+        if process.end_call and call.message.get("check"):
+            process.late.append({"request": call.message["request"], "outcome": outcome})
+        self._reply(call, outcome)
+        self._answer_end(process)
+
+    def signal(self, key, number):
+        process = self._by_key.get(key)
+        if process and process.status is None:
+            _kill_group(process.pid, number)
+
+    def step(self, timeout=None):
+        """Waits for something to happen and deals with it."""
+        now = time.monotonic()
+        waits = [process.stop_at - now for process in self._ending()]
+        if timeout is not None:
+            waits.append(timeout)
+        for ready, _ in self._selector.select(max(0, min(waits)) if waits else None):
+            # An earlier callback of this round may have closed it.
+            callback = self._callbacks.get(ready.fd)
+            if callback:
+                callback()
+        now = time.monotonic()
+        for process in self._ending():
+            if process.stop_at <= now and process.last_byte is None:
+                process.last_byte = process.read_bytes + _unread(process.output)
+                self._settle(process)
+
+    def stop(self):
+        """Kills every task and waits until all have ended, and whatever else has this process as its parent."""
+        for process in self._by_key.values():
+            if process.status is None:
+                _kill_group(process.pid, signal.SIGKILL)
+        while True:
+            for pid in _children():
+                _kill_group(pid, signal.SIGKILL)
+            try:
+                os.wait()
+            except ChildProcessError:
+                return
+
+    # In the task's process
+
+    def _be_task(self, function, carry, parents_ends, close, output, control):
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.setsid()
+        # If the parent dies, the kernel ends this whole process group: the default of SIGIO is to terminate.
+        fcntl.fcntl(control, fcntl.F_SETOWN, -os.getpid())
+        fcntl.fcntl(control, fcntl.F_SETFL, fcntl.fcntl(control, fcntl.F_GETFL) | getattr(os, "O_ASYNC", 0))
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+        os.close(parents_ends[0])
+        parents_ends[1].close()
+        for fd in close:
+            os.close(fd)
+        self._close_all()
+        send = _sender(control)
+        end = _task.run_task(function, self._root, carry or (lambda worker, request, check: send(
+            {"type": "call", "worker": worker, "request": request, "check": check})))
+        late = send({"type": "end", "end": end})["late"]
+        if end["status"] == "passed" and late:
+            send({"type": "end", "end": _task.end_of_late(self._root, late)})
+        _task.flush()
+        os._exit(0)
+
+    def _close_all(self):
+        # Only the descriptors: unregistering would reach into the epoll instance that the parent still uses.
+        self._selector.close()
+        for process in self._by_key.values():
+            if process.output is not None:
+                os.close(process.output)
+            if process.control is not None:
+                process.control.close()
+            for call in [*process.calls, *process.running.values()]:
+                call.socket.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    # Output
+
+    def _read_on(self, process):
+        room = process.unacknowledged < self._window
+        if room == process.reading or process.at_end:
+            return
+        process.reading = room
+        if room:
+            self.watch(process.output, lambda: self._read(process))
+        else:
+            self.unwatch(process.output)
+
+    def _read(self, process):
+        if not process.reading:
+            return
+        try:
+            data = os.read(process.output, READ_SIZE)
+        except BlockingIOError:
+            return
+        if data:
+            process.read_bytes += len(data)
+            process.unacknowledged += len(data)
+            self._listener.output(process.key, data)
+            self._read_on(process)
+        else:
+            process.at_end = True
+            process.reading = False
+            self.unwatch(process.output)
+        self._settle(process)
+
+    # Calls
+
+    def _take_call(self, process):
+        try:
+            byte, fds, _, _ = socket.recv_fds(process.control, 1, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            byte, fds = b"", []
+        if not byte:
+            self.unwatch(process.control.fileno())
+            process.control.close()
+            process.control = None
+            return
+        for fd in fds:
+            connection = socket.socket(fileno=fd)
+            connection.setblocking(False)
+            call = _Call(connection)
+            process.calls.append(call)
+            self.watch(connection.fileno(), lambda call=call: self._hear(process, call))
+
+    def _hear(self, process, call):
+        try:
+            data = call.socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._hang_up(process, call)
+            return
+        call.received += data
+        if call.message is None and call.received.endswith(b"\n"):
+            call.message = json.loads(call.received)
+            call.received = b""
+            # What was printed before the call is in the pipe by now, so it goes first.
+            call.mark = process.read_bytes + _unread(process.output)
+            self._settle(process)
+
+    def _hang_up(self, process, call):
+        """Its caller is gone."""
+        self._close_call(call)
+        if call is process.end_call:
+            process.end_call = None
+        elif call in process.calls:
+            process.calls.remove(call)
+        elif process.running.pop(call.number, None):
+            self._listener.abandoned(process.key, call.number)
+            self._answer_end(process)
+
+    def _reply(self, call, message):
+        call.socket.setblocking(True)
+        try:
+            call.socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            pass  # its caller is gone
+        self._close_call(call)
+
+    def _close_call(self, call):
+        self.unwatch(call.socket.fileno())
+        call.socket.close()
+
+    def _answer_end(self, process):
+        if process.end_call and not process.running and not process.calls:
+            self._reply(process.end_call, {"late": process.late})
+            process.end_call = None
+            process.late = []
+
+    # The end
+
+    def _children_changed(self):
+        try:
+            os.read(self._wake_read, 4096)
+        except BlockingIOError:
+            pass
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            process = self._by_pid.get(pid)
+            if process and process.status is None:
+                self._exited(process, status)
+
+    def _exited(self, process, status):
+        # What it left running in its process group ends with it.
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # nothing is left
+        # Its last words may still be in the sockets.
+        while process.control is not None:
+            if not _readable(process.control):
+                break
+            self._take_call(process)
+        for call in list(process.calls):
+            while call.message is None and call in process.calls and _readable(call.socket):
+                self._hear(process, call)
+        process.status = status
+        process.stop_at = time.monotonic() + GRACE_S
+        process.unfinished = len(process.running) + len(process.calls)
+        for call in list(process.calls):
+            self._close_call(call)
+        process.calls = []
+        for number, call in list(process.running.items()):
+            self._close_call(call)
+            self._listener.abandoned(process.key, number)
+        process.running = {}
+        self._listener.exited(process.key)
+        self._settle(process)
+
+    def _ending(self):
+        return [p for p in self._by_key.values() if p.status is not None and p.last_byte is None]
+
+    def _settle(self, process):
+        """Does what waited for output to be read: passes calls on, ends the task."""
+        for call in list(process.calls):
+            if call.mark is None or (call.mark > process.read_bytes and not process.at_end):
+                continue
+            process.calls.remove(call)
+            if call.message["type"] == "end":
+                process.end = call.message["end"]
+                process.end_call = call
+                continue
+            process.call_count += 1
+            call.number = process.call_count
+            process.running[call.number] = call
+            self._listener.call(process.key, call.number, call.message)
+        self._answer_end(process)
+        if process.status is None or process.key not in self._by_key:
+            return
+        if process.at_end or (process.last_byte is not None and process.read_bytes >= process.last_byte):
+            self._forget(process)
+
+    def _forget(self, process):
+        del self._by_key[process.key]
+        del self._by_pid[process.pid]
+        if process.reading:
+            process.reading = False
+            self.unwatch(process.output)
+        os.close(process.output)
+        if process.control is not None:
+            self.unwatch(process.control.fileno())
+            process.control.close()
+        if process.end_call:
+            self._close_call(process.end_call)
+        self._listener.ended(process.key, _how(process))
+
+
+def _how(process):
+    """The end the task reported, or what can be said of a process that ended without a word."""
+    if process.end is not None:
+        return process.end
+    if os.WIFSIGNALED(process.status):
+        number = os.WTERMSIG(process.status)
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = "signal %d" % number
+        return _died("the task's process was killed by %s" % name)
+    code = os.WEXITSTATUS(process.status)
+    if code != 0:
+        return _died("the task's process ended itself with exit code %d" % code)
+    if process.unfinished:
+        return _died("the task's process ended itself while a run() was still under way")
+    return {"status": "passed"}
+
+
+def _died(message):
+    return {"status": "failed", "failure": {"kind": "thrown", "message": message}}
+
+
+def _sender(control):
+    """In the task: sends one message on a socket of its own and waits for the answer."""
+
+    def send(message):
+        _task.flush()
+        gone = InfrastructureError("the process that runs this pipedef's tasks is gone")
+        try:
+            mine, theirs = socket.socketpair()
+            with mine:
+                with theirs:
+                    control.sendmsg([b"c"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))])
+                mine.sendall(json.dumps(message).encode() + b"\n")
+                received = b""
+                while not received.endswith(b"\n"):
+                    data = mine.recv(READ_SIZE)
+                    if not data:
+                        raise gone
+                    received += data
+        except (BrokenPipeError, ConnectionResetError):
+            raise gone from None
+        return json.loads(received)
+
+    return send
+
+
+def _unread(fd):
+    buffer = array.array("i", [0])
+    fcntl.ioctl(fd, termios.FIONREAD, buffer)
+    return buffer[0]
+
+
+def _readable(sock):
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
+def _kill_group(pid, number):
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        # Not yet the leader of its group, or the group is empty.
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+def _children():
+    try:
+        with open("/proc/self/task/%d/children" % os.getpid()) as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []

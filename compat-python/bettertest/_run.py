@@ -1,0 +1,63 @@
+"""run(): what a task calls. Who carries the command to a worker depends on who runs the task."""
+
+from ._errors import CommandFailed, InfrastructureError
+from ._options import parse_call
+
+# What run() returns under check=False where a command has no exit code of its own: those of timeout(1)
+# and of a process killed by the kernel. Never 0, which would read as "passed".
+TIMED_OUT_CODE = 124
+OUT_OF_MEMORY_CODE = 137
+
+
+class Context:
+    """`carry(worker, request, check)` takes a command to its worker and returns the outcome. None outside tasks."""
+
+    carry = None
+    loading = False
+
+
+context = Context()
+
+
+def run(*where_and_what, **options):
+    """run(worker, image, command, **options) or run(image, command, **options): one command in a fresh sandbox.
+
+    Returns 0. A non-zero exit, a timeout and out of memory raise CommandFailed; with check=False they are
+    returned as a code (124 for a timeout, 137 for out of memory). Trouble of the machinery raises
+    InfrastructureError in any case.
+
+    Options: env={"NAME": "value"}, workdir="/src", user="nobody", timeout=90 or "90s" or "5m", cpus=1.5,
+    memory="512m", network=False, check=True.
+    """
+    call = parse_call(where_and_what, options)
+    if context.carry is None:
+        if context.loading:
+            raise RuntimeError(
+                "run() was called while the pipedef loads, but loading never runs a task."
+                " Move the call into a task_ function of a Stage."
+            )
+        raise RuntimeError(
+            "run() works inside a task only. Try: python3 -m bettertest .bettertest/pipedef.py"
+        )
+    return settle(context.carry(call.worker, call.request, call.check), call.request, call.check)
+
+
+def settle(outcome, request, check):
+    command = request["command"]
+    kind = outcome["kind"]
+    if kind == "exited":
+        code = outcome["exitCode"]
+        failure = {"kind": "exit", "command": command, "exitCode": code}
+    elif kind == "timed-out":
+        code = TIMED_OUT_CODE
+        failure = {"kind": "timeout", "command": command, "afterMs": outcome["afterMs"]}
+    elif kind == "out-of-memory":
+        code = OUT_OF_MEMORY_CODE
+        failure = {"kind": "out-of-memory", "command": command, "limitBytes": outcome["limitBytes"]}
+    elif kind == "cancelled":
+        raise InfrastructureError("the command was cancelled: %s" % command)
+    else:
+        raise InfrastructureError(outcome["message"], outcome.get("hint"))
+    if code != 0 and check:
+        raise CommandFailed(failure, code)
+    return code

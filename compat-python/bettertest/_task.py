@@ -1,0 +1,222 @@
+"""The inside of a task's own process: calls the author's function and finds out how it ended."""
+
+import os
+import sys
+import types
+
+from ._errors import CommandFailed, InfrastructureError
+from ._run import context, settle
+
+
+class Calls:
+    """The calls of this process that are under way, and the failures that nobody has looked at."""
+
+    def __init__(self):
+        import threading
+
+        self._changed = threading.Condition()
+        self._running = 0
+        self.unseen = []
+
+    def carry_by(self, carry):
+        def counted(worker, request, check):
+            import threading
+
+            if threading.current_thread() is not threading.main_thread():
+                self._watch_futures()
+            with self._changed:
+                self._running += 1
+            try:
+                return carry(worker, request, check)
+            finally:
+                with self._changed:
+                    self._running -= 1
+                    self._changed.notify_all()
+
+        return counted
+
+    def wait(self):
+        with self._changed:
+            self._changed.wait_for(lambda: self._running == 0)
+
+    def _watch_futures(self):
+        """A future keeps an error to itself until somebody asks for it; a failed command must not stay there."""
+        futures = sys.modules.get("concurrent.futures._base")
+        if futures is None or hasattr(futures.Future, "_bettertest_unseen"):
+            return
+        unseen = self.unseen
+        future_class = futures.Future
+        future_class._bettertest_unseen = unseen
+        set_exception, result, exception = future_class.set_exception, future_class.result, future_class.exception
+
+        def watched_set_exception(future, error):
+            if isinstance(error, (CommandFailed, InfrastructureError)):
+                unseen.append(error)
+            return set_exception(future, error)
+
+        def seen(future):
+            error = future._exception
+            unseen[:] = [other for other in unseen if other is not error]
+
+        def watched_result(future, timeout=None):
+            try:
+                return result(future, timeout)
+            finally:
+                seen(future)
+
+        def watched_exception(future, timeout=None):
+            try:
+                return exception(future, timeout)
+            finally:
+                seen(future)
+
+        future_class.set_exception = watched_set_exception
+        future_class.result = watched_result
+        future_class.exception = watched_exception
+
+
+def run_task(function, root, carry):
+    """Runs the task to its end, its threads and calls included. Returns a TaskEnd of src/model/failure.ts."""
+    import threading
+
+    calls = Calls()
+    context.carry = calls.carry_by(carry)
+    pid = os.getpid()
+
+    def thread_died(args):
+        if args.exc_type is not SystemExit:
+            say(root, args.exc_value)
+            if isinstance(args.exc_value, (CommandFailed, InfrastructureError)):
+                died.append(args.exc_value)
+
+    died = []
+    threading.excepthook = thread_died
+    error = _error_of(lambda: _finish(function(), calls.unseen))
+    if os.getpid() != pid:
+        # The author's own fork came back out of the task. Only the first process speaks for the task.
+        if error is not None:
+            say(root, error)
+        os._exit(0 if error is None else 1)
+    if error is not None:
+        say(root, error)
+    # As at the end of any Python program: pools are told to finish, threads that are no daemons are waited for.
+    threading._shutdown()
+    calls.wait()
+    for late in calls.unseen:
+        say(root, late)
+    errors = [*([] if error is None else [error]), *died, *calls.unseen]
+    return _worst([_end_of(each) for each in errors])
+
+
+def end_of_late(root, late):
+    """The end of a task whose child processes were still waiting for commands when it returned."""
+    errors = [_error_of(lambda: settle(each["outcome"], each["request"], True)) for each in late]
+    errors = [error for error in errors if error is not None]
+    for error in errors:
+        say(root, error)
+    return _worst([_end_of(error) for error in errors])
+
+
+def _error_of(function):
+    try:
+        function()
+    except BaseException as error:
+        return error
+    return None
+
+
+def _finish(result, unseen):
+    """An async task's result is still to be awaited; a generator's body has not run at all."""
+    if hasattr(result, "__await__"):
+        import asyncio
+        import gc
+
+        async def main():
+            loop = asyncio.get_running_loop()
+
+            def forgotten(loop, details):
+                if isinstance(details.get("exception"), (CommandFailed, InfrastructureError)):
+                    unseen.append(details["exception"])
+                else:
+                    loop.default_exception_handler(details)
+
+            loop.set_exception_handler(forgotten)
+            return await result
+
+        asyncio.run(main())
+        # asyncio speaks of a forgotten error when it is collected.
+        gc.collect()
+    elif isinstance(result, (types.GeneratorType, types.AsyncGeneratorType)):
+        raise TypeError("the task is a generator (it has a yield), so nothing of it ran")
+
+
+def _end_of(error):
+    if isinstance(error, CommandFailed):
+        return {"status": "failed", "failure": error.failure}
+    if isinstance(error, InfrastructureError):
+        fault = {"message": error.message}
+        if error.hint:
+            fault["hint"] = error.hint
+        return {"status": "errored", "fault": fault}
+    if isinstance(error, SystemExit):
+        if error.code is None or error.code == 0:
+            return {"status": "passed"}
+        code = error.code if isinstance(error.code, int) else repr(error.code)
+        return _thrown("the task called sys.exit(%s)" % code)
+    text = _limited(str(error))
+    return _thrown("%s: %s" % (type(error).__name__, text) if text else type(error).__name__)
+
+
+def _thrown(message):
+    return {"status": "failed", "failure": {"kind": "thrown", "message": message}}
+
+
+def _limited(text, most=4000):
+    # A lone surrogate has no UTF-8.
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= most else text[:most] + " ..."
+
+
+def _worst(ends):
+    """A red test outranks trouble of the machinery: it is the surer knowledge."""
+    for status in ("failed", "errored"):
+        for end in ends:
+            if end["status"] == status:
+                return end
+    return {"status": "passed"}
+
+
+def say(root, error):
+    """Prints what went wrong into the task's output: a failed command in one line, anything else with its frames."""
+    try:
+        if isinstance(error, SystemExit):
+            if error.code is None or isinstance(error.code, int):
+                return
+            text = "%s\n" % (error.code,)
+        elif isinstance(error, (CommandFailed, InfrastructureError)) and error.__cause__ is None:
+            text = "bettertest: %s\n" % error
+        else:
+            from ._frames import format_trimmed
+
+            text = format_trimmed(error, root)
+        flush()
+        write_all(2, text.encode("utf-8", "replace"))
+    except BaseException as trouble:  # an error whose own __str__ fails must not cost the verdict
+        write_all(2, ("bettertest: %s (%s while it was printed)\n" % (type(error).__name__, trouble)).encode("utf-8", "replace"))
+
+
+def flush():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # closed or replaced by the author
+
+
+def write_all(fd, data):
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(fd, view) :]
+    except OSError:
+        pass  # the author closed it

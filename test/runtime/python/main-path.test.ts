@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { exits, loadRig, openRig } from "./rig.js";
+
+const template = `
+from bettertest import Stage, run
+
+WORKER = "http://localhost:9009"
+IMAGE = "myproject-test"
+
+
+class TestUnit(Stage):
+
+    @staticmethod
+    def task_models():
+        run(WORKER, IMAGE, "pytest -xvs test/test_models.py")
+
+    def task_utils():
+        print("before")
+        run(IMAGE, "pytest -xvs test/test_utils.py")
+        print("after")
+
+
+# class TestLater(Stage):
+#     def task_a():
+#         pass
+
+
+class TestIntegration(Stage):
+
+    @staticmethod
+    def task_end_to_end():
+        return run(WORKER, IMAGE, "pytest integration")
+`;
+
+test("the template of two classes loads, in the order of the file, with the place of each task", async () => {
+  await using rig = await openRig(template);
+  assert.deepEqual(await rig.load(), {
+    ok: true,
+    files: [`${rig.root}/.bettertest/pipedef.py`],
+    pipeline: {
+      warnings: [],
+      stages: [
+        {
+          name: "TestUnit",
+          always: false,
+          tasks: [
+            { name: "task_models", location: { file: ".bettertest/pipedef.py", line: 11 } },
+            { name: "task_utils", location: { file: ".bettertest/pipedef.py", line: 14 } },
+          ],
+        },
+        {
+          name: "TestIntegration",
+          always: false,
+          tasks: [
+            { name: "task_end_to_end", location: { file: ".bettertest/pipedef.py", line: 28 } },
+          ],
+        },
+      ],
+    },
+  });
+});
+
+test("a task runs its command on the worker it names, and passes when the command does", async () => {
+  await using rig = await loadRig(template);
+  const seen: (string | null)[] = [];
+  const ran = await rig.run("TestUnit.task_models", {
+    answer: ({ worker }) => {
+      seen.push(worker);
+      return exits(0);
+    },
+  });
+  assert.deepEqual(ran.end, { status: "passed" });
+  assert.deepEqual(ran.calls, [
+    { image: "myproject-test", command: "pytest -xvs test/test_models.py" },
+  ]);
+  assert.deepEqual(seen, ["http://localhost:9009"]);
+});
+
+test("a non-zero exit makes the task red, with one plain line instead of a traceback", async () => {
+  await using rig = await loadRig(template);
+  const ran = await rig.run("TestUnit.task_utils", {
+    answer: ({ worker, print }) => {
+      assert.equal(worker, null);
+      print("from the command\n");
+      return exits(7);
+    },
+  });
+  assert.deepEqual(ran.end, {
+    status: "failed",
+    failure: { kind: "exit", command: "pytest -xvs test/test_utils.py", exitCode: 7 },
+  });
+  assert.equal(
+    ran.output,
+    "before\nfrom the command\nbettertest: exit code 7: pytest -xvs test/test_utils.py\n",
+  );
+});
+
+test("200 tasks of `pass` take under 3 seconds, the start of the interpreter included", async () => {
+  const tasks = Array.from({ length: 200 }, (_, n) => `    def task_${n}(): pass\n`).join("");
+  const startedAt = performance.now();
+  await using rig = await loadRig(`from bettertest import Stage\nclass T(Stage):\n${tasks}`);
+  const loadedAt = performance.now();
+  const slots = 4;
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: slots }, async () => {
+      while (next < 200) {
+        const { end } = await rig.run(`T.task_${next++}`);
+        assert.deepEqual(end, { status: "passed" });
+      }
+    }),
+  );
+  const tookMs = performance.now() - startedAt;
+  console.log(
+    `start ${Math.round(loadedAt - startedAt)} ms, then ${((performance.now() - loadedAt) / 200).toFixed(2)} ms a task`,
+  );
+  assert.ok(tookMs < 3000, `took ${tookMs} ms`);
+});
