@@ -5,8 +5,8 @@ import { getRequestListener } from "@hono/node-server";
 export interface Listening {
   readonly url: string;
   readonly port: number;
-  /** Ends every connection, also those of streams. */
-  close(): Promise<void>;
+  /** Takes no more requests, and cuts off, streams too, what is not answered within `patienceMs` (0). */
+  close(patienceMs?: number): Promise<void>;
 }
 
 /** Rejects with a sentence where the port cannot be had. Port 0 takes a free one. */
@@ -19,10 +19,22 @@ export async function listen({
   readonly host: string;
   readonly port: number;
 }): Promise<Listening> {
-  const server = createServer(getRequestListener(fetch));
+  const server = createServer(
+    // A peer that vanished without a word is found by the system, after some minutes.
+    { keepAlive: true, keepAliveInitialDelay: 15_000, noDelay: true },
+    // Boss and worker may live inside somebody else's program, whose globals are not ours to replace.
+    getRequestListener(fetch, { hostname: host, overrideGlobalObjects: false }),
+  );
   // A stream may be silent for longer than any timeout; dead peers are found by its keep-alive comments.
   server.requestTimeout = 0;
-  server.keepAliveTimeout = 30_000;
+  // Clients keep connections between requests; each closed under them is a lost round trip.
+  server.keepAliveTimeout = 120_000;
+  server.on("request", (_, response) => {
+    // close() itself ends only the connections that are idle at that moment.
+    response.once("close", () => {
+      if (!server.listening) setImmediate(() => server.closeIdleConnections());
+    });
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(explain(error, host, port)));
     server.listen({ host, port }, resolve);
@@ -32,7 +44,7 @@ export async function listen({
   return {
     url: `http://${name}:${address.port}`,
     port: address.port,
-    close: () => close(server),
+    close: (patienceMs = 0) => close(server, patienceMs),
   };
 }
 
@@ -50,9 +62,14 @@ function explain(error: NodeJS.ErrnoException, host: string, port: number): Erro
   return new Error(`cannot listen on ${host}:${port}: ${error.message}`);
 }
 
-function close(server: Server): Promise<void> {
+function close(server: Server, patienceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
+    const cutOff = () => server.closeAllConnections();
+    const timer = patienceMs > 0 ? setTimeout(cutOff, patienceMs) : undefined;
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    if (!timer) cutOff();
   });
 }

@@ -7,7 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { parseSse } from "../lib/sse.js";
 import { type CommandRequest, ExecutionEvent, type Outcome, WorkerInfo } from "./worker.js";
 
-export interface ExecuteIo {
+export interface ExecutionIo {
   /** Gets every byte of output once, in order. A promise means: no more until it resolves. */
   output(bytes: Uint8Array): Promise<void> | undefined;
   /** Waits for a slot of the worker, with so many ahead. */
@@ -16,8 +16,9 @@ export interface ExecuteIo {
 }
 
 export type WorkerState =
-  | { readonly kind: "up"; readonly info: WorkerInfo }
-  | { readonly kind: "down"; readonly message: string };
+  | { readonly status: "connected"; readonly info: WorkerInfo; readonly problem: null }
+  /** "lost": it answered before, and does not now. */
+  | { readonly status: "connecting" | "lost"; readonly info: null; readonly problem: string };
 
 export interface WorkerClient {
   readonly url: string;
@@ -25,7 +26,7 @@ export interface WorkerClient {
    * Never rejects: what went wrong on the way is a `faulted` outcome. Resolves after `output` has taken
    * the last byte. Aborting ends the sandbox; the outcome is then `cancelled`.
    */
-  execute(request: CommandRequest, io: ExecuteIo, signal: AbortSignal): Promise<Outcome>;
+  execute(request: CommandRequest, io: ExecutionIo, signal: AbortSignal): Promise<Outcome>;
   /** Rejects with words for the user. */
   info(signal?: AbortSignal): Promise<WorkerInfo>;
   /** Tells the worker's state now and at each change, reconnecting, until the signal is aborted. */
@@ -47,9 +48,11 @@ interface Call {
   readonly path: string;
   readonly body?: string;
   readonly signal?: AbortSignal;
+  /** Until the answer begins. */
+  readonly timeoutMs?: number;
 }
 
-/** The worker was reached, and then something went wrong. */
+/** The worker was reached, and said or did something else than it should. */
 class WorkerError extends Error {}
 
 export function createWorkerClient(url: string, options: WorkerClientOptions = {}): WorkerClient {
@@ -63,18 +66,19 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
   const isHttps = base.protocol === "https:";
   const agent = new (isHttps ? HttpsAgent : Agent)({ keepAlive: true, keepAliveMsecs: 15_000 });
   const send = isHttps ? httpsRequest : httpRequest;
+  const reachHint = `Is it running? Try: curl ${new URL("health", base)}`;
 
   function open(call: Call): Promise<IncomingMessage> {
+    const { method, path, body, signal, timeoutMs = silenceMs } = call;
     return new Promise((resolve, reject) => {
-      const headers = call.body === undefined ? {} : jsonHeaders(call.body);
-      const { method, signal } = call;
-      const request = send(new URL(call.path, base), {
+      const headers = body === undefined ? {} : jsonHeaders(body);
+      const request = send(new URL(path, base), {
         method,
         headers,
         agent,
         ...(signal && { signal }),
       });
-      limitConnecting(request, connectTimeoutMs);
+      limitWaiting(request, connectTimeoutMs, timeoutMs);
       request.once("response", resolve);
       request.on("error", (error) => {
         // The worker closed an idle connection just when it was used again. Every call may be repeated.
@@ -82,121 +86,129 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
         if (isStale && !signal?.aborted) open(call).then(resolve, reject);
         else reject(error);
       });
-      request.end(call.body);
+      request.end(body);
     });
   }
 
   function unreachable(error: unknown): string {
     return `worker ${url} did not answer (${causeOf(error)})`;
   }
-  const reachHint = `Is it running? Try: curl ${new URL("health", base)}`;
 
   async function execute(
     request: CommandRequest,
-    io: ExecuteIo,
+    io: ExecutionIo,
     signal: AbortSignal,
   ): Promise<Outcome> {
     if (signal.aborted) return { kind: "cancelled" };
     const path = `executions/${randomUUID()}`;
     const connection = new AbortController();
     const forget = () =>
-      open({ method: "DELETE", path, signal: AbortSignal.timeout(connectTimeoutMs) }).then(
+      open({ method: "DELETE", path, timeoutMs: connectTimeoutMs }).then(
         (response) => void response.resume(),
         () => {},
       );
     const cancelled = new Promise<Outcome>((resolve) => {
-      signal.addEventListener(
-        "abort",
-        () => {
-          // The answer comes when the sandbox is gone.
-          void forget().then(() => {
-            connection.abort();
-            resolve({ kind: "cancelled" });
-          });
-        },
-        { once: true, signal: connection.signal },
-      );
+      const cancel = async () => {
+        // The answer comes when the sandbox is gone.
+        await forget();
+        resolve({ kind: "cancelled" });
+      };
+      signal.addEventListener("abort", cancel, { once: true, signal: connection.signal });
     });
 
     let reached = false;
     const attempt = async (): Promise<Outcome> => {
-      const call = { method: "PUT", path, body: JSON.stringify(request) } as const;
-      const events = await open({ ...call, signal: connection.signal });
+      const body = JSON.stringify(request);
+      const events = await open({ method: "PUT", path, body, signal: connection.signal });
       reached = true;
       if (events.statusCode !== 200) throw new WorkerError(await refusal(events));
       const output = copyOutput(path, io, connection.signal);
-      // Looked at after `finished`; a broken connection breaks the events as well.
-      output.received.catch(() => {});
-      const watchdog = startWatchdog(events, silenceMs);
-      for await (const { data } of parseSse(events)) {
+      let outcome: Outcome | null = null;
+      // Read to the end, so that the connection can serve the next command.
+      for await (const { data } of parseSse(untilSilent(events, silenceMs))) {
         const event = ExecutionEvent.parse(JSON.parse(data));
         if (event.type === "queued") io.queued?.(event.ahead);
         else if (event.type === "started") io.started(event.sandbox);
         else {
-          watchdog.end();
+          outcome = event.outcome;
           output.expect(event.outputBytes);
-          await output.received;
-          if (!signal.aborted) void forget();
-          return event.outcome;
         }
       }
-      throw new WorkerError("the connection was closed");
+      if (!outcome) throw new WorkerError("closed the connection before the command ended");
+      await output.complete;
+      if (!signal.aborted) void forget();
+      return outcome;
     };
     const failed = (error: unknown): Outcome => {
-      if (signal.aborted) return { kind: "cancelled" };
-      if (error instanceof WorkerError && reached) {
-        return { kind: "faulted", message: `worker ${url}: ${error.message}` };
-      }
-      return reached
-        ? {
-            kind: "faulted",
-            message: `worker ${url} was lost while it ran the command (${causeOf(error)})`,
-          }
-        : { kind: "faulted", message: unreachable(error), hint: reachHint };
+      if (!reached) return { kind: "faulted", message: unreachable(error), hint: reachHint };
+      const message =
+        error instanceof WorkerError
+          ? `worker ${url} ${error.message}`
+          : `worker ${url} was lost while it ran the command (${causeOf(error)})`;
+      return { kind: "faulted", message };
     };
-    const outcome = await Promise.race([attempt().catch(failed), cancelled]);
+    const outcome = await Promise.race([
+      // Once aborted, a broken connection is no news.
+      attempt().catch((error: unknown) => (signal.aborted ? cancelled : failed(error))),
+      cancelled,
+    ]);
     connection.abort();
     return outcome;
   }
 
-  function copyOutput(path: string, io: ExecuteIo, signal: AbortSignal) {
+  /** Hands the output over as it comes. `complete` resolves after the last byte has been taken. */
+  function copyOutput(path: string, io: ExecutionIo, signal: AbortSignal) {
     let received = 0;
-    let expected = Number.POSITIVE_INFINITY;
-    let finish: () => void = () => {};
-    const isComplete = () => received >= expected;
-    const done = (async () => {
-      const response = await open({ method: "GET", path: `${path}/output`, signal });
-      if (response.statusCode !== 200) throw new WorkerError(await refusal(response));
+    let expected: number | null = null;
+    let response: IncomingMessage | null = null;
+    let silence: NodeJS.Timeout | undefined;
+
+    const watchSilence = () => {
+      clearTimeout(silence);
+      if (expected === null || response?.isPaused()) return;
+      silence = setTimeout(() => response?.destroy(silenceError(silenceMs)), silenceMs);
+    };
+    const copy = async () => {
+      const opened = await open({ method: "GET", path: `${path}/output`, signal });
+      response = opened;
+      if (opened.statusCode !== 200) throw new WorkerError(await refusal(opened));
+      let taking: Promise<void> | undefined;
       await new Promise<void>((resolve, reject) => {
-        finish = () => {
-          if (isComplete()) resolve();
-        };
-        const fail = (error: Error) => {
-          response.destroy();
-          reject(error);
-        };
-        finish();
-        response.on("data", (chunk: Buffer) => {
+        opened.on("data", (chunk: Buffer) => {
           received += chunk.length;
-          const taking = io.output(chunk);
-          if (!taking) return finish();
-          response.pause();
-          taking.then(() => {
-            response.resume();
-            finish();
-          }, fail);
+          taking = io.output(chunk);
+          if (taking) {
+            opened.pause();
+            taking.then(
+              () => {
+                opened.resume();
+                watchSilence();
+              },
+              (error: Error) => opened.destroy(error),
+            );
+          }
+          if (expected !== null) watchSilence();
         });
-        response.on("error", reject);
-        response.on("close", () => {
-          if (!isComplete()) reject(new WorkerError(`output ended after ${received} bytes`));
-        });
+        opened.on("end", resolve);
+        opened.on("error", reject);
+        opened.on("close", () => reject(new Error("the output was cut off")));
       });
-    })();
+      await taking;
+    };
+    const copied = copy().finally(() => clearTimeout(silence));
+    // Asked for only after `finished`; a broken connection breaks the events as well.
+    copied.catch(() => {});
     return {
-      received: done,
+      /** While the command runs, its events are the sign of life. From now on the output must be. */
       expect(bytes: number) {
         expected = bytes;
-        finish();
+        watchSilence();
+      },
+      get complete() {
+        return copied.then(() => {
+          if (received === expected) return;
+          throw new WorkerError(`sent ${received} bytes of output, and said they were ${expected}`);
+        });
       },
     };
   }
@@ -214,25 +226,26 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
 
   async function watch(listener: (state: WorkerState) => void, signal: AbortSignal): Promise<void> {
     let retryMs = firstRetryMs;
+    let status: "connecting" | "lost" = "connecting";
     while (!signal.aborted) {
       let cause: unknown = new Error("the connection was closed");
       try {
         const response = await open({ method: "GET", path: "events", signal });
         if (response.statusCode !== 200) throw new Error(await refusal(response));
-        const watchdog = startWatchdog(response, silenceMs);
-        try {
-          for await (const { data } of parseSse(response)) {
-            retryMs = firstRetryMs;
-            listener({ kind: "up", info: WorkerInfo.parse(JSON.parse(data)) });
-          }
-        } finally {
-          watchdog.end();
+        for await (const { data } of parseSse(untilSilent(response, silenceMs))) {
+          retryMs = firstRetryMs;
+          status = "lost";
+          listener({
+            status: "connected",
+            info: WorkerInfo.parse(JSON.parse(data)),
+            problem: null,
+          });
         }
       } catch (error) {
         cause = error;
       }
       if (signal.aborted) return;
-      listener({ kind: "down", message: `${unreachable(cause)}. ${reachHint}` });
+      listener({ status, info: null, problem: `${unreachable(cause)}. ${reachHint}` });
       // Jittered, so that many bosses do not come back to a restarted worker at the same moment.
       await wait(retryMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
       retryMs = Math.min(retryMs * 2, longestRetryMs);
@@ -246,27 +259,36 @@ function jsonHeaders(body: string) {
   return { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
 }
 
-function limitConnecting(request: ClientRequest, timeoutMs: number) {
-  const timer = setTimeout(() => {
-    request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`));
-  }, timeoutMs);
+function limitWaiting(request: ClientRequest, connectMs: number, answerMs: number) {
+  let timer: NodeJS.Timeout;
+  const wait = (ms: number) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => request.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
+  };
+  wait(connectMs);
+  request.once("socket", (socket) => {
+    if (!socket.connecting) wait(answerMs);
+    else socket.once("connect", () => wait(answerMs));
+  });
   request.once("response", () => clearTimeout(timer));
   request.once("close", () => clearTimeout(timer));
 }
 
-/** Breaks a connection on which nothing arrives: its other end is gone without having said so. */
-function startWatchdog(response: IncomingMessage, silenceMs: number) {
-  const timer = setTimeout(() => {
-    response.destroy(new Error(`silent for ${silenceMs / 1000} s`));
-  }, silenceMs);
-  const sign = () => void timer.refresh();
-  response.socket.on("data", sign);
-  const end = () => {
+/** Fails when nothing arrives for so long: the other end is then gone without having said so. */
+async function* untilSilent(response: IncomingMessage, silenceMs: number) {
+  const timer = setTimeout(() => response.destroy(silenceError(silenceMs)), silenceMs);
+  try {
+    for await (const chunk of response) {
+      timer.refresh();
+      yield chunk;
+    }
+  } finally {
     clearTimeout(timer);
-    response.socket?.off("data", sign);
-  };
-  response.once("close", end);
-  return { end };
+  }
+}
+
+function silenceError(silenceMs: number): Error {
+  return new Error(`silent for ${silenceMs / 1000} s`);
 }
 
 async function refusal(response: IncomingMessage): Promise<string> {

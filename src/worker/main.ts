@@ -1,9 +1,7 @@
 // Puts a worker together. Used by the CLI, by a boss that brings its own worker, and by tests.
 
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { availableParallelism } from "node:os";
-import { serve } from "@hono/node-server";
+import { listen } from "../wire/listen.js";
 import { defaultWorkerPort, type WorkerInfo } from "../wire/worker.js";
 import { Admission } from "./admission.js";
 import { createWorkerApp } from "./app.js";
@@ -42,14 +40,16 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Streams that are not read to their end by now belong to clients that will not read them. */
+/** Together well below the 12 s in which a stopped worker must be gone. */
+const sandboxesMs = 9_500;
+/** Streams that are not read to their end by then belong to clients that will not read them. */
 const lastWordsMs = 1_000;
 
 /** Rejects with words for the user where it cannot start: no engine, port taken. */
 export async function startWorker(options: WorkerOptions = {}): Promise<RunningWorker> {
   const {
     host = "127.0.0.1",
-    port: wantedPort = defaultWorkerPort,
+    port = defaultWorkerPort,
     slots = availableParallelism(),
     leaseMs = 1_000,
     graceMs = 10_000,
@@ -88,19 +88,18 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       keepAliveMs,
       isStopping: () => stopped !== null,
     });
-    const server = await listen(app.fetch, host, wantedPort);
-    const { port } = server.address() as AddressInfo;
+    const server = await listen({ fetch: app.fetch, host, port });
 
     const stop = async () => {
       feed.end();
-      await executions.stop();
-      await close(server);
+      await atMost(sandboxesMs, executions.stop(), () => log("some sandboxes would not end"));
+      await server.close(lastWordsMs);
       await executor?.close();
       await folder.remove();
     };
     return {
-      url: `http://${urlHost(host)}:${port}`,
-      port,
+      url: server.url,
+      port: server.port,
       info: feed.info,
       stop: () => (stopped ??= stop()),
     };
@@ -128,47 +127,14 @@ async function createExecutor(
   return executor;
 }
 
-function listen(
-  fetch: (request: Request) => Response | Promise<Response>,
-  hostname: string,
-  port: number,
-): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = serve(
-      {
-        fetch,
-        hostname,
-        port,
-        // A worker may live inside somebody else's process, whose globals are not ours to replace.
-        overrideGlobalObjects: false,
-        serverOptions: { keepAlive: true, keepAliveInitialDelay: 15_000, noDelay: true },
-      },
-      () => resolve(server as Server),
-    );
-    // Clients keep connections between commands; each closed under them is a lost round trip.
-    (server as Server).keepAliveTimeout = 120_000;
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const taken = error.code === "EADDRINUSE";
-      reject(
-        taken
-          ? new Error(
-              `port ${port} on ${hostname} is taken. Is another worker running? Choose one with --port`,
-            )
-          : new Error(`cannot listen on ${hostname}:${port}: ${error.message}`),
-      );
-    });
+async function atMost(ms: number, work: Promise<unknown>, late: () => void) {
+  let timer: NodeJS.Timeout | undefined;
+  const timeUp = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      late();
+      resolve();
+    }, ms);
   });
-}
-
-async function close(server: Server) {
-  const closed = new Promise((resolve) => server.close(resolve));
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), lastWordsMs);
-  await closed;
+  await Promise.race([work, timeUp]);
   clearTimeout(timer);
-}
-
-function urlHost(host: string): string {
-  if (host === "0.0.0.0" || host === "::") return "localhost";
-  return host.includes(":") ? `[${host}]` : host;
 }
