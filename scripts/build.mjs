@@ -2,6 +2,7 @@
 // place (no bundle, so that threads and child processes find their entry files as in the source), and
 // the UI becomes one bundle. With --types it also writes the declarations that the package ships.
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -12,13 +13,17 @@ export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const codeFolders = ["src", "runtime", "test"];
 const nodeTarget = "node20.19";
 
+/** Of the page only the files without markup, for the tests; browsers get the bundle. */
 function sourceFiles() {
-  return codeFolders.flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true })
-      .filter((name) => /\.tsx?$/.test(name) && !name.endsWith(".d.ts"))
-      .filter((name) => !name.split(/[\\/]/).includes("fixtures"))
-      .map((name) => join(root, folder, name)),
-  );
+  const files = codeFolders.flatMap((folder) => filesBelow(folder, /\.tsx?$/));
+  return [...files, ...filesBelow("ui", /\.ts$/)].map((name) => join(root, name));
+}
+
+function filesBelow(folder, pattern) {
+  return readdirSync(join(root, folder), { recursive: true })
+    .filter((name) => pattern.test(name) && !name.endsWith(".d.ts"))
+    .filter((name) => !name.split(/[\\/]/).includes("fixtures"))
+    .map((name) => join(folder, name));
 }
 
 /** One call builds everything; leftovers of deleted sources go. */
@@ -26,39 +31,68 @@ export async function build() {
   for (const folder of [...codeFolders, "ui"]) {
     rmSync(join(root, "dist", folder), { recursive: true, force: true });
   }
-  await Promise.all([
-    esbuild.build({
-      entryPoints: sourceFiles(),
-      outdir: join(root, "dist"),
-      outbase: root,
-      format: "esm",
-      platform: "node",
-      target: nodeTarget,
-      sourcemap: "linked",
-      sourcesContent: false,
-      logLevel: "warning",
-    }),
-    buildUi(),
-  ]);
+  const builder = await createBuilder();
+  try {
+    await builder.rebuild();
+  } finally {
+    await builder.dispose();
+  }
 }
 
-async function buildUi() {
-  const entry = join(root, "ui/main.tsx");
-  if (!existsSync(entry)) return;
-  await esbuild.build({
-    entryPoints: { app: entry },
-    outdir: join(root, "dist/ui"),
-    bundle: true,
-    minify: true,
-    format: "esm",
-    target: "es2022",
-    jsx: "automatic",
-    jsxImportSource: "preact",
-    loader: { ".html": "copy", ".svg": "copy" },
-    entryNames: "[name]",
-    logLevel: "warning",
-  });
-  writeFileSync(join(root, "dist/ui/index.html"), readFileSync(join(root, "ui/index.html")));
+/** Builds the files that exist now, again and again; each time costs only what has changed. */
+export async function createBuilder() {
+  const hasUi = existsSync(join(root, "ui/main.tsx"));
+  const contexts = await Promise.all(
+    [codeOptions(), ...(hasUi ? [uiOptions] : [])].map((options) => esbuild.context(options)),
+  );
+  return {
+    async rebuild() {
+      await Promise.all(contexts.map((context) => context.rebuild()));
+      if (hasUi) writePage();
+    },
+    async dispose() {
+      await Promise.all(contexts.map((context) => context.dispose()));
+    },
+  };
+}
+
+const codeOptions = () => ({
+  entryPoints: sourceFiles(),
+  outdir: join(root, "dist"),
+  outbase: root,
+  format: "esm",
+  platform: "node",
+  target: nodeTarget,
+  sourcemap: "linked",
+  sourcesContent: false,
+  logLevel: "warning",
+});
+
+const uiOptions = {
+  entryPoints: { app: join(root, "ui/main.tsx") },
+  outdir: join(root, "dist/ui"),
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  entryNames: "[name]",
+  logLevel: "warning",
+};
+
+/**
+ * The page names its files by their content: no browser shows an old one with a new one, and a page that
+ * has stayed open over an upgrade can tell that it is outdated.
+ */
+function writePage() {
+  let page = readFileSync(join(root, "ui/index.html"), "utf8");
+  for (const name of ["app.js", "app.css"]) {
+    const content = readFileSync(join(root, "dist/ui", name));
+    const version = createHash("sha256").update(content).digest("hex").slice(0, 12);
+    page = page.replace(`"/${name}"`, `"/${name}?${version}"`);
+  }
+  writeFileSync(join(root, "dist/ui/index.html"), page);
 }
 
 /** Declarations of the package, and the one file that `bettertest init` puts beside a pipedef. */

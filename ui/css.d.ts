@@ -1,0 +1,2 @@
+/** Bundled by scripts/build.mjs into dist/ui/app.css. */
+declare module "*.css";
