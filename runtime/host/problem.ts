@@ -26,5 +26,6 @@ export function faultOfProblem(problem: PipedefProblem): Fault {
   return {
     message: `the pipedef cannot be loaded: ${describeProblem(rest)}`,
     ...(hint && { hint }),
+    origin: "pipedef",
   };
 }

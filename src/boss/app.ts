@@ -22,7 +22,9 @@ export function createApp(engine: Engine, { version, log }: AppOptions): Hono {
   app.use(
     bodyLimit({
       maxSize: 1024 * 1024,
-      onError: (c) => c.json({ error: "the body is larger than 1 MiB" }, 413),
+      // The rest of the body is still on its way, so this connection is of no more use.
+      onError: (c) =>
+        c.json({ error: "the body is larger than 1 MiB" }, 413, { connection: "close" }),
     }),
   );
   app.get("/health", (c) => c.text("ok\n"));

@@ -1,5 +1,6 @@
 // The boss without its HTTP face: what the API serves, what `bettertest run` and library users drive.
 
+import { setMaxListeners } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { PipedefHost } from "../../runtime/host/host.js";
@@ -148,6 +149,8 @@ export function createEngine(options: EngineOptions): Engine {
     const emit = (event: RunEvent) => void log.append(id, event);
     emit(request);
     const cancel = new AbortController();
+    // One listener a task in flight is no leak.
+    setMaxListeners(0, cancel.signal);
     let start = () => {};
     const done = new Promise<void>((resolve) => {
       start = resolve;

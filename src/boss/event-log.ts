@@ -1,7 +1,7 @@
 // One log, many readers. An event is stored before anybody hears of it, and readers pull from the store
 // by their own cursor: nothing is queued for a slow one, and none can miss or repeat an event.
 
-import { Wakeups } from "../lib/wakeups.js";
+import { Bell } from "../lib/bell.js";
 import type { LoggedEvent, RunEvent } from "../model/events.js";
 import type { Store } from "./store/store.js";
 
@@ -16,7 +16,7 @@ export interface Follow {
 
 export class EventLog {
   readonly #store: Store;
-  readonly #waiting = new Map<number | "all", Wakeups>();
+  readonly #bells = new Map<number | "all", Bell>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -24,8 +24,8 @@ export class EventLog {
 
   append(run: number, event: RunEvent): LoggedEvent {
     const logged = this.#store.append(run, event);
-    this.#wake(run);
-    this.#wake("all");
+    this.#ring(run);
+    this.#ring("all");
     return logged;
   }
 
@@ -45,20 +45,21 @@ export class EventLog {
       }
       if (batch.length === 0) {
         if (run !== undefined && this.#store.run(run)?.finishedAt != null) return;
-        await this.#wakeups(run ?? "all").wait(signal);
+        await this.#bell(run ?? "all").heard(signal);
       }
     }
   }
 
-  #wakeups(topic: number | "all"): Wakeups {
-    const found = this.#waiting.get(topic) ?? new Wakeups();
-    this.#waiting.set(topic, found);
+  #bell(topic: number | "all"): Bell {
+    const found = this.#bells.get(topic) ?? new Bell();
+    this.#bells.set(topic, found);
     return found;
   }
 
-  #wake(topic: number | "all") {
-    const wakeups = this.#waiting.get(topic);
-    wakeups?.wake();
-    if (wakeups?.idle) this.#waiting.delete(topic);
+  #ring(topic: number | "all") {
+    const bell = this.#bells.get(topic);
+    // Whoever still listens hangs up a new one; so finished runs leave nothing here.
+    this.#bells.delete(topic);
+    bell?.ring();
   }
 }

@@ -1,7 +1,9 @@
 // One run, from its pipedef to its verdict.
 
+import { setMaxListeners } from "node:events";
 import type { CallRequest, CallResult, PipedefHost, TaskIo } from "../../runtime/host/host.js";
 import { faultOfProblem } from "../../runtime/host/problem.js";
+import type { ByteLog } from "../lib/byte-log.js";
 import type { RunCreated, RunEvent } from "../model/events.js";
 import type { Fault, RunVerdict, TaskEnd } from "../model/failure.js";
 import { type Pipeline, type StageDefinition, type TaskRef, taskKey } from "../model/pipeline.js";
@@ -35,7 +37,7 @@ export async function executeRun(
     end = await executeWith(host, id, request, signal, deps);
   } catch (error) {
     // Only bugs of ours and broken machinery come here: red tests and broken pipedefs are values.
-    end = { verdict: "errored", fault: { message: `bettertest failed: ${stackOf(error)}` } };
+    end = { verdict: "errored", fault: { message: `bettertest failed: ${asError(error).stack}` } };
   }
   await host?.close().catch(() => {});
   deps.emit({ type: "run-finished", at: deps.now(), ...end });
@@ -63,6 +65,7 @@ async function executeWith(
   // 2. Watch for the death of the host: it takes the whole run with it.
   let broken: Fault | undefined;
   const gone = new AbortController();
+  setMaxListeners(0, gone.signal);
   void host.broken.then((fault) => {
     broken = fault;
     gone.abort();
@@ -140,20 +143,24 @@ async function executeStage(stage: StageDefinition, context: StageContext): Prom
 
 async function executeTask(ref: TaskRef, { host, id, pipeline, signal, deps }: StageContext) {
   const attempt = { ...ref, attempt: 1 };
+  const outputRef: OutputRef = { run: id, pipeline, attempt };
+  // Opened before anybody hears of the attempt, so that whoever hears of it finds its output.
+  const output = await deps.outputs.open(outputRef).catch(asError);
   deps.emit({ type: "attempt-started", at: deps.now(), ...attempt });
-  const end = await attemptTask({ run: id, pipeline, attempt }, host, signal, deps);
+  const end = await attemptTask(outputRef, output, host, signal, deps);
   deps.emit({ type: "attempt-finished", at: deps.now(), ...attempt, end });
 }
 
 /** Never rejects: a started attempt always finishes, exactly once. */
 async function attemptTask(
   ref: OutputRef,
+  output: ByteLog | Error,
   host: PipedefHost,
   signal: AbortSignal,
   deps: RunDependencies,
 ): Promise<TaskEnd> {
   try {
-    const output = await deps.outputs.open(ref);
+    if (output instanceof Error) throw output;
     const write = (bytes: Uint8Array) => output.append(bytes);
     const io: TaskIo = {
       write,
@@ -164,7 +171,7 @@ async function attemptTask(
     return end;
   } catch (error) {
     await deps.outputs.close(ref).catch(() => {});
-    const message = `the task's output cannot be stored: ${messageOf(error)}`;
+    const message = `the task's output cannot be stored: ${asError(error).message}`;
     return { status: "errored", fault: { message, hint: "Is the disk of --data full?" } };
   }
 }
@@ -257,10 +264,6 @@ function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | "ab
   });
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

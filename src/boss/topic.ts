@@ -1,13 +1,13 @@
-import { Wakeups } from "../lib/wakeups.js";
+import { Bell } from "../lib/bell.js";
 
 /** Says that something changed; readers look for themselves what it is now, so none can fall behind. */
 export class Topic {
   #version = 0;
-  readonly #wakeups = new Wakeups();
+  readonly #bell = new Bell();
 
   publish(): void {
     this.#version += 1;
-    this.#wakeups.wake();
+    this.#bell.ring();
   }
 
   /** Yields at once, then after each change; changes while the reader is busy count as one. */
@@ -15,7 +15,7 @@ export class Topic {
     let seen = -1;
     while (!signal.aborted) {
       if (seen === this.#version) {
-        await this.#wakeups.wait(signal);
+        await this.#bell.heard(signal);
         continue;
       }
       seen = this.#version;

@@ -3,7 +3,12 @@
 import { availableParallelism } from "node:os";
 import type { WorkerView } from "../wire/boss.js";
 import { type CommandRequest, defaultWorkerPort, type Outcome } from "../wire/worker.js";
-import { createWorkerClient, type ExecutionIo, type WorkerClient } from "../wire/worker-client.js";
+import {
+  createWorkerClient,
+  type ExecuteIo,
+  type WorkerClient,
+  type WorkerState,
+} from "../wire/worker-client.js";
 
 interface KnownWorker {
   readonly client: WorkerClient;
@@ -49,9 +54,13 @@ export class Workers {
   async execute(
     worker: string | null,
     request: CommandRequest,
-    io: ExecutionIo & { readonly chosen: (url: string) => void },
+    io: ExecuteIo & { readonly chosen: (url: string) => void },
     signal: AbortSignal,
   ): Promise<Outcome> {
+    if (worker !== null && !isWorkerUrl(worker)) {
+      const hint = `A worker is an address such as http://localhost:${defaultWorkerPort}`;
+      return { kind: "faulted", message: `${JSON.stringify(worker)} is no worker's URL`, hint };
+    }
     const known = worker === null ? this.#roomiest() : await this.#named(worker);
     if (!known) {
       return {
@@ -84,8 +93,8 @@ export class Workers {
       inFlight: 0,
     };
     this.#known.set(url, worker);
-    worker.client.watch((state) => {
-      worker.view = { url, ...state };
+    void worker.client.watch((state) => {
+      worker.view = viewOf(worker.view, state);
       this.#options.onChange();
     }, this.#stop.signal);
     return worker;
@@ -110,6 +119,18 @@ export class Workers {
     }
     return this.#know(url, false);
   }
+}
+
+function viewOf(before: WorkerView, state: WorkerState): WorkerView {
+  const { url } = before;
+  if (state.kind === "up") return { url, status: "connected", info: state.info, problem: null };
+  // What it last said of itself stays: its slots are worth knowing while it restarts.
+  const status = before.info ? "lost" : "connecting";
+  return { url, status, info: before.info, problem: state.message };
+}
+
+function isWorkerUrl(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text);
 }
 
 function normalizeUrl(url: string): string {

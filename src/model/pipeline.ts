@@ -75,7 +75,7 @@ export function selectTasks(pipeline: Pipeline, patterns: readonly string[]): Se
     const hits = every.filter((ref) => ref.stage === pattern || taskLabel(ref) === pattern);
     if (hits.length === 0) {
       const names = [...pipeline.stages.map((stage) => stage.name), ...every.map(taskLabel)];
-      return { ok: false, unknown: pattern, suggestions: closest(pattern, names) };
+      return { ok: false, unknown: pattern, suggestions: closest(pattern.slice(0, 200), names) };
     }
     for (const ref of hits) chosen.add(taskKey(ref));
   }
@@ -83,10 +83,24 @@ export function selectTasks(pipeline: Pipeline, patterns: readonly string[]): Se
 }
 
 function closest(wanted: string, names: readonly string[]): string[] {
-  const lower = wanted.toLowerCase();
-  const near = names.filter((name) => {
-    const candidate = name.toLowerCase();
-    return candidate.includes(lower) || lower.includes(candidate) || candidate.endsWith(lower);
-  });
-  return (near.length > 0 ? near : names).slice(0, 5);
+  return names
+    .map((name) => ({ name, distance: editDistance(wanted.toLowerCase(), name.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, 3)
+    .map(({ name }) => name);
+}
+
+/** Single-letter changes from one to the other; words that hold the other count as near. */
+function editDistance(a: string, b: string): number {
+  if (a.includes(b) || b.includes(a)) return 1;
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = a[i - 1] === b[j - 1] ? 0 : 1;
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + change));
+    }
+    row = next;
+  }
+  return row[b.length]!;
 }

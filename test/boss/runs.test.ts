@@ -27,7 +27,7 @@ test("tasks of a stage run side by side, no more than the worker has slots, in t
     },
   });
   const run = await rig.run();
-  assert.equal(run.status, "passed");
+  assert.equal(run.status, "passed", JSON.stringify(run));
   let running = 0;
   let most = 0;
   const started: string[] = [];
@@ -95,7 +95,7 @@ test("a pipedef that breaks is an errored run with the place in words, never a r
   });
   const run = await rig.run();
   assert.equal(run.status, "errored");
-  assert.equal(run.fault?.origin, "pipedef");
+  assert.equal(run.fault?.origin, "pipedef", JSON.stringify(run));
   assert.match(run.fault?.message ?? "", /pipedef\.ts:4:\d+: /);
   assert.deepEqual(glance(run), []);
 });
@@ -193,7 +193,7 @@ test("what a task prints and what its commands print stand in one output, in ord
     },
   });
   const run = await rig.run();
-  assert.equal(statusOf(run, "one", "a"), "passed");
+  assert.equal(statusOf(run, "one", "a"), "passed", JSON.stringify(run));
   assert.equal(await rig.output(run.id, "one", "a"), "first\nsecond\nthird\nfourth 13\n");
 });
 
@@ -214,7 +214,7 @@ test("two runs at once do not see each other; stopping the boss ends both and le
     await rig.boss.stop();
     for (const id of ids) assert.equal((await rig.boss.engine.finished(id)).status, "cancelled");
     assert.equal(existsSync(join(rig.folder, "data")), true);
-    const { running } = await rig.worker.info();
+    const { running } = rig.worker.info();
     assert.equal(running, 0);
   } finally {
     await rig.worker.stop();
