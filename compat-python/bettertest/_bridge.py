@@ -11,6 +11,8 @@ import signal
 import socket
 import sys
 
+from . import _forks, _frames, _load, _task  # noqa: F401  (before bytecode is switched off, and before any fork)
+
 CONTROL = 3
 DIAGNOSIS = 4
 # Output of one task that may be on its way to the boss's disk.
@@ -25,6 +27,7 @@ def main(arguments):
     os.dup2(2, DIAGNOSIS, inheritable=False)
     os.dup2(1, 2)
     os.set_inheritable(CONTROL, False)
+    # Not into the author's repo.
     sys.dont_write_bytecode = True
     _limit_memory(settings["memoryBytes"])
     _adopt_orphans()
@@ -32,22 +35,20 @@ def main(arguments):
     if bridge.receive_line() != {"type": "load"}:
         os._exit(0)
     with _DieWithBoss():
-        loaded = _load(pipedef, bridge)
+        loaded = _load_pipedef(pipedef, bridge)
     bridge.serve(loaded)
 
 
-def _load(pipedef, bridge):
+def _load_pipedef(pipedef, bridge):
     import faulthandler
-
-    from ._load import Problem, load
 
     sys.path[0] = os.path.dirname(pipedef)
     sys.argv[:] = [pipedef]
     # The boss asks where a pipedef that does not end loading is stuck.
     faulthandler.register(signal.SIGUSR1, file=DIAGNOSIS, all_threads=False)
     try:
-        return load(pipedef)
-    except Problem as trouble:
+        return _load.load(pipedef)
+    except _load.Problem as trouble:
         bridge.send({"type": "problem", "problem": trouble.problem, "files": trouble.files})
         _leave()
     finally:
@@ -94,13 +95,10 @@ class _Bridge:
     def serve(self, loaded):
         import gc
 
-        from ._forks import Forks
-
         self._loaded = loaded
-        self._forks = Forks(self, loaded.root, WINDOW)
+        self._forks = _forks.Forks(self, loaded.root, WINDOW)
         self.send({"type": "loaded", "pipeline": loaded.pipeline, "files": loaded.files})
         self._take_back_output()
-        _prepare_for_forks()
         # What is loaded by now is shared by all tasks; the collector would touch and so copy its pages.
         gc.collect()
         gc.freeze()
@@ -216,9 +214,3 @@ def _adopt_orphans():
     except (ImportError, AttributeError, OSError, ValueError):
         pass  # not on this system
 
-
-def _prepare_for_forks():
-    """Imported once here rather than in every task that needs them."""
-    import threading  # noqa: F401
-
-    from . import _frames, _task  # noqa: F401

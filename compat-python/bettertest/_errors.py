@@ -4,24 +4,38 @@
 class CommandFailed(Exception):
     """The command ran and is to blame: the task is red.
 
-    `kind` is "exit", "timeout" or "out-of-memory"; `exit_code` is what run(..., check=False) would return.
+    `reason` is "exit", "timeout" or "out-of-memory"; `exit_code` is None where it did not end by itself.
     """
 
-    def __init__(self, failure, exit_code):
-        super().__init__(describe_failure(failure))
-        self.failure = failure
-        self.kind = failure["kind"]
-        self.command = failure["command"]
+    def __init__(self, message, command=None, reason="exit", exit_code=None):
+        super().__init__(message)
+        self.command = command
+        self.reason = reason
         self.exit_code = exit_code
+        # As in src/model/failure.ts; None for one that the pipedef made itself.
+        self.failure = None
+
+    @classmethod
+    def _of(cls, failure):
+        error = cls(describe_failure(failure), failure["command"], failure["kind"], failure.get("exitCode"))
+        error.failure = failure
+        return error
 
 
 class InfrastructureError(Exception):
     """The machinery failed (worker gone, image missing): says nothing about the command."""
 
     def __init__(self, message, hint=None):
-        super().__init__(message if hint is None else message + "\n" + hint)
-        self.message = message
+        super().__init__(message)
         self.hint = hint
+
+    def __str__(self):
+        message = super().__str__()
+        return message if not self.hint else "%s\n%s" % (message, self.hint)
+
+    @property
+    def message(self):
+        return super().__str__()
 
 
 def describe_failure(failure):

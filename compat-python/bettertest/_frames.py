@@ -20,7 +20,7 @@ def format_trimmed(error, author_folder):
         if part is None or id(part) in seen:
             continue
         seen.add(id(part))
-        part.stack[:] = _trim(part.stack, author_folder)
+        part.stack[:] = [_from_root(frame, author_folder) for frame in _trim(part.stack, author_folder)]
         pending += [part.__cause__, part.__context__]
         pending += getattr(part, "exceptions", None) or []
     text = "".join(report.format())
@@ -35,6 +35,14 @@ def _trim(stack, author_folder):
         if is_author_file(frame.filename, author_folder):
             return frames[index:]
     return frames
+
+
+def _from_root(frame, author_folder):
+    """The same frame, with the path that the author would type."""
+    if is_author_file(frame.filename, author_folder):
+        frame.line  # read now: it is found by the full path
+        frame.filename = os.path.relpath(frame.filename, author_folder)
+    return frame
 
 
 def is_author_file(filename, author_folder):

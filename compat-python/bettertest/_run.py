@@ -59,5 +59,5 @@ def settle(outcome, request, check):
     else:
         raise InfrastructureError(outcome["message"], outcome.get("hint"))
     if code != 0 and check:
-        raise CommandFailed(failure, code)
+        raise CommandFailed._of(failure)
     return code

@@ -151,7 +151,7 @@ def _finish(result, unseen):
 
 
 def _end_of(error):
-    if isinstance(error, CommandFailed):
+    if isinstance(error, CommandFailed) and error.failure:
         return {"status": "failed", "failure": error.failure}
     if isinstance(error, InfrastructureError):
         fault = {"message": error.message}
@@ -178,8 +178,8 @@ def _limited(text, most=4000):
 
 
 def _worst(ends):
-    """A red test outranks trouble of the machinery: it is the surer knowledge."""
-    for status in ("failed", "errored"):
+    """With trouble of the machinery about, nothing can be said of the code under test."""
+    for status in ("errored", "failed"):
         for end in ends:
             if end["status"] == status:
                 return end

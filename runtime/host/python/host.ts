@@ -3,13 +3,14 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Fault, TaskEnd } from "../../../src/model/failure.js";
 import type { TaskRef } from "../../../src/model/pipeline.js";
 import type { FromInterpreter, ToInterpreter } from "../../../src/wire/python-bridge.js";
 import type { HostOptions, LoadResult, PipedefHost, PipedefProblem, TaskIo } from "../host.js";
+import { repoRoot } from "../typescript/repo-root.js";
 import { FrameReader } from "./frames.js";
 import { findInterpreter } from "./interpreter.js";
 import { stalledProblem } from "./stalled.js";
@@ -50,12 +51,6 @@ export async function openPythonHost(options: HostOptions): Promise<PipedefHost>
     },
   );
   return new PythonHost(child, options, root);
-}
-
-/** The folder that tasks run in and names of files are relative to. */
-function repoRoot(pipedef: string): string {
-  const folder = dirname(pipedef);
-  return basename(folder) === ".bettertest" ? dirname(folder) : folder;
 }
 
 function hostWithoutInterpreter(pipedef: string, problem: PipedefProblem): PipedefHost {

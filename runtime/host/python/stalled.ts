@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
-import { isAbsolute, relative } from "node:path";
+import { isAbsolute } from "node:path";
 import type { PipedefProblem } from "../host.js";
+import { shownPath } from "../typescript/repo-root.js";
 
 /** `dump` is what Python's faulthandler says: one line per frame, the innermost first. */
 export function stalledProblem(stall: {
@@ -15,8 +16,8 @@ export function stalledProblem(stall: {
     hint: "Loading only defines stages; work that takes time belongs into a task.",
   };
   for (const [, path = "", number] of stall.dump.matchAll(/^ {2}File "(.*)", line (\d+) in /gm)) {
-    const file = relative(stall.root, path);
-    if (file.startsWith("..") || isAbsolute(file)) continue;
+    const file = shownPath(path, stall.root);
+    if (isAbsolute(file)) continue;
     const line = Number(number);
     const sourceLine = readLine(path, line);
     return {
@@ -25,7 +26,7 @@ export function stalledProblem(stall: {
       ...(sourceLine !== undefined && { sourceLine }),
     };
   }
-  return { ...problem, location: { file: relative(stall.root, stall.pipedef), line: 1 } };
+  return { ...problem, location: { file: shownPath(stall.pipedef, stall.root), line: 1 } };
 }
 
 function readLine(path: string, line: number): string | undefined {

@@ -1,0 +1,255 @@
+"""python3 -m bettertest PIPEDEF [Stage[.task]]: runs a pipedef without a boss."""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+
+from . import _forks, _frames, _worker  # noqa: F401  (before the forks)
+from ._load import Problem, load
+from ._worker import Workers
+
+PASSED, FAILED, USAGE, ERRORED, INTERRUPTED = 0, 1, 2, 3, 130
+
+DEFAULT_WORKER = "http://localhost:9009"
+DEFAULT_SLOTS = 4
+# Time for interrupted tasks to end their commands.
+INTERRUPT_GRACE_S = 8
+MEMORY_PER_TASK = 2**20
+
+
+def main(arguments):
+    options = _parse(arguments)
+    # -m puts the current folder first; a pipedef sees the modules beside it, here as with a boss.
+    sys.path[0] = os.path.dirname(os.path.abspath(options.pipedef))
+    sys.argv[:] = [options.pipedef]
+    sys.dont_write_bytecode = True
+    try:
+        loaded = load(options.pipedef)
+    except Problem as trouble:
+        _tell(_describe(trouble.problem))
+        return USAGE
+    for warning in loaded.pipeline["warnings"]:
+        _tell("warning: " + warning)
+    try:
+        stages = _select(loaded.pipeline["stages"], options.only)
+    except LookupError as error:
+        _tell(str(error))
+        return USAGE
+    os.chdir(loaded.root)
+    return _Run(loaded, stages, options).run()
+
+
+def _parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python3 -m bettertest",
+        description="Runs a pipedef without a boss: its stages in order, the tasks of a stage side by side.",
+        epilog="Exit codes: 0 passed, 1 a test failed, 2 usage or pipedef error, 3 infrastructure error, 130 interrupted.",
+    )
+    parser.add_argument("pipedef", help="for instance .bettertest/pipedef.py")
+    parser.add_argument("only", nargs="*", metavar="Stage[.task]", help="what to run; default: all")
+    parser.add_argument(
+        "--worker", default=DEFAULT_WORKER, metavar="URL", help="for calls that name none (default: %(default)s)"
+    )
+    parser.add_argument("--slots", type=int, metavar="N", help="tasks at a time (default: what the worker has)")
+    parser.add_argument("--keep-going", action="store_true", help="run later stages also after a red one")
+    options = parser.parse_args(arguments)
+    if not options.worker.startswith(("http://", "https://")):
+        parser.error('--worker must be a URL, such as "%s", not %r' % (DEFAULT_WORKER, options.worker))
+    if options.slots is not None and options.slots < 1:
+        parser.error("--slots must be at least 1")
+    return options
+
+
+def _select(stages, patterns):
+    """Stages with the tasks that were asked for, in the order of the file."""
+    chosen = []
+    labels = [(s["name"], t["name"], "%s.%s" % (s["name"], t["name"])) for s in stages for t in s["tasks"]]
+    for pattern in patterns:
+        if not any(pattern in (stage, label) for stage, _, label in labels):
+            names = [stage["name"] for stage in stages] + [label for _, _, label in labels]
+            import difflib
+
+            near = difflib.get_close_matches(pattern, names, 5, 0.4) or names[:5]
+            raise LookupError("there is no stage or task %s. There are: %s" % (pattern, ", ".join(near)))
+    for stage in stages:
+        tasks = [
+            task
+            for name, task, label in labels
+            if name == stage["name"] and (not patterns or name in patterns or label in patterns)
+        ]
+        if tasks:
+            chosen.append((stage["name"], stage["always"], tasks))
+    return chosen
+
+
+def _describe(problem):
+    """The words of runtime/host/problem.ts."""
+    place = problem.get("location")
+    where = ":".join(str(place[key]) for key in ("file", "line", "column") if key in place) + ": " if place else ""
+    lines = [where + problem["message"]]
+    if place and "sourceLine" in problem:
+        number = str(place["line"])
+        lines.append("  %s | %s" % (number, problem["sourceLine"]))
+        if "column" in place:
+            before = "".join("\t" if c == "\t" else " " for c in problem["sourceLine"][: place["column"] - 1])
+            lines.append("  %s | %s^" % (" " * len(number), before))
+    lines += [problem[key] for key in ("stack", "hint") if key in problem]
+    return "\n".join(lines)
+
+
+def _tell(text):
+    sys.stdout.flush()
+    print("bettertest: " + text, file=sys.stderr, flush=True)
+
+
+class _Run:
+    """Also the listener of its Forks: gathers each task's output and prints it as one piece when the task ends,
+    or as it comes where there is one task only."""
+
+    def __init__(self, loaded, stages, options):
+        self._loaded = loaded
+        self._stages = stages
+        self._options = options
+        self._live = sum(len(tasks) for _, _, tasks in stages) == 1
+        self._outputs = {}
+        self._started_at = {}
+        self._ends = {}
+        self._interrupted = 0
+        self._forks = _forks.Forks(self, loaded.root, 2**20)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._interrupt)
+
+    def run(self):
+        slots = self._options.slots or _worker.slots(self._options.worker) or DEFAULT_SLOTS
+        red = False
+        skipped = 0
+        try:
+            for name, always, tasks in self._stages:
+                if self._interrupted or (red and not always and not self._options.keep_going):
+                    skipped += len(tasks)
+                    continue
+                self._run_stage(name, tasks, slots)
+                red = red or any(end["status"] != "passed" for end in self._ends.values())
+        finally:
+            self._forks.stop()
+        return self._sum_up(skipped)
+
+    def _run_stage(self, stage, tasks, slots):
+        waiting = list(reversed(tasks))
+        while True:
+            while waiting and len(self._forks) < slots and not self._interrupted:
+                self._start((stage, waiting.pop()))
+            if not len(self._forks):
+                return
+            self._forks.step()
+            if self._interrupted:
+                self._end_interrupted()
+                return
+
+    def _start(self, key):
+        workers = Workers(self._options.worker)
+        function = self._loaded.functions[key]
+
+        def task():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, end_commands)
+            return function()
+
+        def end_commands(*_):
+            workers.cancel()
+            os._exit(INTERRUPTED)
+
+        self._outputs[key] = tempfile.SpooledTemporaryFile(MEMORY_PER_TASK)
+        self._started_at[key] = time.monotonic()
+        try:
+            self._forks.start(key, task, carry=workers.carry)
+        except OSError as error:
+            self.ended(key, {"status": "errored", "fault": {"message": "no process for the task: %s" % error}})
+
+    # Interruption
+
+    def _interrupt(self, *_):
+        self._interrupted += 1
+
+    def _end_interrupted(self):
+        """The first Ctrl-C lets the tasks end their commands; a second one ends all at once."""
+        _tell("interrupted, ending %d task(s)" % len(self._forks))
+        for key in list(self._started_at):
+            self._forks.signal(key, signal.SIGINT)
+        give_up_at = time.monotonic() + INTERRUPT_GRACE_S
+        while len(self._forks) and self._interrupted < 2 and time.monotonic() < give_up_at:
+            self._forks.step(give_up_at - time.monotonic())
+
+    # What Forks tells
+
+    def output(self, key, data):
+        if self._live:
+            _print_bytes(data)
+        else:
+            self._outputs[key].write(data)
+        self._forks.acknowledge(key, len(data))
+
+    def call(self, key, number, message):
+        raise AssertionError("tasks without a boss make their calls themselves")
+
+    def abandoned(self, key, number):
+        pass
+
+    def exited(self, key):
+        pass
+
+    def ended(self, key, end):
+        if self._interrupted:
+            end = {"status": "cancelled"}
+        self._ends[key] = end
+        took = time.monotonic() - self._started_at.pop(key)
+        with self._outputs.pop(key) as output:
+            if not self._live:
+                _print_output("%s.%s" % key, output)
+        words = "%s  %s.%s  (%.1f s)" % (end["status"], *key, took)
+        if end["status"] == "failed":
+            from ._errors import describe_failure
+
+            words += "  " + describe_failure(end["failure"])
+        elif end["status"] == "errored":
+            words += "  " + end["fault"]["message"]
+        print(words, flush=True)
+
+    def _sum_up(self, skipped):
+        counts = {}
+        for end in self._ends.values():
+            counts[end["status"]] = counts.get(end["status"], 0) + 1
+        if skipped:
+            counts["skipped"] = skipped
+        order = ("passed", "failed", "errored", "cancelled", "skipped")
+        print(", ".join("%d %s" % (counts[status], status) for status in order if status in counts), flush=True)
+        if self._interrupted:
+            return INTERRUPTED
+        if "failed" in counts:
+            return FAILED
+        return ERRORED if "errored" in counts else PASSED
+
+
+def _print_output(label, output):
+    output.seek(0)
+    first = output.read(65536)
+    if not first:
+        return
+    print("--- %s" % label, flush=True)
+    last = first
+    while first:
+        _print_bytes(first)
+        last = first
+        first = output.read(65536)
+    if not last.endswith(b"\n"):
+        print(flush=True)
+
+
+def _print_bytes(data):
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
