@@ -288,7 +288,10 @@ class Forks:
         self._close_call(call)
         if call is process.end_call:
             process.end_call = None
-        elif call in process.calls:
+            return
+        # Most often because the whole process has ended, of which the kernel tells a moment later.
+        process.unfinished += 1
+        if call in process.calls:
             process.calls.remove(call)
         elif process.running.pop(call.number, None):
             self._listener.abandoned(process.key, call.number)
@@ -346,7 +349,7 @@ class Forks:
                 self._hear(process, call)
         process.status = status
         process.stop_at = time.monotonic() + GRACE_S
-        process.unfinished = len(process.running) + len(process.calls)
+        process.unfinished += len(process.running) + len(process.calls)
         for call in list(process.calls):
             self._close_call(call)
         process.calls = []
