@@ -3,12 +3,7 @@
 import { availableParallelism } from "node:os";
 import type { WorkerView } from "../wire/boss.js";
 import { type CommandRequest, defaultWorkerPort, type Outcome } from "../wire/worker.js";
-import {
-  createWorkerClient,
-  type ExecuteIo,
-  type WorkerClient,
-  type WorkerState,
-} from "../wire/worker-client.js";
+import { createWorkerClient, type ExecutionIo, type WorkerClient } from "../wire/worker-client.js";
 
 interface KnownWorker {
   readonly client: WorkerClient;
@@ -54,7 +49,7 @@ export class Workers {
   async execute(
     worker: string | null,
     request: CommandRequest,
-    io: ExecuteIo & { readonly chosen: (url: string) => void },
+    io: ExecutionIo & { readonly chosen: (url: string) => void },
     signal: AbortSignal,
   ): Promise<Outcome> {
     if (worker !== null && !isWorkerUrl(worker)) {
@@ -94,7 +89,8 @@ export class Workers {
     };
     this.#known.set(url, worker);
     void worker.client.watch((state) => {
-      worker.view = viewOf(worker.view, state);
+      // What a lost one last said of itself stays: its slots are worth knowing while it restarts.
+      worker.view = { url, ...state, info: state.info ?? worker.view.info };
       this.#options.onChange();
     }, this.#stop.signal);
     return worker;
@@ -119,14 +115,6 @@ export class Workers {
     }
     return this.#know(url, false);
   }
-}
-
-function viewOf(before: WorkerView, state: WorkerState): WorkerView {
-  const { url } = before;
-  if (state.kind === "up") return { url, status: "connected", info: state.info, problem: null };
-  // What it last said of itself stays: its slots are worth knowing while it restarts.
-  const status = before.info ? "lost" : "connecting";
-  return { url, status, info: before.info, problem: state.message };
 }
 
 function isWorkerUrl(text: string): boolean {
