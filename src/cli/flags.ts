@@ -1,0 +1,115 @@
+// Flags that several commands share, with the same words in each.
+
+import type { Flags } from "./command.js";
+
+const server = "Server:";
+const pipedefs = "Pipedef:";
+const tasks = "Where tasks run:";
+
+export const jsonFlag = {
+  json: { type: "boolean", default: false, describe: "Print JSON, for programs" },
+} as const satisfies Flags;
+
+export const serverFlags = {
+  host: {
+    type: "string",
+    requiresArg: true,
+    group: server,
+    describe: "Address to listen on (default: this machine only)",
+  },
+  port: { type: "number", requiresArg: true, group: server, describe: "Port to listen on" },
+} as const satisfies Flags;
+
+export const dataFlag = {
+  data: { type: "string", requiresArg: true, describe: "Folder for outputs and history" },
+} as const satisfies Flags;
+
+export const pipedefFlags = {
+  pipedef: {
+    type: "string",
+    array: true,
+    requiresArg: true,
+    group: pipedefs,
+    describe: "A pipedef, or a folder of them (may be given again)",
+  },
+  ...hostFlags(),
+} as const satisfies Flags;
+
+/** How a pipedef's code is run. */
+export function hostFlags() {
+  return {
+    "pipedef-host": {
+      choices: ["thread", "process"],
+      default: "thread",
+      group: pipedefs,
+      describe: "Where its code runs: process also contains malice",
+    },
+    "allow-env": {
+      type: "string",
+      array: true,
+      requiresArg: true,
+      group: pipedefs,
+      describe: "Let it see this environment variable (may be given again)",
+    },
+    "pipedef-memory": {
+      type: "string",
+      requiresArg: true,
+      default: "512m",
+      group: pipedefs,
+      describe: "Most memory its code may use",
+    },
+  } as const satisfies Flags;
+}
+
+export const engineFlags = {
+  worker: {
+    type: "string",
+    array: true,
+    requiresArg: true,
+    group: tasks,
+    describe: "URL of a worker to use (may be given again)",
+  },
+} as const satisfies Flags;
+
+export const workerFlags = {
+  executor: {
+    choices: ["docker", "process"],
+    group: tasks,
+    describe: "Fresh containers, or plain processes with no isolation",
+  },
+  slots: {
+    type: "number",
+    requiresArg: true,
+    group: tasks,
+    describe: "Commands at the same time (default: the number of cores)",
+  },
+  pull: {
+    choices: ["missing", "always", "never"],
+    default: "missing",
+    group: tasks,
+    describe: "When to pull images",
+  },
+  docker: {
+    type: "string",
+    requiresArg: true,
+    group: tasks,
+    describe: "The Docker engine (default: DOCKER_HOST, or the local socket)",
+  },
+} as const satisfies Flags;
+
+export const bossUrlFlag = {
+  boss: {
+    type: "string",
+    requiresArg: true,
+    describe: "URL of the boss (default: http://localhost:9001)",
+  },
+} as const satisfies Flags;
+
+export const concurrentRunsFlag = {
+  "concurrent-runs": {
+    type: "number",
+    requiresArg: true,
+    default: 4,
+    describe: "Runs at the same time; more wait in order",
+  },
+} as const satisfies Flags;

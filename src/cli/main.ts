@@ -1,0 +1,60 @@
+// The command line's entry. Everything expected ends in an exit code and, on stderr, a sentence.
+
+import { exitCodes } from "../model/exit-code.js";
+import { packageVersion } from "./version.js";
+
+async function main(args: readonly string[]): Promise<number> {
+  if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
+    process.stdout.write(`${packageVersion()}\n`);
+    return exitCodes.passed;
+  }
+  const { runProgram } = await import("./program.js");
+  try {
+    return await runProgram(args, packageVersion());
+  } catch (error) {
+    return await reportError(error);
+  }
+}
+
+async function reportError(error: unknown): Promise<number> {
+  const { CliError } = await import("./cli-error.js");
+  if (error instanceof CliError) {
+    process.stderr.write(`bettertest: ${error.message}\n${error.hint ? `${error.hint}\n` : ""}`);
+    return error.exitCode;
+  }
+  const { BossRefused, BossUnreachable } = await import("../wire/boss-client.js");
+  if (error instanceof BossUnreachable) {
+    process.stderr.write(`bettertest: ${error.message}\n`);
+    return exitCodes.errored;
+  }
+  if (error instanceof BossRefused) {
+    process.stderr.write(`bettertest: ${error.message}\n`);
+    return error.status >= 500 ? exitCodes.errored : exitCodes.usage;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`bettertest: this is a bug in bettertest, please report it\n${text}\n`);
+  return exitCodes.errored;
+}
+
+/** What is still in a pipe would be lost by an exit. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || stream.writableLength === 0) resolve();
+    else {
+      stream.write("", () => resolve());
+      stream.once("close", resolve);
+    }
+  });
+}
+
+// `bettertest runs | head -1`: the reader has what it wanted.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(exitCodes.errored);
+    throw error;
+  });
+}
+
+const exitCode = await main(process.argv.slice(2));
+await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+process.exit(exitCode);

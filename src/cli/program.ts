@@ -1,0 +1,139 @@
+// Reads the arguments, calls one command, and turns whatever comes of it into an exit code.
+
+import yargs, { type Arguments } from "yargs";
+import { exitCodes } from "../model/exit-code.js";
+import { CliError, usageError } from "./cli-error.js";
+import type { Command } from "./command.js";
+import { bossCommand } from "./commands/boss.js";
+import { cancelCommand } from "./commands/cancel.js";
+import { checkCommand } from "./commands/check.js";
+import { completionCommand } from "./commands/completion.js";
+import { doctorCommand } from "./commands/doctor.js";
+import { initCommand } from "./commands/init.js";
+import { logsCommand } from "./commands/logs.js";
+import { rerunCommand } from "./commands/rerun.js";
+import { runCommand } from "./commands/run.js";
+import { runsCommand } from "./commands/runs.js";
+import { upCommand } from "./commands/up.js";
+import { workerCommand } from "./commands/worker.js";
+import { normalizeSpelling } from "./spellings.js";
+import { closestWord } from "./suggest.js";
+
+export const commands: readonly Command[] = [
+  runCommand,
+  checkCommand,
+  initCommand,
+  upCommand,
+  bossCommand,
+  workerCommand,
+  runsCommand,
+  logsCommand,
+  rerunCommand,
+  cancelCommand,
+  doctorCommand,
+  completionCommand,
+];
+
+const epilogue = [
+  "Exit codes: 0 passed, 1 a test failed, 2 usage or pipedef error,",
+  "            3 infrastructure error, 130 interrupted.",
+].join("\n");
+
+export async function runProgram(rawArgs: readonly string[], version: string): Promise<number> {
+  const args = normalizeSpelling(rawArgs);
+  let exitCode: number = exitCodes.passed;
+  const parser = yargs(args)
+    .scriptName("bettertest")
+    .usage("$0 <command> [flags]")
+    .locale("en")
+    .parserConfiguration({
+      // `--only A.b pipedef.ts` must not take the pipedef for a second task.
+      "greedy-arrays": false,
+      "dot-notation": false,
+      "strip-aliased": true,
+    })
+    .version(version)
+    .alias({ h: "help", V: "version" })
+    .wrap(Math.min(100, process.stdout.columns || 80))
+    .strict()
+    .exitProcess(false)
+    .epilogue(epilogue)
+    .fail((message, error) => {
+      throw error ?? readableUsageError(message, args);
+    });
+
+  for (const command of commands) {
+    parser.command(
+      command.usage,
+      command.summary,
+      (own) => {
+        for (const [name, options] of Object.entries(command.positionals)) {
+          own.positional(name, options);
+        }
+        own.options(command.flags);
+        for (const [line, what] of command.examples) own.example(line, what);
+        return own;
+      },
+      async (argv) => {
+        checkValues(command, argv);
+        exitCode = await command.run(argv as never);
+      },
+    );
+  }
+
+  if (args.length === 0) {
+    process.stderr.write(`${await parser.getHelp()}\n`);
+    return exitCodes.usage;
+  }
+  await parser.parseAsync();
+  return exitCode;
+}
+
+function checkValues(command: Command, argv: Arguments): void {
+  for (const [name, flag] of Object.entries(command.flags)) {
+    const value = argv[name];
+    if (value === undefined) continue;
+    if (!flag.array && Array.isArray(value)) throw usageError(`--${name} was given more than once`);
+    if (flag.type === "number" && !(Number.isInteger(value) && Number(value) >= 0)) {
+      throw usageError(`--${name} must be a whole number`);
+    }
+    if ([value].flat().includes("")) throw usageError(`--${name} must not be empty`);
+  }
+}
+
+/** yargs says what it does not know; here it is said which word was probably meant. */
+function readableUsageError(message: string, args: readonly string[]): CliError {
+  const command = commands.find(({ name }) => name === args.find((arg) => !arg.startsWith("-")));
+  const unknown = /^Unknown (?:argument|command)s?: (.+)$/.exec(message)?.[1]?.split(", ") ?? [];
+  const [word] = unknown;
+  if (word === undefined) {
+    const sentence = message.trim().replace(/\s*\n\s*/g, " ");
+    return usageError(sentence, seeHelp(command));
+  }
+  const asFlag = args.find((arg) => new RegExp(`^--?${escapeRegExp(word)}(=|$)`).test(arg));
+  if (asFlag) {
+    const flags = command ? [...Object.keys(command.flags), "help"] : ["help", "version"];
+    const guess = closestWord(word, flags);
+    const others = commands.filter(({ flags: known }) => word in known).map(({ name }) => name);
+    const where = command ? `bettertest ${command.name}` : "bettertest";
+    if (guess) return usageError(`${where} has no flag ${asFlag.split("=")[0]}. Did you mean --${guess}?`);
+    const belongs = others.length > 0 ? ` It belongs to: ${others.join(", ")}.` : "";
+    return usageError(`${where} has no flag ${asFlag.split("=")[0]}.${belongs}`, seeHelp(command));
+  }
+  if (command) {
+    return usageError(`bettertest ${command.name} does not take "${word}"`, seeHelp(command));
+  }
+  const guess = closestWord(word, commands.map(({ name }) => name));
+  return usageError(
+    `there is no command "${word}".${guess ? ` Did you mean "bettertest ${guess}"?` : ""}`,
+    guess ? undefined : seeHelp(undefined),
+  );
+}
+
+function seeHelp(command: Command | undefined): string {
+  return `See: bettertest ${command ? `${command.name} ` : ""}--help`;
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

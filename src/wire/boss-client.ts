@@ -1,0 +1,215 @@
+// How the command line and programs talk to a boss. Contract: boss.ts.
+
+import * as z from "zod";
+import { parseSse } from "../lib/sse.js";
+import type { LoggedEvent } from "../model/events.js";
+import type { TaskRef } from "../model/pipeline.js";
+import type {
+  PipelineView,
+  RerunRequest,
+  RunSnapshot,
+  RunSummary,
+  StartRunRequest,
+  WorkerView,
+} from "./boss.js";
+
+/** Nobody answers at the boss's address, or the connection was lost for good. */
+export class BossUnreachable extends Error {
+  override readonly name = "BossUnreachable";
+}
+
+/** The boss answered, and said no. */
+export class BossRefused extends Error {
+  override readonly name = "BossRefused";
+  readonly status: number;
+
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export interface OutputRequest extends TaskRef {
+  readonly run: number;
+  /** Default: the last one. */
+  readonly attempt?: number;
+  readonly offset?: number;
+  /** Bytes from the end. */
+  readonly tail?: number;
+  /** Goes on until the attempt ends. */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface BossClient {
+  readonly url: string;
+  pipelines(): Promise<readonly PipelineView[]>;
+  workers(): Promise<readonly WorkerView[]>;
+  runs(query?: { readonly limit?: number; readonly pipeline?: string }): Promise<readonly RunSummary[]>;
+  run(id: number): Promise<RunSnapshot>;
+  start(request: StartRunRequest): Promise<number>;
+  rerun(id: number, request: RerunRequest): Promise<number>;
+  cancel(id: number): Promise<void>;
+  /** The run's events after `after`; ends after run-finished. Survives short losses of the connection. */
+  events(run: number, options?: EventsOptions): AsyncGenerator<LoggedEvent>;
+  output(request: OutputRequest): AsyncGenerator<Uint8Array>;
+}
+
+export interface EventsOptions {
+  readonly after?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** How often a lost event stream is opened again before giving up. */
+const reconnects = 5;
+const reconnectPauseMs = 500;
+
+export function createBossClient(url: string): BossClient {
+  const base = normalizeBossUrl(url);
+
+  async function request(path: string, init: RequestInit = {}): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(`${base}${path}`, init);
+    } catch (error) {
+      if (init.signal?.aborted) throw error;
+      throw new BossUnreachable(
+        `no boss answers at ${base} (${causeOf(error)}). Is it running? Try: bettertest up, or name another with --boss URL`,
+      );
+    }
+    if (!response.ok) throw new BossRefused(await refusalOf(response, base), response.status);
+    return response;
+  }
+
+  async function json<T>(path: string, schema: z.ZodType<T>, init?: RequestInit): Promise<T> {
+    const response = await request(path, init);
+    const body: unknown = await response.json().catch(() => null);
+    const parsed = schema.safeParse(body);
+    if (parsed.success) return parsed.data;
+    throw new BossRefused(
+      `what answers at ${base} is not a boss this version understands (${path})`,
+      502,
+    );
+  }
+
+  const post = (body: unknown): RequestInit => ({
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+
+  return {
+    url: base,
+    pipelines: () => json("/api/pipelines", listOf<PipelineView>("name")),
+    workers: () => json("/api/workers", listOf<WorkerView>("url")),
+    runs: ({ limit, pipeline } = {}) =>
+      json(`/api/runs${queryOf({ limit, pipeline })}`, listOf<RunSummary>("id")),
+    run: (id) => json(`/api/runs/${id}`, objectWith<RunSnapshot>("run")),
+    start: async (body) => (await json("/api/runs", startedRun, post(body))).run,
+    rerun: async (id, body) => (await json(`/api/runs/${id}/rerun`, startedRun, post(body))).run,
+    cancel: async (id) => {
+      await request(`/api/runs/${id}/cancel`, post({}));
+    },
+
+    async *events(run, { after = 0, signal } = {}) {
+      let last = after;
+      for (let failures = 0; ; ) {
+        try {
+          const response = await request(`/api/runs/${run}/events${queryOf({ after: last })}`, {
+            headers: { accept: "text/event-stream" },
+            ...(signal && { signal }),
+          });
+          for await (const message of parseSse(bodyOf(response))) {
+            const logged = loggedEvent.parse(JSON.parse(message.data));
+            last = logged.seq;
+            failures = 0;
+            yield logged;
+            if (logged.event.type === "run-finished") return;
+          }
+        } catch (error) {
+          if (signal?.aborted) return;
+          if (error instanceof BossRefused || error instanceof z.ZodError) throw error;
+          if (failures === 0 && last === after) throw error;
+        }
+        if (signal?.aborted) return;
+        failures++;
+        if (failures > reconnects) {
+          throw new BossUnreachable(`the connection to the boss at ${base} was lost in run ${run}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, reconnectPauseMs));
+      }
+    },
+
+    async *output({ run, stage, task, signal, attempt, offset, tail, follow }) {
+      const query = queryOf({ attempt, offset, tail, follow: follow ? 1 : undefined });
+      const place = `${encodeURIComponent(stage)}/${encodeURIComponent(task)}`;
+      const response = await request(
+        `/api/runs/${run}/tasks/${place}/output${query}`,
+        signal ? { signal } : {},
+      );
+      yield* bodyOf(response);
+    },
+  };
+}
+
+export function normalizeBossUrl(url: string): string {
+  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
+  return withScheme.replace(/\/+$/, "");
+}
+
+async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
+  if (response.body) yield* response.body;
+}
+
+function queryOf(values: Readonly<Record<string, string | number | undefined>>): string {
+  const pairs = Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+  );
+  return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
+}
+
+async function refusalOf(response: Response, base: string): Promise<string> {
+  const text = await response.text().catch(() => "");
+  const parsed = apiError.safeParse(parseJson(text));
+  if (!parsed.success) return `the boss at ${base} answered ${response.status}: ${text.slice(0, 200)}`;
+  const { error, field } = parsed.data;
+  return field && !error.includes(field) ? `${field}: ${error}` : error;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause: unknown = error.cause;
+  if (cause instanceof AggregateError) return causeOf(cause.errors[0]);
+  return cause instanceof Error ? cause.message : error.message;
+}
+
+const apiError = z.object({ error: z.string(), field: z.string().optional() });
+const startedRun = z.object({ run: z.number().int() });
+
+// Only the key that tells the shape apart is checked: boss and client come from one package, and a
+// field that a newer boss adds must not stop an older client.
+function objectWith<T>(key: keyof T & string): z.ZodType<T> {
+  return z.custom<T>((value) => typeof value === "object" && value !== null && key in value);
+}
+
+function listOf<T>(key: keyof T & string): z.ZodType<T[]> {
+  return z.array(objectWith<T>(key));
+}
+
+const loggedEvent: z.ZodType<LoggedEvent> = z.custom<LoggedEvent>(
+  (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    "seq" in value &&
+    typeof value.seq === "number" &&
+    "event" in value &&
+    typeof value.event === "object",
+);
