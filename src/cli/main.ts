@@ -1,16 +1,16 @@
 // The command line's entry. Everything expected ends in an exit code and, on stderr, a sentence.
 
 import { exitCodes } from "../model/exit-code.js";
-import { packageVersion } from "./version.js";
+import { version } from "../version.js";
 
 async function main(args: readonly string[]): Promise<number> {
   if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
-    process.stdout.write(`${packageVersion()}\n`);
+    process.stdout.write(`${version}\n`);
     return exitCodes.passed;
   }
   const { runProgram } = await import("./program.js");
   try {
-    return await runProgram(args, packageVersion());
+    return await runProgram(args, version);
   } catch (error) {
     return await reportError(error);
   }

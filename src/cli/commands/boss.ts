@@ -1,0 +1,30 @@
+import { defineCommand } from "../command.js";
+import {
+  concurrentRunsFlag,
+  dataFlag,
+  engineFlags,
+  jsonFlag,
+  pipedefFlags,
+  serverFlags,
+} from "../flags.js";
+
+export const bossCommand = defineCommand({
+  name: "boss",
+  usage: "boss",
+  summary: "Serve pipelines, their runs and the page, on port 9001",
+  positionals: {},
+  flags: {
+    ...serverFlags,
+    ...pipedefFlags,
+    ...engineFlags,
+    ...concurrentRunsFlag,
+    ...dataFlag,
+    ...jsonFlag,
+  },
+  examples: [["$0 boss --pipedef a/.bettertest/pipedef.ts --worker http://w1:9009", ""]],
+
+  async run(args) {
+    const { serveBoss } = await import("../serve.js");
+    return serveBoss(args);
+  },
+});

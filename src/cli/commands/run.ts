@@ -1,0 +1,67 @@
+import { exitCodes } from "../../model/exit-code.js";
+import { defineCommand } from "../command.js";
+import { dataFlag, engineFlags, hostFlags, jsonFlag, workerFlags } from "../flags.js";
+
+export const runCommand = defineCommand({
+  name: "run",
+  usage: "run [pipedef]",
+  summary: "Run a pipedef's tasks here and now",
+  positionals: {
+    pipedef: { type: "string", describe: "Default: the .bettertest/pipedef.* of this repo" },
+  },
+  flags: {
+    only: {
+      type: "string",
+      array: true,
+      requiresArg: true,
+      describe: "Run just this Stage or Stage.task (may be given again)",
+    },
+    "keep-going": {
+      type: "boolean",
+      default: false,
+      describe: "Run later stages also after a red one",
+    },
+    output: {
+      choices: ["all", "failed", "none"],
+      describe: "Whose output to print (default: failed; with --json: none)",
+    },
+    ...jsonFlag,
+    ...dataFlag,
+    ...engineFlags,
+    ...workerFlags,
+    ...hostFlags(),
+  },
+  examples: [
+    ["$0 run", "Everything"],
+    ["$0 run --only TestUnit.task_models", "One task"],
+    ["$0 run --executor process", "Without Docker"],
+  ],
+
+  async run(args) {
+    const { findPipedef, shortPath } = await import("../find-pipedef.js");
+    const { trapInterrupts } = await import("../interrupt.js");
+    const pipedef = findPipedef(args.pipedef, process.cwd());
+    const interrupts = trapInterrupts();
+    const [{ openSession }, { runInSession }] = await Promise.all([
+      import("../session.js"),
+      import("../run-here.js"),
+    ]);
+    const session = await openSession(pipedef, args, (line) => process.stderr.write(`${line}\n`));
+    try {
+      if (interrupts.signal.aborted) return exitCodes.cancelled;
+      return await runInSession(session, interrupts, {
+        pipedef: shortPath(pipedef),
+        named: args.pipedef,
+        only: args.only,
+        keepGoing: args["keep-going"],
+        output: args.output,
+        json: args.json,
+        executor: args.executor,
+        workers: args.worker,
+      });
+    } finally {
+      await session.close();
+      interrupts.stop();
+    }
+  },
+});

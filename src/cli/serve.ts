@@ -1,0 +1,205 @@
+// The commands that serve until they are told to stop.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { engineDefaults } from "../boss/engine.js";
+import { type RunningBoss, startBoss } from "../boss/main.js";
+import { exitCodes } from "../model/exit-code.js";
+import { harmlessText, oneLine } from "../terminal/text.js";
+import { version } from "../version.js";
+import { defaultBossPort } from "../wire/boss.js";
+import { defaultWorkerPort, defaultWorkerUrl } from "../wire/worker.js";
+import { type RunningWorker, startWorker } from "../worker/main.js";
+import { usageError } from "./cli-error.js";
+import { findPipedefs, shortPath } from "./find-pipedef.js";
+import { aborted, trapInterrupts } from "./interrupt.js";
+import { describeWorker } from "./session.js";
+import {
+  checkPort,
+  type HostFlags,
+  hostSettings,
+  type WorkerFlags,
+  workerSettings,
+  workerUrls,
+} from "./settings.js";
+import { startFailure } from "./start-failure.js";
+
+/** Stopping may take 12 s in all; whatever hangs then is left to the next start's cleaning. */
+const stopLimitMs = 11_000;
+const loopback = "127.0.0.1";
+
+interface ServerFlags {
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly data?: string | undefined;
+  readonly json: boolean;
+}
+
+interface BossFlags extends ServerFlags, HostFlags {
+  readonly pipedef?: readonly string[] | undefined;
+  readonly worker?: readonly string[] | undefined;
+  readonly "concurrent-runs": number;
+}
+
+interface BothFlags extends BossFlags, WorkerFlags {
+  readonly "worker-port"?: number | undefined;
+}
+
+export async function serveWorker(flags: ServerFlags & WorkerFlags): Promise<number> {
+  const interrupts = trapInterrupts();
+  const worker = await openWorker(flags, flags.port, "port");
+  announceWorker(worker, flags);
+  return await untilStopped(interrupts.signal, flags.json, () => worker.stop());
+}
+
+export async function serveBoss(flags: BossFlags): Promise<number> {
+  const interrupts = trapInterrupts();
+  const urls = workerUrls(flags.worker);
+  const boss = await openBoss(flags, urls.length > 0 ? urls : [defaultWorkerUrl], undefined);
+  await announceBoss(boss, flags);
+  return await untilStopped(interrupts.signal, flags.json, () => boss.stop());
+}
+
+export async function serveBoth(flags: BothFlags): Promise<number> {
+  const interrupts = trapInterrupts();
+  // Before anything starts: a missing pipedef is said at once.
+  findPipedefs(flags.pipedef ?? [], process.cwd());
+  const worker = await openWorker(flags, flags["worker-port"], "worker-port");
+  let boss: RunningBoss;
+  try {
+    boss = await openBoss(flags, [worker.url, ...workerUrls(flags.worker)], worker.url);
+  } catch (error) {
+    await worker.stop();
+    throw error;
+  }
+  announceWorker(worker, flags);
+  await announceBoss(boss, flags);
+  return await untilStopped(interrupts.signal, flags.json, async () => {
+    await boss.stop();
+    await worker.stop();
+  });
+}
+
+async function openWorker(
+  flags: ServerFlags & WorkerFlags,
+  wantedPort: number | undefined,
+  flag: string,
+): Promise<RunningWorker> {
+  const host = flags.host ?? loopback;
+  const port = checkPort(flag, wantedPort ?? defaultWorkerPort);
+  const settings = workerSettings(flags);
+  try {
+    return await startWorker({
+      ...settings,
+      host,
+      port,
+      version,
+      ...(flags.data !== undefined && { dataDir: resolve(flags.data) }),
+      log: logLine,
+    });
+  } catch (error) {
+    throw await startFailure(error, { role: "worker", host, port, flag });
+  }
+}
+
+async function openBoss(
+  flags: BossFlags,
+  workers: readonly string[],
+  localStandIn: string | undefined,
+): Promise<RunningBoss> {
+  const host = flags.host ?? loopback;
+  const port = checkPort("port", flags.port ?? defaultBossPort);
+  if (flags["concurrent-runs"] < 1) throw usageError("--concurrent-runs must be at least 1");
+  const settings = hostSettings(flags);
+  const pipedefs = findPipedefs(flags.pipedef ?? [], process.cwd());
+  const temporary =
+    flags.data === undefined ? await mkdtemp(join(tmpdir(), "bettertest-boss-")) : null;
+  const removeTemporary = async () => {
+    if (temporary) await rm(temporary, { recursive: true, force: true });
+  };
+  try {
+    const boss = await startBoss({
+      ...engineDefaults,
+      ...settings,
+      pipedefs,
+      workers,
+      ...(localStandIn !== undefined && { localStandIn }),
+      dataDir: temporary ?? resolve(flags.data ?? ""),
+      concurrentRuns: flags["concurrent-runs"],
+      watch: true,
+      host,
+      port,
+      version,
+      log: logLine,
+    });
+    return {
+      ...boss,
+      stop: async (options) => {
+        await boss.stop(options);
+        await removeTemporary();
+      },
+    };
+  } catch (error) {
+    await removeTemporary();
+    throw await startFailure(error, { role: "boss", host, port, flag: "port" });
+  }
+}
+
+function announceWorker(worker: RunningWorker, { json, host }: ServerFlags): void {
+  if (json) return printJson({ type: "worker", url: worker.url, ...worker.info() });
+  print(`worker  ${friendlyUrl(worker.url, host)}  ${describeWorker(worker)}`);
+}
+
+async function announceBoss(boss: RunningBoss, { json, host }: ServerFlags): Promise<void> {
+  await boss.engine.pipelines.ready;
+  const views = boss.engine.pipelines.views();
+  if (json) return printJson({ type: "boss", url: boss.url, version, pipelines: views });
+  print(`boss    ${friendlyUrl(boss.url, host)}`);
+  for (const { name, pipedef, pipeline, problem } of views) {
+    const stages = pipeline?.stages ?? [];
+    const tasks = stages.reduce((sum, stage) => sum + stage.tasks.length, 0);
+    const size = pipeline ? `  ${stages.length} stages, ${tasks} tasks` : "";
+    print(`        ${oneLine(name)}  ${shortPath(pipedef)}${size}`);
+    if (problem !== null) {
+      print(harmlessText(problem).replace(/^/gm, "          "));
+      print("          It is loaded again when it is saved.");
+    }
+  }
+  print("Ctrl-C stops.");
+}
+
+async function untilStopped(
+  signal: AbortSignal,
+  json: boolean,
+  stop: () => Promise<void>,
+): Promise<number> {
+  await aborted(signal);
+  if (json) printJson({ type: "stopping" });
+  else print("stopping");
+  const late = setTimeout(() => {
+    process.stderr.write(`bettertest: could not stop in ${stopLimitMs / 1000} s, exiting anyway\n`);
+    process.exit(exitCodes.errored);
+  }, stopLimitMs);
+  await stop();
+  clearTimeout(late);
+  // Whoever serves until told to stop has done what it was for.
+  return exitCodes.passed;
+}
+
+/** People know the loopback address by its name, and browsers keep cookies by it. */
+function friendlyUrl(url: string, host: string | undefined): string {
+  return host === undefined ? url.replace(`//${loopback}:`, "//localhost:") : url;
+}
+
+function logLine(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function printJson(value: object): void {
+  process.stdout.write(`${JSON.stringify({ schema: 1, ...value })}\n`);
+}

@@ -1,0 +1,68 @@
+// What `bettertest run` starts before the first task, and ends after the last: a worker of its own unless
+// one was named, and an engine. No port that anybody could know, and nothing left behind.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createEngine, type Engine, engineDefaults } from "../boss/engine.js";
+import { version } from "../version.js";
+import type { RunningWorker } from "../worker/main.js";
+import { type HostFlags, hostSettings, type WorkerFlags, workerSettings, workerUrls } from "./settings.js";
+import { infrastructureFailure } from "./start-failure.js";
+
+export interface SessionFlags extends HostFlags, WorkerFlags {
+  readonly worker?: readonly string[] | undefined;
+  readonly data?: string | undefined;
+}
+
+export interface Session {
+  readonly engine: Engine;
+  /** "docker, 2 slots". */
+  readonly where: string;
+  close(): Promise<void>;
+}
+
+export async function openSession(
+  pipedef: string,
+  flags: SessionFlags,
+  log: (line: string) => void,
+): Promise<Session> {
+  const settings = hostSettings(flags);
+  const urls = workerUrls(flags.worker);
+  const own = urls.length === 0 ? await startOwnWorker(flags, log) : null;
+  const folder = await mkdtemp(join(tmpdir(), "bettertest-run-"));
+  const engine = createEngine({
+    ...engineDefaults,
+    ...settings,
+    pipedefs: [pipedef],
+    workers: own ? [own.url] : urls,
+    ...(own && { localStandIn: own.url }),
+    dataDir: flags.data === undefined ? folder : resolve(flags.data),
+    log,
+  });
+  return {
+    engine,
+    where: own ? describeWorker(own) : urls.join(", "),
+    async close() {
+      await engine.close();
+      await own?.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startOwnWorker(flags: WorkerFlags, log: (line: string) => void): Promise<RunningWorker> {
+  const settings = workerSettings(flags);
+  const { startWorker } = await import("../worker/main.js");
+  try {
+    return await startWorker({ ...settings, host: "127.0.0.1", port: 0, version, log });
+  } catch (error) {
+    throw infrastructureFailure(error);
+  }
+}
+
+export function describeWorker(worker: RunningWorker): string {
+  const { executor, isolated, slots } = worker.info();
+  const apart = isolated ? "" : " (not isolated: right on this machine)";
+  return `${executor}${apart}, ${slots} slot${slots === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,81 @@
+// From flags, as typed, to the options of engine and worker; here is where values are refused.
+
+import { dirname, join, resolve } from "node:path";
+import { parseBytes } from "../lib/units.js";
+import { usageError } from "./cli-error.js";
+
+export interface HostFlags {
+  readonly "pipedef-host": "thread" | "process";
+  readonly "allow-env"?: readonly string[] | undefined;
+  readonly "pipedef-memory": string;
+}
+
+export function hostSettings(flags: HostFlags) {
+  const pipedefMemoryBytes = parseBytes(flags["pipedef-memory"]);
+  if (pipedefMemoryBytes === null) {
+    throw usageError(
+      `--pipedef-memory ${flags["pipedef-memory"]} is no size`,
+      "Sizes look like 512m or 2g.",
+    );
+  }
+  return { hostHome: flags["pipedef-host"], env: allowedEnv(flags["allow-env"] ?? []), pipedefMemoryBytes };
+}
+
+function allowedEnv(names: readonly string[]): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const name of names.flatMap((list) => list.split(","))) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      throw usageError(`--allow-env ${name}: that is no name of a variable`, "Only the name: --allow-env HOME");
+    }
+    // One that is not set is no error: the pipedef sees it as its author's own machine would.
+    const value = process.env[name];
+    if (value !== undefined) env[name] = value;
+  }
+  return env;
+}
+
+export interface WorkerFlags {
+  readonly executor?: "docker" | "process" | undefined;
+  readonly slots?: number | undefined;
+  readonly pull: "missing" | "always" | "never";
+  readonly docker?: string | undefined;
+}
+
+export function workerSettings(flags: WorkerFlags) {
+  if (flags.slots === 0) throw usageError("--slots must be at least 1");
+  return {
+    executor: flags.executor ?? ("docker" as const),
+    pull: flags.pull,
+    ...(flags.slots !== undefined && { slots: flags.slots }),
+    ...(flags.docker !== undefined && { dockerHost: flags.docker }),
+  };
+}
+
+/** "host:9009" is taken for what is meant. */
+export function workerUrls(given: readonly string[] | undefined): string[] {
+  return (given ?? []).map((url) => {
+    const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
+    if (!URL.canParse(withScheme) || !/^https?:/.test(withScheme)) {
+      throw usageError(`--worker ${url} is no URL`, "It looks like http://localhost:9009");
+    }
+    return withScheme.replace(/\/+$/, "");
+  });
+}
+
+export function checkPort(flag: string, port: number): number {
+  if (port > 65_535) throw usageError(`--${flag} ${port}: ports end at 65535`);
+  return port;
+}
+
+/** Beside the pipedef where that has its own folder, and out of git's sight. */
+export function defaultDataDir(pipedef: string): string {
+  return join(dirname(resolve(pipedef)), ".data");
+}
+
+export function runId(given: string): number {
+  const id = Number(given.replace(/^#/, ""));
+  if (!Number.isInteger(id) || id < 1) {
+    throw usageError(`"${given}" is no run: runs have numbers`, "See: bettertest runs");
+  }
+  return id;
+}
