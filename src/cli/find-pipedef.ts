@@ -1,11 +1,11 @@
 // Which pipedef is meant: the one named, or the one of the repo around the current folder.
 
-import { readdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, extname, join, relative, resolve } from "node:path";
+import { pipedefNames, findPipedefs as pipedefsIn } from "../boss/pipelines.js";
 import { usageError } from "./cli-error.js";
 
-/** In the order they are looked for. */
-const extensions = [".ts", ".mts", ".js", ".mjs", ".cts", ".cjs", ".py"] as const;
+const extensions = pipedefNames.map((name) => extname(name));
 const home = ".bettertest";
 
 /** One pipedef; throws a usage error that says where it looked. */
@@ -32,27 +32,18 @@ export function findPipedefs(named: readonly string[], cwd: string): string[] {
 function pipedefsAt(name: string, cwd: string): string[] {
   const path = resolve(cwd, name);
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat) throw usageError(`there is no pipedef at ${name}`, "Is the path right? It is read from the current folder.");
+  if (!stat)
+    throw usageError(
+      `there is no pipedef at ${name}`,
+      "Is the path right? It is read from the current folder.",
+    );
   if (!stat.isDirectory()) {
     if (!hasPipedefExtension(path)) {
       throw usageError(`${name} is not a pipedef: its name must end in ${extensions.join(", ")}`);
     }
     return [path];
   }
-  return pipedefsInFolder(path);
-}
-
-/** A repo's own, a folder's files named pipedef.* or *.pipedef.*, or those of a folder of repos. */
-function pipedefsInFolder(folder: string): string[] {
-  const own = firstIn(join(folder, home));
-  if (own) return [own];
-  const names = readdirSync(folder).sort();
-  const files = names
-    .filter((name) => hasPipedefExtension(name) && /(^|\.)pipedef\.\w+$/.test(name))
-    .filter((name) => !name.endsWith(".d.ts"))
-    .map((name) => join(folder, name));
-  if (files.length > 0) return files;
-  return names.flatMap((name) => firstIn(join(folder, name, home)) ?? []);
+  return pipedefsIn(path);
 }
 
 function findAround(cwd: string): string {
@@ -68,8 +59,8 @@ function findAround(cwd: string): string {
 }
 
 function firstIn(folder: string): string | undefined {
-  return extensions
-    .map((extension) => join(folder, `pipedef${extension}`))
+  return pipedefNames
+    .map((name) => join(folder, name))
     .find((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 }
 
@@ -79,7 +70,7 @@ function hasPipedefExtension(path: string): boolean {
 
 function noneIn(name: string): never {
   throw usageError(
-    `no pipedef in the folder ${name}: looked for ${home}/pipedef.*, pipedef.*, *.pipedef.* and */${home}/pipedef.*`,
+    `no pipedef in the folder ${name}: looked for pipedef.*, ${home}/pipedef.* and */${home}/pipedef.*`,
   );
 }
 

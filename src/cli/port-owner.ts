@@ -44,7 +44,9 @@ async function saysOk(port: number, host: string): Promise<boolean> {
 /** Linux says it in /proc; elsewhere nobody is asked. */
 function findOwner(port: number): string | null {
   try {
-    const inodes = new Set(["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) => listeningInodes(file, port)));
+    const inodes = new Set(
+      ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) => listeningInodes(file, port)),
+    );
     if (inodes.size === 0) return null;
     for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
       if (hasSocket(pid, inodes)) {

@@ -2,7 +2,7 @@
 
 import yargs, { type Arguments } from "yargs";
 import { exitCodes } from "../model/exit-code.js";
-import { CliError, usageError } from "./cli-error.js";
+import { type CliError, usageError } from "./cli-error.js";
 import type { Command } from "./command.js";
 import { bossCommand } from "./commands/boss.js";
 import { cancelCommand } from "./commands/cancel.js";
@@ -50,7 +50,6 @@ export async function runProgram(rawArgs: readonly string[], version: string): P
       // `--only A.b pipedef.ts` must not take the pipedef for a second task.
       "greedy-arrays": false,
       "dot-notation": false,
-      "strip-aliased": true,
     })
     .version(version)
     .alias({ h: "help", V: "version" })
@@ -116,14 +115,18 @@ function readableUsageError(message: string, args: readonly string[]): CliError 
     const guess = closestWord(word, flags);
     const others = commands.filter(({ flags: known }) => word in known).map(({ name }) => name);
     const where = command ? `bettertest ${command.name}` : "bettertest";
-    if (guess) return usageError(`${where} has no flag ${asFlag.split("=")[0]}. Did you mean --${guess}?`);
+    if (guess)
+      return usageError(`${where} has no flag ${asFlag.split("=")[0]}. Did you mean --${guess}?`);
     const belongs = others.length > 0 ? ` It belongs to: ${others.join(", ")}.` : "";
     return usageError(`${where} has no flag ${asFlag.split("=")[0]}.${belongs}`, seeHelp(command));
   }
   if (command) {
     return usageError(`bettertest ${command.name} does not take "${word}"`, seeHelp(command));
   }
-  const guess = closestWord(word, commands.map(({ name }) => name));
+  const guess = closestWord(
+    word,
+    commands.map(({ name }) => name),
+  );
   return usageError(
     `there is no command "${word}".${guess ? ` Did you mean "bettertest ${guess}"?` : ""}`,
     guess ? undefined : seeHelp(undefined),

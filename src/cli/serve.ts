@@ -147,14 +147,17 @@ async function openBoss(
 }
 
 function announceWorker(worker: RunningWorker, { json, host }: ServerFlags): void {
-  if (json) return printJson({ type: "worker", url: worker.url, ...worker.info() });
-  print(`worker  ${friendlyUrl(worker.url, host)}  ${describeWorker(worker)}`);
+  if (json) printJson({ type: "worker", url: worker.url, ...worker.info() });
+  else print(`worker  ${friendlyUrl(worker.url, host)}  ${describeWorker(worker)}`);
 }
 
 async function announceBoss(boss: RunningBoss, { json, host }: ServerFlags): Promise<void> {
   await boss.engine.pipelines.ready;
   const views = boss.engine.pipelines.views();
-  if (json) return printJson({ type: "boss", url: boss.url, version, pipelines: views });
+  if (json) {
+    printJson({ type: "boss", url: boss.url, version, pipelines: views });
+    return;
+  }
   print(`boss    ${friendlyUrl(boss.url, host)}`);
   for (const { name, pipedef, pipeline, problem } of views) {
     const stages = pipeline?.stages ?? [];

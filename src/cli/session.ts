@@ -7,7 +7,13 @@ import { join, resolve } from "node:path";
 import { createEngine, type Engine, engineDefaults } from "../boss/engine.js";
 import { version } from "../version.js";
 import type { RunningWorker } from "../worker/main.js";
-import { type HostFlags, hostSettings, type WorkerFlags, workerSettings, workerUrls } from "./settings.js";
+import {
+  type HostFlags,
+  hostSettings,
+  type WorkerFlags,
+  workerSettings,
+  workerUrls,
+} from "./settings.js";
 import { infrastructureFailure } from "./start-failure.js";
 
 export interface SessionFlags extends HostFlags, WorkerFlags {
@@ -51,7 +57,10 @@ export async function openSession(
   };
 }
 
-async function startOwnWorker(flags: WorkerFlags, log: (line: string) => void): Promise<RunningWorker> {
+async function startOwnWorker(
+  flags: WorkerFlags,
+  log: (line: string) => void,
+): Promise<RunningWorker> {
   const settings = workerSettings(flags);
   const { startWorker } = await import("../worker/main.js");
   try {

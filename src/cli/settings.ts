@@ -18,14 +18,21 @@ export function hostSettings(flags: HostFlags) {
       "Sizes look like 512m or 2g.",
     );
   }
-  return { hostHome: flags["pipedef-host"], env: allowedEnv(flags["allow-env"] ?? []), pipedefMemoryBytes };
+  return {
+    hostHome: flags["pipedef-host"],
+    env: allowedEnv(flags["allow-env"] ?? []),
+    pipedefMemoryBytes,
+  };
 }
 
 function allowedEnv(names: readonly string[]): Record<string, string> {
   const env: Record<string, string> = {};
   for (const name of names.flatMap((list) => list.split(","))) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-      throw usageError(`--allow-env ${name}: that is no name of a variable`, "Only the name: --allow-env HOME");
+      throw usageError(
+        `--allow-env ${name}: that is no name of a variable`,
+        "Only the name: --allow-env HOME",
+      );
     }
     // One that is not set is no error: the pipedef sees it as its author's own machine would.
     const value = process.env[name];

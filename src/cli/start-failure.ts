@@ -5,7 +5,12 @@ import { portUse } from "./port-owner.js";
 
 export async function startFailure(
   error: unknown,
-  what: { readonly role: "boss" | "worker"; readonly host: string; readonly port: number; readonly flag: string },
+  what: {
+    readonly role: "boss" | "worker";
+    readonly host: string;
+    readonly port: number;
+    readonly flag: string;
+  },
 ): Promise<CliError> {
   const use = what.port === 0 ? null : await portUse(what.port, connectable(what.host));
   if (!use) return infrastructureError(...wordsOf(error));

@@ -1,6 +1,6 @@
 // A run on a terminal: a picture that moves at the bottom, and above it, for good, whatever failed.
 
-import type { AttemptRef, RunEvent } from "../model/events.js";
+import type { AttemptRef } from "../model/events.js";
 import { findTask, type Run } from "../model/run.js";
 import { renderFrame } from "./frame.js";
 import { createPrinter } from "./printer.js";
@@ -80,7 +80,7 @@ export function createLiveView(options: RunViewOptions): RunView {
   }
 
   return {
-    event(event: RunEvent, now: Run) {
+    event({ event }, now) {
       run = now;
       if (event.type === "attempt-finished") block(event, now);
       if (event.type === "run-loaded") {

@@ -1,7 +1,7 @@
 // A run as plain lines, one for each thing that happened, for pipes and CI logs.
 
-import type { AttemptRef, RunEvent } from "../model/events.js";
-import { taskLabel } from "../model/pipeline.js";
+import type { AttemptRef } from "../model/events.js";
+import { type TaskRef, taskLabel } from "../model/pipeline.js";
 import { eachTask, findTask, type Run, type TaskState } from "../model/run.js";
 import { clock, paintStatus, taskMs } from "./marks.js";
 import { createPrinter } from "./printer.js";
@@ -22,6 +22,7 @@ const silenceMs = 30_000;
 export function createPlainView(options: RunViewOptions): RunView {
   const { style } = options;
   const printer = createPrinter(options.out);
+  const skippedStages = new Set<string>();
   let run: Run | null = null;
   const line = (text: string) => printer.queue((write) => write(`${text}\n`));
 
@@ -49,6 +50,21 @@ export function createPlainView(options: RunViewOptions): RunView {
     printer.queue((write) => printOutput(ref, amount, options, write));
   }
 
+  /** A stage that never started is one thing that happened, however many tasks it has. */
+  function skipped(event: TaskRef & { readonly reason: string }, now: Run) {
+    const stage = now.stages.find((one) => one.name === event.stage);
+    if (!stage) return;
+    if (stage.status !== "waiting") {
+      const task = findTask(now, event);
+      if (task) taskEnded(null, event.task, task, now);
+      return;
+    }
+    if (skippedStages.has(stage.name)) return;
+    skippedStages.add(stage.name);
+    const what = `${count(stage.tasks.length, "task")}: ${oneLine(event.reason)}`;
+    line(`\n${style.bold(oneLine(stage.name))}\n  ${style.dim(`skipped   ${what}`)}`);
+  }
+
   function taskLine(name: string, task: TaskState, names: number): string {
     const word = padText(task.status === "failed" ? "FAILED" : task.status, 9);
     const ms = taskMs(task, Date.now());
@@ -64,7 +80,7 @@ export function createPlainView(options: RunViewOptions): RunView {
   }
 
   return {
-    event(event: RunEvent, now: Run) {
+    event({ event }, now) {
       run = now;
       switch (event.type) {
         case "run-loaded":
@@ -72,11 +88,11 @@ export function createPlainView(options: RunViewOptions): RunView {
         case "stage-started":
           return line(`\n${style.bold(oneLine(event.stage))}`);
         case "task-skipped":
+          return skipped(event, now);
         case "attempt-finished": {
           timer.refresh();
           const task = findTask(now, event);
-          const ref = event.type === "attempt-finished" ? event : null;
-          if (task) taskEnded(ref, event.task, task, now);
+          if (task) taskEnded(event, event.task, task, now);
           return;
         }
         case "stage-finished": {

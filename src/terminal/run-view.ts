@@ -1,13 +1,13 @@
 // What the command line can do with a run's events. Two views of one kind: lines, and a live picture.
 
-import type { AttemptRef, RunEvent } from "../model/events.js";
+import type { AttemptRef, LoggedEvent } from "../model/events.js";
 import type { TaskRef } from "../model/pipeline.js";
 import type { Run } from "../model/run.js";
 import type { Style } from "./style.js";
 
 /** Order: event for each event, after it was applied; then finish, once. */
 export interface RunView {
-  event(event: RunEvent, run: Run): void;
+  event(logged: LoggedEvent, run: Run): void;
   /** Resolves when everything is on the terminal. */
   finish(run: Run): Promise<void>;
   /** Leaves the terminal as it was found, at once; for an exit without a finish. */

@@ -19,8 +19,7 @@ export async function printOutput(
 ): Promise<void> {
   const { style } = options;
   const rule = `    ${style.dim("│")} `;
-  const show = (line: string) =>
-    write(`${rule}${harmlessLine(line, { colour: style.colour })}`.trimEnd() + "\n");
+  const show = (line: string) => write(`${rule}${harmlessLine(line, { colour: style.colour })}\n`);
   try {
     if (lines === Number.POSITIVE_INFINITY) {
       for await (const line of eachLine(options.readOutput(ref))) await show(line);

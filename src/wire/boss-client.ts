@@ -45,7 +45,10 @@ export interface BossClient {
   readonly url: string;
   pipelines(): Promise<readonly PipelineView[]>;
   workers(): Promise<readonly WorkerView[]>;
-  runs(query?: { readonly limit?: number; readonly pipeline?: string }): Promise<readonly RunSummary[]>;
+  runs(query?: {
+    readonly limit?: number;
+    readonly pipeline?: string;
+  }): Promise<readonly RunSummary[]>;
   run(id: number): Promise<RunSnapshot>;
   start(request: StartRunRequest): Promise<number>;
   rerun(id: number, request: RerunRequest): Promise<number>;
@@ -171,7 +174,8 @@ function queryOf(values: Readonly<Record<string, string | number | undefined>>):
 async function refusalOf(response: Response, base: string): Promise<string> {
   const text = await response.text().catch(() => "");
   const parsed = apiError.safeParse(parseJson(text));
-  if (!parsed.success) return `the boss at ${base} answered ${response.status}: ${text.slice(0, 200)}`;
+  if (!parsed.success)
+    return `the boss at ${base} answered ${response.status}: ${text.slice(0, 200)}`;
   const { error, field } = parsed.data;
   return field && !error.includes(field) ? `${field}: ${error}` : error;
 }

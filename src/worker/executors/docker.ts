@@ -60,7 +60,7 @@ interface Connection {
   readonly agent: Agent | null;
 }
 
-function connect(dockerHost: string | undefined): Connection {
+export function connect(dockerHost: string | undefined): Connection {
   const host = dockerHost ?? process.env.DOCKER_HOST ?? "";
   const agent = new Agent({ keepAlive: true });
   if (host === "") {

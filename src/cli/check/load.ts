@@ -1,0 +1,32 @@
+// Loads a pipedef without running any of its tasks.
+
+import type { LoadResult } from "../../../runtime/host/host.js";
+import { createHostPool, openHost } from "../../../runtime/host/open-host.js";
+import { engineDefaults } from "../../boss/engine.js";
+import { type HostFlags, hostSettings } from "../settings.js";
+
+export async function loadPipedef(
+  pipedef: string,
+  flags: HostFlags,
+  onLoadOutput: (bytes: Uint8Array) => void,
+): Promise<LoadResult> {
+  const { hostHome, env, pipedefMemoryBytes } = hostSettings(flags);
+  const pool = createHostPool();
+  const host = await openHost(
+    {
+      pipedef,
+      home: hostHome,
+      env,
+      memoryBytes: pipedefMemoryBytes,
+      stallTimeoutMs: engineDefaults.stallTimeoutMs,
+      onLoadOutput,
+    },
+    pool,
+  );
+  try {
+    return await host.load();
+  } finally {
+    await host.close();
+    await pool.close();
+  }
+}

@@ -1,0 +1,32 @@
+import { defineCommand } from "../command.js";
+import { bossUrlFlag, jsonFlag } from "../flags.js";
+
+export const logsCommand = defineCommand({
+  name: "logs",
+  usage: "logs <run> [task]",
+  summary: "Print what a run's tasks printed",
+  positionals: {
+    run: { type: "string", demandOption: true, describe: "Its number" },
+    task: { type: "string", describe: "Stage.task; default: all of them" },
+  },
+  flags: {
+    follow: {
+      type: "boolean",
+      default: false,
+      alias: "f",
+      describe: "Go on until the task or run has ended",
+    },
+    ...bossUrlFlag,
+    ...jsonFlag,
+  },
+  examples: [["$0 logs 12 TestUnit.task_models -f", ""]],
+
+  async run({ run, task, follow, boss, json }) {
+    const [{ openBossClient }, { runId }, { printLogs }] = await Promise.all([
+      import("../boss-access.js"),
+      import("../settings.js"),
+      import("../logs.js"),
+    ]);
+    return printLogs(openBossClient(boss), runId(run), { task, follow, json });
+  },
+});

@@ -1,0 +1,43 @@
+import { defineCommand } from "../command.js";
+import { bossUrlFlag, jsonFlag } from "../flags.js";
+
+export const rerunCommand = defineCommand({
+  name: "rerun",
+  usage: "rerun <run>",
+  summary: "Run a boss's run again",
+  positionals: { run: { type: "string", demandOption: true, describe: "Its number" } },
+  flags: {
+    failed: { type: "boolean", default: false, describe: "Only the tasks that did not pass" },
+    follow: {
+      type: "boolean",
+      default: false,
+      alias: "f",
+      describe: "Show the new run; the exit code is its verdict",
+    },
+    output: {
+      choices: ["all", "failed", "none"],
+      describe: "With --follow: whose output to print (default: failed; with --json: none)",
+    },
+    ...bossUrlFlag,
+    ...jsonFlag,
+  },
+  examples: [["$0 rerun 12 --failed --follow", ""]],
+
+  async run({ run, failed, follow, output, boss, json }) {
+    const { bossArgument, openBossClient, printJson } = await import("../boss-access.js");
+    const { runId } = await import("../settings.js");
+    const client = openBossClient(boss);
+    const id = await client.rerun(runId(run), { failed });
+    if (follow) {
+      const { followRemoteRun } = await import("../follow-remote.js");
+      return followRemoteRun(client, id, { json, output });
+    }
+    if (json) printJson({ run: id });
+    else {
+      process.stdout.write(
+        `run ${id} has started; see it: bettertest logs ${id} --follow${bossArgument(boss)}\n`,
+      );
+    }
+    return 0;
+  },
+});

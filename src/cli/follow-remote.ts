@@ -1,0 +1,40 @@
+// A boss's run, shown like one of this process. Ctrl-C stops watching; the run goes on.
+
+import { exitCodes } from "../model/exit-code.js";
+import { taskLabel } from "../model/pipeline.js";
+import type { OutputChoice } from "../terminal/run-view.js";
+import { shellWord } from "../terminal/text.js";
+import type { BossClient } from "../wire/boss-client.js";
+import { infrastructureError } from "./cli-error.js";
+import { programName } from "./environment.js";
+import { exitCodeOfRun, followRun } from "./follow-run.js";
+import { trapInterrupts } from "./interrupt.js";
+import { createRunView } from "./run-view.js";
+
+export async function followRemoteRun(
+  client: BossClient,
+  id: number,
+  options: { readonly json: boolean; readonly output: OutputChoice | undefined },
+): Promise<number> {
+  const interrupts = trapInterrupts();
+  const { run: known } = await client.run(id);
+  const view = createRunView({
+    ...options,
+    pipedef: known.request.pipedef,
+    where: `the boss at ${client.url}, run ${id}`,
+    readOutput: ({ stage, task, attempt }) => client.output({ run: id, stage, task, attempt }),
+    rerunCommand: (ref) => `${programName()} logs ${id} ${shellWord(taskLabel(ref))}`,
+  });
+  interrupts.onExit(() => view.abandon());
+  try {
+    const run = await followRun(client.events(id, { signal: interrupts.signal }), view);
+    if (run) return exitCodeOfRun(run);
+    if (interrupts.signal.aborted) return exitCodes.cancelled;
+    throw infrastructureError(`the events of run ${id} ended before the run did`);
+  } catch (error) {
+    view.abandon();
+    throw error;
+  } finally {
+    interrupts.stop();
+  }
+}
