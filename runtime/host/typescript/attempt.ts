@@ -11,6 +11,7 @@ const cancelGraceMs = 1000;
 export class Attempt {
   /** Resolves after every command and every byte of output is dealt with. */
   readonly end: Promise<TaskEnd>;
+  readonly label: string;
   #id: number;
   #io: TaskIo;
   #home: Home;
@@ -19,8 +20,14 @@ export class Attempt {
   #printed: Promise<void> | undefined;
   #resolve!: (end: TaskEnd) => void;
 
-  constructor(id: number, io: TaskIo, signal: AbortSignal, home: Home) {
+  constructor(
+    { id, label }: { readonly id: number; readonly label: string },
+    io: TaskIo,
+    signal: AbortSignal,
+    home: Home,
+  ) {
     this.#id = id;
+    this.label = label;
     this.#io = io;
     this.#home = home;
     let grace: NodeJS.Timeout | undefined;

@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import type { PipedefProblem } from "../host.js";
-import type { LoadFailure, Place } from "./messages.js";
+import type { DiscoveredStage, LoadFailure, Place } from "./messages.js";
 import { shownLocation, shownPath } from "./repo-root.js";
 import { type SourceNote, transformSource } from "./transform.js";
 
@@ -39,7 +39,28 @@ export function problemOfNote(note: SourceNote, root: string): PipedefProblem {
   };
 }
 
-export async function firstSyntaxError(files: readonly string[]): Promise<SourceNote | undefined> {
+/** The second definition of a name silently replaces the first: fewer tests would run than are written. */
+export function firstDuplicate(
+  notes: readonly SourceNote[],
+  stages: readonly DiscoveredStage[],
+  root: string,
+): PipedefProblem | undefined {
+  const taskNames = new Set(stages.flatMap(({ tasks }) => tasks.map(({ name }) => name)));
+  for (const note of notes) {
+    const name = /^Duplicate (?:member|key) "(.*)" in /.exec(note.text)?.[1];
+    if (name === undefined || !taskNames.has(name)) continue;
+    const first = note.firstLine === undefined ? "" : ` (the first is in line ${note.firstLine})`;
+    return {
+      ...problemOfNote(note, root),
+      kind: "duplicate",
+      message: `task ${name} is defined twice${first}`,
+      hint: "Give one of them another name.",
+    };
+  }
+  return undefined;
+}
+
+async function firstSyntaxError(files: readonly string[]): Promise<SourceNote | undefined> {
   for (const file of files) {
     const source = await readFile(file).catch(() => null);
     const result = source && (await transformSource(file, source));

@@ -1,10 +1,13 @@
 // The boss's side of a TypeScript pipedef: one home, whatever its kind, behind the interface of all hosts.
 
+import { readFile } from "node:fs/promises";
+import { formatDuration } from "../../../src/lib/units.js";
 import type { Fault, TaskEnd } from "../../../src/model/failure.js";
-import type { Pipeline, TaskRef } from "../../../src/model/pipeline.js";
+import { type Pipeline, type TaskRef, taskLabel } from "../../../src/model/pipeline.js";
 import type { HostOptions, LoadResult, PipedefHost, TaskIo } from "../host.js";
 import { Attempt } from "./attempt.js";
-import { explainLoadFailure, problemOfNote } from "./explain.js";
+import { explainLoadFailure, firstDuplicate, problemOfNote } from "./explain.js";
+import { Heartbeat } from "./heartbeat.js";
 import type { Home } from "./home.js";
 import { type DiscoveredStage, FromHome, type LoadFailure } from "./messages.js";
 import { createHostPool, type HostPool } from "./pool.js";
@@ -21,6 +24,9 @@ export async function openTypeScriptHost(
   return new TypeScriptHost(await own.take(options), options);
 }
 
+const maxLoadOutputBytes = 1024 * 1024;
+const loadGraceMs = 1000;
+
 type Loaded =
   | {
       readonly ok: true;
@@ -35,6 +41,7 @@ class TypeScriptHost implements PipedefHost {
   #options: HostOptions;
   #root: string;
   #files = new Set<string>();
+  #transformed = new Set<string>();
   #notes: SourceNote[] = [];
   #syntaxError: SourceNote | undefined;
   #loaded: ((result: Loaded) => void) | undefined;
@@ -42,7 +49,10 @@ class TypeScriptHost implements PipedefHost {
   #lastId = 0;
   #fault: Fault | undefined;
   #break!: (fault: Fault) => void;
+  #stalled = false;
   #closing: Promise<void> | undefined;
+  #loadOutputBytes = 0;
+  #heartbeat: Heartbeat;
 
   constructor(home: Home, options: HostOptions) {
     this.#home = home;
@@ -52,12 +62,19 @@ class TypeScriptHost implements PipedefHost {
       this.#break = (fault) => {
         if (this.#fault || this.#closing) return;
         this.#fault = fault;
+        this.#heartbeat.stop();
         for (const attempt of this.#attempts.values()) attempt.finish({ status: "errored", fault });
         resolve(fault);
       };
     });
-    home.onRawOutput = (bytes) => this.#options.onLoadOutput?.(bytes);
-    home.died.then((message) => this.#break({ message }));
+    this.#heartbeat = new Heartbeat({
+      timeoutMs: options.stallTimeoutMs,
+      ping: () => home.send({ type: "ping" }),
+      excused: () => home.waitsForBoss,
+      stalled: () => this.#break(this.#stallFault()),
+    });
+    home.onRawOutput = (bytes) => this.#loadOutput(bytes);
+    home.died.then((message) => this.#break({ message: `${message}${this.#during()}` }));
     home.receive((head, body) => this.#receive(head, body));
   }
 
@@ -66,11 +83,14 @@ class TypeScriptHost implements PipedefHost {
     const loaded = new Promise<Loaded>((resolve) => {
       this.#loaded = resolve;
     });
+    this.#heartbeat.start();
     this.#home.send({ type: "load", pipedef, root: this.#root, env });
-    const result = await Promise.race([loaded, this.broken]);
+    const result = await this.#withinLoadTime(Promise.race([loaded, this.broken]));
+    this.#heartbeat.stop();
     const files = [...this.#files];
     if (!("ok" in result)) {
-      return { ok: false, files, problem: { kind: "host", message: result.message } };
+      const kind = this.#stalled ? "stalled" : "host";
+      return { ok: false, files, problem: { kind, ...result } };
     }
     if (!result.ok) {
       if (this.#syntaxError) {
@@ -82,6 +102,9 @@ class TypeScriptHost implements PipedefHost {
         problem: await explainLoadFailure(result.failure, files, this.#root),
       };
     }
+    await this.#readOtherFiles();
+    const duplicate = firstDuplicate(this.#notes, result.stages, this.#root);
+    if (duplicate) return { ok: false, files, problem: duplicate };
     return { ok: true, files, pipeline: this.#pipeline(result.stages, result.warnings) };
   }
 
@@ -94,15 +117,18 @@ class TypeScriptHost implements PipedefHost {
     if (signal.aborted) return { status: "cancelled" };
     this.#lastId += 1;
     const id = this.#lastId;
-    const attempt = new Attempt(id, io, signal, this.#home);
+    const attempt = new Attempt({ id, label: taskLabel(task) }, io, signal, this.#home);
     this.#attempts.set(id, attempt);
+    this.#heartbeat.start();
     this.#home.send({ type: "run", id, stage: task.stage, task: task.task });
     const end = await attempt.end;
     this.#attempts.delete(id);
+    if (this.#attempts.size === 0) this.#heartbeat.stop();
     return end;
   }
 
   close(): Promise<void> {
+    this.#heartbeat.stop();
     this.#closing ??= this.#home.end();
     return this.#closing;
   }
@@ -131,7 +157,7 @@ class TypeScriptHost implements PipedefHost {
       case "output": {
         const attempt = message.task === null ? undefined : this.#attempts.get(message.task);
         if (attempt) return attempt.print(body);
-        this.#options.onLoadOutput?.(body);
+        this.#loadOutput(body);
         return undefined;
       }
       case "call":
@@ -143,12 +169,80 @@ class TypeScriptHost implements PipedefHost {
       case "broken":
         this.#break(message.fault as Fault);
         return undefined;
-      default:
+      case "pong":
+        this.#heartbeat.pong();
         return undefined;
+      case "ready":
+        return undefined;
+      default:
+        return message satisfies never;
+    }
+  }
+
+  /** Outside of tasks there is no file that could take any amount. */
+  #loadOutput(bytes: Uint8Array): void {
+    if (this.#loadOutputBytes > maxLoadOutputBytes) return;
+    this.#loadOutputBytes += bytes.byteLength;
+    this.#options.onLoadOutput?.(bytes);
+    if (this.#loadOutputBytes <= maxLoadOutputBytes) return;
+    const note = "\n(what the pipedef prints outside its tasks is not shown any further)\n";
+    this.#options.onLoadOutput?.(Buffer.from(note));
+  }
+
+  /** The engine cannot say which top-level await is the one that never settles; only that time is up. */
+  async #withinLoadTime(result: Promise<Loaded | Fault>): Promise<Loaded | Fault> {
+    const { stallTimeoutMs, pipedef } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = new Promise<Loaded>((resolve) => {
+      timer = setTimeout(() => {
+        const failure: LoadFailure = {
+          kind: "stalled",
+          message: `loading did not end within ${formatDuration(stallTimeoutMs)}`,
+          place: { file: pipedef, line: 1 },
+          hint: "Does a top-level await never settle? Work belongs into tasks.",
+        };
+        resolve({ ok: false, failure });
+        // Later than the heartbeat, which knows more where the event loop stands still.
+      }, stallTimeoutMs + loadGraceMs);
+    });
+    try {
+      return await Promise.race([result, tooLong]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #stallFault(): Fault {
+    this.#stalled = true;
+    const time = formatDuration(this.#options.stallTimeoutMs);
+    return {
+      message: `the pipedef's event loop stood still for ${time}${this.#during()}`,
+      hint: "Is there an endless loop, or a long synchronous call? Use run(...) or asynchronous functions.",
+    };
+  }
+
+  /** Which tasks were in flight: one of them is to blame, and often there is only one. */
+  #during(): string {
+    const labels = [...this.#attempts.values()].map(({ label }) => label);
+    if (labels.length === 0) return "";
+    const shown = labels.slice(0, 5).join(", ");
+    return labels.length === 1
+      ? ` in task ${shown}`
+      : ` while these tasks ran: ${shown}${labels.length > 5 ? ", ..." : ""}`;
+  }
+
+  /** CommonJS goes another way than through the boss; its warnings are wanted all the same. */
+  async #readOtherFiles(): Promise<void> {
+    for (const file of this.#files) {
+      if (this.#transformed.has(file) || !/\.[cm]?[jt]sx?$/.test(file)) continue;
+      const source = await readFile(file).catch(() => null);
+      const result = source && (await transformSource(file, source));
+      if (result?.ok) this.#notes.push(...result.warnings);
     }
   }
 
   async #transform(id: number, path: string, source: Uint8Array): Promise<void> {
+    this.#transformed.add(path);
     const result = await transformSource(path, source);
     if (this.#closing) return;
     if (result.ok) this.#notes.push(...result.warnings);

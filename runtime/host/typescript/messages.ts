@@ -105,8 +105,11 @@ export const FromHome = z.discriminatedUnion("type", [
   /** The pipedef's code did something that no task can be blamed for: this home is of no more use. */
   z.object({ type: z.literal("broken"), fault: Fault }),
   z.object({ type: z.literal("pong") }),
-  /** A process the pipedef started, or one of them that is gone. */
-  z.object({ type: z.literal("child"), pid: z.number().int().min(2), alive: z.boolean() }),
-  z.object({ type: z.literal("ended-children") }),
 ]);
 export type FromHome = z.infer<typeof FromHome>;
+
+/** To the home's keeper in the boss, which takes them before anybody else. */
+export type ToKeeper =
+  /** A process the pipedef started, or one of them that is gone. */
+  | { readonly type: "child"; readonly pid: number; readonly alive: boolean }
+  | { readonly type: "ended-children" };

@@ -2,18 +2,34 @@
 
 import type { HostOptions } from "../host.js";
 import type { Home } from "./home.js";
+import { startProcessHome } from "./process-home.js";
 import { startThreadHome } from "./thread-home.js";
+
+export type HomeKind = Pick<HostOptions, "home" | "memoryBytes">;
 
 export interface HostPool {
   /** A home that has run nobody's code yet. */
-  take(kind: Pick<HostOptions, "home" | "memoryBytes">): Promise<Home>;
+  take(kind: HomeKind): Promise<Home>;
   /** Ends the spare homes; those taken belong to who took them. */
   close(): Promise<void>;
 }
 
+/** `spares` homes of each kind taken so far are kept warm. */
 export function createHostPool({ spares = 1 } = {}): HostPool {
   const waiting = new Map<string, Home[]>();
   let closed = false;
+
+  function addSpare(homes: Home[], kind: HomeKind): void {
+    const home = start(kind);
+    homes.push(home);
+    // One that ends while it waits (the kernel may take it) must not be handed out.
+    home.died.then(() => {
+      const index = homes.indexOf(home);
+      if (index < 0) return;
+      homes.splice(index, 1);
+      home.end();
+    });
+  }
 
   return {
     async take(kind) {
@@ -22,18 +38,17 @@ export function createHostPool({ spares = 1 } = {}): HostPool {
       const homes = waiting.get(key) ?? [];
       waiting.set(key, homes);
       const home = homes.shift() ?? start(kind);
-      while (homes.length < spares) homes.push(start(kind));
+      while (homes.length < spares) addSpare(homes, kind);
       return home;
     },
     async close() {
       closed = true;
-      const homes = [...waiting.values()].flat();
-      waiting.clear();
+      const homes = [...waiting.values()].flatMap((kept) => kept.splice(0));
       await Promise.all(homes.map((home) => home.end()));
     },
   };
 }
 
-function start({ memoryBytes }: Pick<HostOptions, "home" | "memoryBytes">): Home {
-  return startThreadHome({ memoryBytes });
+function start({ home, memoryBytes }: HomeKind): Home {
+  return home === "thread" ? startThreadHome({ memoryBytes }) : startProcessHome({ memoryBytes });
 }

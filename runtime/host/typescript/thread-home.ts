@@ -1,8 +1,10 @@
 // A thread of the boss's own process: started fastest, safe against accidents, not against malice.
 
 import { MessageChannel, Worker } from "node:worker_threads";
+import { ChildrenOfHome } from "./children-of-home.js";
 import type { Home } from "./home.js";
 import type { ThreadData } from "./inside/thread-link.js";
+import { outOfMemory } from "./process-exit.js";
 import { createCredits, creditsTaken } from "./thread-credits.js";
 
 export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number }): Home {
@@ -21,13 +23,15 @@ export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number 
     stderr: true,
     resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(memoryBytes / 2 ** 20)) },
   });
+  const children = new ChildrenOfHome(() => home.send({ type: "end-children" }));
+  let gone = false;
   const home: Home = {
     send: (head, body) => port.postMessage({ head, body: body ?? null }),
     receive(handler) {
       port.on(
         "message",
         ({ cost, head, body }: { cost: number; head: unknown; body: Uint8Array | null }) => {
-          const done = handler(head, body ?? new Uint8Array(0));
+          const done = children.notice(head) ? undefined : handler(head, body ?? new Uint8Array(0));
           if (done) done.then(() => taken.release(cost));
           else taken.release(cost);
         },
@@ -39,9 +43,15 @@ export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number 
     onRawOutput: () => {},
     died: new Promise((resolve) => {
       thread.once("error", (error) => resolve(describeError(error, memoryBytes)));
-      thread.once("exit", (code) => resolve(`the pipedef's thread ended with exit code ${code}`));
+      thread.once("exit", (code) => {
+        gone = true;
+        resolve(`the pipedef's thread ended by itself, with exit code ${code}`);
+      });
     }),
     async end() {
+      if (!gone) await children.end();
+      // Those it could not end by itself, because it is in an endless loop or gone.
+      for (const pid of children.alive) killIfAlive(pid);
       await thread.terminate();
       port.close();
     },
@@ -54,7 +64,15 @@ export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number 
 
 function describeError(error: unknown, memoryBytes: number): string {
   if (error instanceof Error && Reflect.get(error, "code") === "ERR_WORKER_OUT_OF_MEMORY") {
-    return `the pipedef ran out of memory (limit ${Math.floor(memoryBytes / 2 ** 20)} MiB)`;
+    return outOfMemory(memoryBytes);
   }
   return `the pipedef's thread failed: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It is gone already.
+  }
 }

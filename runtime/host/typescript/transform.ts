@@ -3,11 +3,13 @@
 
 import { pathToFileURL } from "node:url";
 import * as esbuild from "esbuild";
+import { handOverClasses } from "./declared-classes.js";
 
 export type TransformResult =
   | { readonly ok: true; readonly code: string; readonly warnings: readonly SourceNote[] }
   | { readonly ok: false; readonly error: SourceNote };
 
+/** What esbuild says about a place in a source file. */
 export interface SourceNote {
   /** esbuild's name for this kind of warning; empty for an error. */
   readonly id: string;
@@ -17,6 +19,8 @@ export interface SourceNote {
   /** From 1. */
   readonly column?: number;
   readonly sourceLine?: string;
+  /** Of a duplicate: the line of the first. */
+  readonly firstLine?: number;
 }
 
 const target = `node${process.versions.node}`;
@@ -35,7 +39,11 @@ export async function transformSource(path: string, source: Uint8Array): Promise
       // Anything at all keeps a tsconfig from mattering.
       tsconfigRaw: "{}",
     });
-    return { ok: true, code, warnings: warnings.map((warning) => sourceNote(path, warning)) };
+    return {
+      ok: true,
+      code: handOverClasses(code),
+      warnings: warnings.map((warning) => sourceNote(path, warning)),
+    };
   } catch (error) {
     const first = isTransformFailure(error) ? error.errors[0] : undefined;
     if (first) return { ok: false, error: sourceNote(path, first) };
@@ -54,11 +62,13 @@ function isTransformFailure(error: unknown): error is esbuild.TransformFailure {
   return error instanceof Error && "errors" in error && Array.isArray(error.errors);
 }
 
-function sourceNote(path: string, { id, text, location }: esbuild.Message): SourceNote {
+function sourceNote(path: string, { id, text, location, notes }: esbuild.Message): SourceNote {
+  const first = notes[0]?.location;
   return {
     id,
     text,
     file: path,
+    ...(first && { firstLine: first.line }),
     ...(location && {
       line: location.line,
       column: columnOf(location),

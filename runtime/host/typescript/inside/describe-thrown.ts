@@ -48,7 +48,10 @@ function isMachinery(line: string): boolean {
 }
 
 function shownPath(whole: string, path: string): string {
-  const file = whole.startsWith("file:") ? fileURLToPath(whole) : path;
+  return shortPath(whole.startsWith("file:") ? fileURLToPath(whole) : path);
+}
+
+export function shortPath(file: string): string {
   const short = relative(root, file);
   return short.startsWith("..") ? file : short;
 }

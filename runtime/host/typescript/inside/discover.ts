@@ -3,7 +3,8 @@
 import { Stage } from "../../../api.js";
 import type { FunctionalStage } from "../../../task-context.js";
 import type { DiscoveredStage, LoadFailure, Place } from "../messages.js";
-import { framesOf, placesOf } from "./places.js";
+import { shortPath } from "./describe-thrown.js";
+import { framesOf, type Locatable, placesOf } from "./places.js";
 
 export interface Discovery {
   readonly stages: readonly DiscoveredStage[];
@@ -17,7 +18,7 @@ export type DiscoveryResult =
   | { readonly ok: false; readonly failure: LoadFailure };
 
 type StageClass = typeof Stage;
-type Callable = (...given: never[]) => unknown;
+type Callable = Locatable;
 
 interface FoundTask {
   readonly name: string;
@@ -43,6 +44,8 @@ export function discover(
     readonly order: readonly string[];
     readonly entry: string;
     readonly runtimeRoot: string;
+    /** Classes that files declare without exporting them there. */
+    readonly declared: readonly unknown[];
   },
 ): DiscoveryResult {
   const classes = exportedStages(namespace);
@@ -56,6 +59,8 @@ export function discover(
   const failure = firstDuplicate(stages) ?? firstBadAlways(stages) ?? noStage(stages, source.entry);
   if (failure) return { ok: false, failure };
 
+  const forgotten = unreached(source.declared, classes);
+  const forgottenPlaces = forgotten.length > 0 ? placesOf(forgotten) : [];
   const withTasks = stages.filter(({ tasks }) => tasks.length > 0);
   const runners = new Map(
     withTasks.flatMap(({ name, tasks }) =>
@@ -77,7 +82,10 @@ export function discover(
           (stage) =>
             `${shownPlace(stage.place)}stage ${stage.name} has no task, so nothing of it runs`,
         ),
-      ...unexported(classes, source.runtimeRoot),
+      ...forgotten.map((definition, index) => {
+        const place = forgottenPlaces[index];
+        return `${shownPlace(place)}class ${definition.name} extends Stage but is not exported by the pipedef, so none of its tasks runs`;
+      }),
     ],
     find: (stage, task) => runners.get(`${stage}\0${task}`),
   };
@@ -168,7 +176,7 @@ interface PlacedStage extends FoundStage {
 function placeStages(found: readonly FoundStage[], runtimeRoot: string): PlacedStage[] {
   const functions: Callable[] = [];
   for (const { definition, tasks } of found) {
-    if (definition) functions.push(definition as unknown as Callable);
+    if (definition) functions.push(definition);
     for (const task of tasks) functions.push(task.definition);
   }
   const places = new Map<Callable, Place>();
@@ -177,9 +185,7 @@ function placeStages(found: readonly FoundStage[], runtimeRoot: string): PlacedS
   });
   return found.map((stage) => {
     const frames = framesOf(stage.calledAt?.stack, runtimeRoot);
-    const place = stage.definition
-      ? places.get(stage.definition as unknown as Callable)
-      : frames[0];
+    const place = stage.definition ? places.get(stage.definition) : frames[0];
     return {
       ...stage,
       ...(place && { place }),
@@ -276,9 +282,16 @@ function noStage(stages: readonly PlacedStage[], entry: string): LoadFailure | u
 }
 
 function shownPlace(place: Place | undefined): string {
-  return place ? `${place.file}:${place.line}: ` : "";
+  return place ? `${shortPath(place.file)}:${place.line}: ` : "";
 }
 
-function unexported(_classes: ReadonlyMap<StageClass, string>, _runtimeRoot: string): string[] {
-  return [];
+/** A class that looks like a stage but is out of reach: its tests would silently never run. */
+function unreached(
+  declared: readonly unknown[],
+  exported: ReadonlyMap<StageClass, string>,
+): StageClass[] {
+  const reached = new Set([...exported.keys()].flatMap((definition) => [...lineage(definition)]));
+  return declared
+    .filter(isStageClass)
+    .filter((definition) => !reached.has(definition) && classTasks(definition).length > 0);
 }

@@ -2,14 +2,17 @@
 // thread and in a child process; only the link differs.
 
 import { fileURLToPath } from "node:url";
+import { isMainThread } from "node:worker_threads";
 import { beginRegistration, taskContext } from "../../../task-context.js";
 import type { LoadFailure, ToHome } from "../messages.js";
 import { endChildren, trackChildren } from "./children.js";
+import { collectClasses } from "./declared-classes.js";
 import { describeThrown, setStackRoot, tidyStack } from "./describe-thrown.js";
 import { type Discovery, discover } from "./discover.js";
+import { installGuards } from "./guards.js";
 import type { Link } from "./link.js";
 import { type Loader, prepareLoader } from "./loader.js";
-import { captureOutput } from "./output.js";
+import { captureOutput, printInChunks } from "./output.js";
 import { framesOf } from "./places.js";
 import { createTask, type RunningTask } from "./tasks.js";
 
@@ -18,17 +21,21 @@ const runtimeRoot = fileURLToPath(new URL("../../../", import.meta.url));
 export function startHome(link: Link): void {
   const tasks = new Map<number, RunningTask>();
   let discovery: Discovery | null = null;
+  let phase: "waiting" | "loading" | "loaded" = "waiting";
   const currentTask = () => {
     const context = taskContext.getStore();
     return [...tasks.values()].find((task) => task === context);
   };
 
-  captureOutput((bytes) => {
-    const task = currentTask();
-    if (task) task.print(bytes);
-    else link.send({ type: "output", task: null }, bytes);
-  });
-  trackChildren((pid, alive) => link.send({ type: "child", pid, alive }));
+  const print = (bytes: Uint8Array) =>
+    printInChunks(bytes, (chunk) => {
+      const task = currentTask();
+      if (task) task.print(chunk);
+      else link.send({ type: "output", task: null }, chunk);
+    });
+  captureOutput(print);
+  trackChildren({ changed: (pid, alive) => link.send({ type: "child", pid, alive }), print });
+  installGuards({ inThread: !isMainThread, giveUp: (error) => giveUp("", error), print });
   const loader = prepareLoader(link);
   watchForAccidents();
 
@@ -66,9 +73,12 @@ export function startHome(link: Link): void {
   link.send({ type: "ready" });
 
   async function load({ pipedef, root, env }: ToHome & { type: "load" }): Promise<void> {
+    for (const name of Object.keys(process.env)) delete process.env[name];
     Object.assign(process.env, env);
     setStackRoot(root, [runtimeRoot, "/node_modules/tsx/"]);
     const registered = beginRegistration(root);
+    const unexported = collectClasses();
+    phase = "loading";
     let namespace: object;
     try {
       namespace = await loader.load(pipedef);
@@ -81,7 +91,9 @@ export function startHome(link: Link): void {
       order: loader.executionOrder(pipedef),
       entry: pipedef,
       runtimeRoot,
+      declared: unexported(),
     });
+    phase = "loaded";
     if (!result.ok) {
       link.send({ type: "load-failed", failure: result.failure });
       return;
@@ -108,20 +120,29 @@ export function startHome(link: Link): void {
   function watchForAccidents(): void {
     process.on("unhandledRejection", (reason, promise) => {
       if (currentTask()?.blame(promise, reason)) return;
-      giveUp("an unhandled rejection", reason);
+      giveUp("unhandled rejection: ", reason);
     });
     process.on("rejectionHandled", (promise) => {
       for (const task of tasks.values()) task.forgive(promise);
     });
-    process.on("uncaughtException", (error) => giveUp("an uncaught exception", error));
+    process.on("uncaughtException", (error) => giveUp("uncaught exception: ", error));
   }
 
-  function giveUp(what: string, error: unknown): void {
-    const task = currentTask();
+  /** Nobody can say what the code would still have done: no verdict of this home counts any more. */
+  function giveUp(kind: string, error: unknown): void {
     const { message, details } = describeThrown(error);
+    if (phase === "loading") {
+      const failure = loadFailure(error, loader);
+      link.send({
+        type: "load-failed",
+        failure: { ...failure, message: `${kind}${failure.message}` },
+      });
+      return;
+    }
+    const task = currentTask();
+    print(new TextEncoder().encode(`${details}\n`));
     const where = task ? ` in task ${task.label}` : "";
-    link.send({ type: "output", task: task?.id ?? null }, new TextEncoder().encode(`${details}\n`));
-    link.send({ type: "broken", fault: { message: `${what}${where}: ${message}` } });
+    link.send({ type: "broken", fault: { message: `${kind}${message}${where}` } });
   }
 }
 

@@ -41,7 +41,7 @@ const waiting = new Map<number, (code: Uint8Array | null) => void>();
 export function initialize(data: HookData): void {
   ({ port, apiUrl } = data);
   // tsx has an esbuild child here as soon as it transforms something by itself.
-  trackChildren((pid, alive) => post({ type: "child", pid, alive }));
+  trackChildren({ changed: (pid, alive) => post({ type: "child", pid, alive }) });
   port.on("message", (message: ToHooks) => {
     if (message.type === "end-children") {
       endChildren().then(() => post({ type: "ended-children" }));

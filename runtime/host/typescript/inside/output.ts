@@ -13,7 +13,7 @@ export function captureOutput(print: (bytes: Uint8Array) => void): void {
       done?: (error?: Error | null) => void,
     ): boolean => {
       const encoding = typeof encodingOrDone === "string" ? encodingOrDone : "utf8";
-      printInChunks(bytesOf(chunk, encoding), print);
+      print(bytesOf(chunk, encoding));
       const callback = typeof encodingOrDone === "function" ? encodingOrDone : done;
       if (callback) process.nextTick(callback);
       return true;

@@ -7,10 +7,14 @@ import { fileURLToPath } from "node:url";
 import type { Place } from "../messages.js";
 import { isOwnSource } from "./module-kinds.js";
 
-type Callable = (...given: never[]) => unknown;
+export type Locatable =
+  | ((...given: never[]) => unknown)
+  | (abstract new (
+      ...given: never[]
+    ) => unknown);
 
 /** One place for each function, in the same order; undefined where the engine knows none. */
-export function placesOf(functions: readonly Callable[]): (Place | undefined)[] {
+export function placesOf(functions: readonly Locatable[]): (Place | undefined)[] {
   const session = new Session();
   session.connect();
   const scripts = new Map<string, string>();

@@ -1,0 +1,53 @@
+// Notices when a home's event loop answers no more.
+
+const betweenPingsMs = 500;
+
+export interface HeartbeatOptions {
+  readonly timeoutMs: number;
+  readonly ping: () => void;
+  /** A home that waits for the boss is not to blame for its silence. */
+  readonly excused: () => boolean;
+  readonly stalled: () => void;
+}
+
+/** Order: start and stop, any number of times; pong for each answer. */
+export class Heartbeat {
+  #options: HeartbeatOptions;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    if (this.#timer === undefined) this.#ping();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  pong(): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#ping(), betweenPingsMs);
+  }
+
+  #ping(): void {
+    this.#options.ping();
+    this.#timer = setTimeout(() => this.#silent(), this.#options.timeoutMs);
+  }
+
+  #silent(): void {
+    if (this.#options.excused()) {
+      this.#timer = setTimeout(() => this.#silent(), this.#options.timeoutMs);
+      return;
+    }
+    // The boss itself may have been held up; then the answer is there already, waiting to be read.
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#options.stalled();
+    }, 50);
+  }
+}
