@@ -22,6 +22,7 @@ export class ByteLog {
   #ended = false;
   #closed = false;
   #error: Error | null = null;
+  #drained: Promise<void> | undefined;
   readonly #changes = new Bell();
 
   constructor(path: string) {
@@ -50,10 +51,14 @@ export class ByteLog {
       this.#changes.ring();
     });
     if (room || this.#error) return undefined;
-    return once(this.#stream, "drain").then(
-      () => undefined,
-      () => undefined,
-    );
+    this.#drained ??= this.#drain();
+    return this.#drained;
+  }
+
+  async #drain(): Promise<void> {
+    // Rejects on an error, and then there is nothing to wait for either.
+    await once(this.#stream, "drain").catch(() => {});
+    this.#drained = undefined;
   }
 
   /** No more bytes will come; resolves when all are in the file. */
@@ -61,6 +66,7 @@ export class ByteLog {
     if (!this.#ended) {
       this.#ended = true;
       await new Promise<void>((done) => {
+        if (this.#stream.closed) return done();
         this.#stream.on("close", done);
         this.#stream.end();
       });

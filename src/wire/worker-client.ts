@@ -260,15 +260,18 @@ function jsonHeaders(body: string) {
 }
 
 function limitWaiting(request: ClientRequest, connectMs: number, answerMs: number) {
-  let timer: NodeJS.Timeout;
+  let timer: NodeJS.Timeout | undefined;
   const wait = (ms: number) => {
     clearTimeout(timer);
     timer = setTimeout(() => request.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
   };
+  const waitForAnswer = () => {
+    if (!request.destroyed) wait(answerMs);
+  };
   wait(connectMs);
   request.once("socket", (socket) => {
-    if (!socket.connecting) wait(answerMs);
-    else socket.once("connect", () => wait(answerMs));
+    if (socket.connecting) socket.once("connect", waitForAnswer);
+    else waitForAnswer();
   });
   request.once("response", () => clearTimeout(timer));
   request.once("close", () => clearTimeout(timer));

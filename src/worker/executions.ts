@@ -12,6 +12,9 @@ export interface ExecutionsOptions extends Omit<ExecutionDeps, "openOutput"> {
   readonly leaseMs: number;
 }
 
+/** What has ended holds up nobody: a client that is slow to ask for the rest of the output may be so. */
+const keptMs = 60_000;
+
 interface Entry {
   readonly execution: Execution;
   /** As received, to tell a repeated request from another one under the same id. */
@@ -102,8 +105,8 @@ export class Executions {
 
   #startLease(entry: Entry) {
     if (this.#stopped || this.#entries.get(entry.execution.id) !== entry) return;
-    entry.lease = setTimeout(() => {
-      void this.remove(entry.execution.id);
-    }, this.#options.leaseMs);
+    const { leaseMs } = this.#options;
+    const patienceMs = entry.execution.finished ? Math.max(leaseMs, keptMs) : leaseMs;
+    entry.lease = setTimeout(() => void this.remove(entry.execution.id), patienceMs);
   }
 }

@@ -24,7 +24,7 @@ const mostProcesses = 4096;
 export async function createDockerExecutor(options: DockerExecutorOptions): Promise<Executor> {
   const { log } = options;
   const { docker, agent } = connect(options.dockerHost);
-  await checkEngine(docker);
+  await checkEngine(docker, options.dockerHost);
   await removeLeftovers(docker, log);
   const images = createImages(docker, options.pull);
   const owner = ownerKey(currentOwner());
@@ -89,19 +89,21 @@ export function connect(dockerHost: string | undefined): Connection {
   return { docker: new Docker(tcp), agent };
 }
 
-async function checkEngine(docker: Docker) {
+async function checkEngine(docker: Docker, dockerHost: string | undefined) {
+  const address = dockerHost ?? process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
   let os: string;
   try {
     ({ Os: os } = await docker.version());
   } catch (error) {
-    throw new ExecutorFault(
-      `no Docker engine answers (${engineWords(error)})`,
-      "Start Docker (or name its address with --docker or DOCKER_HOST), " +
+    throw new Error(
+      `no Docker engine answers at ${address} (${engineWords(error)}). ` +
+        "Start Docker, or name its address with --docker or DOCKER_HOST; " +
         "or run commands right on this machine, without isolation: --executor process",
+      { cause: error },
     );
   }
   if (os !== "linux")
-    throw new ExecutorFault(`the Docker engine runs ${os} containers, not Linux ones`);
+    throw new Error(`the Docker engine at ${address} runs ${os} containers, not Linux ones`);
 }
 
 /** Null where the image is missing. */

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { ByteLog } from "../../src/lib/byte-log.js";
+
+const folder = await mkdtemp(join(tmpdir(), "bettertest-test-"));
+after(() => rm(folder, { recursive: true, force: true }));
+let logs = 0;
+const newLog = () => new ByteLog(join(folder, `log-${++logs}`));
+
+async function readAll(log: ByteLog, offset = 0, signal?: AbortSignal): Promise<string> {
+  let text = "";
+  for await (const chunk of log.follow(offset, signal)) text += Buffer.from(chunk).toString();
+  return text;
+}
+
+test("readers get what was there and what comes, each from its own offset, until the end", async () => {
+  const log = newLog();
+  log.append(Buffer.from("one "));
+  const early = readAll(log);
+  const skipping = readAll(log, 5);
+  log.append(Buffer.from("two "));
+  await log.end();
+  assert.equal(await early, "one two ");
+  assert.equal(await skipping, "wo ");
+  assert.equal(await readAll(log), "one two ");
+  assert.equal(await readAll(log, 100), "");
+  assert.equal(log.length, 8);
+  assert.equal(await readFile(log.path, "utf8"), "one two ");
+});
+
+test("a reader that follows hears of new bytes before the end", async () => {
+  const log = newLog();
+  const reader = log.follow();
+  for (const text of ["first", "second"]) {
+    log.append(Buffer.from(text));
+    const { value } = await reader.next();
+    assert.equal(Buffer.from(value!).toString(), text);
+  }
+  await log.end();
+  assert.equal((await reader.next()).done, true);
+});
+
+test("a reader's signal ends it while it waits", async () => {
+  const log = newLog();
+  const leaving = new AbortController();
+  const reading = readAll(log, 0, leaving.signal);
+  leaving.abort();
+  assert.equal(await reading, "");
+  await log.end();
+});
+
+test("append asks its caller to wait when the disk is behind, and nothing is lost", async () => {
+  const log = newLog();
+  let waited = 0;
+  for (let i = 0; i < 100; i++) {
+    const room = log.append(Buffer.alloc(100_000, i));
+    if (room) waited += 1;
+    await room;
+  }
+  await log.end();
+  assert.ok(waited > 0);
+  const bytes = await readFile(log.path);
+  assert.equal(bytes.length, 10_000_000);
+  for (let i = 0; i < 100; i++) assert.equal(bytes[i * 100_000], i);
+});
+
+test("a reader that stopped in the middle holds up neither the writer nor another reader", async () => {
+  const log = newLog();
+  log.append(Buffer.from("x"));
+  const stopped = log.follow();
+  await stopped.next();
+  for (let i = 0; i < 50; i++) await log.append(Buffer.alloc(100_000));
+  await log.end();
+  assert.equal((await readAll(log)).length, 5_000_001);
+  await stopped.return(undefined);
+});
+
+test("an end without a byte is an empty file; a second end is the same", async () => {
+  const log = newLog();
+  await log.end();
+  await log.end();
+  assert.equal(await readAll(log), "");
+  assert.throws(() => log.append(Buffer.from("late")), /has ended/);
+});
+
+test("a file that cannot be written: the writer goes on, readers and end tell the reason", async () => {
+  const log = new ByteLog(join(folder, "no", "such", "folder"));
+  await assert.rejects(readAll(log), /ENOENT/);
+  assert.match(String(log.error), /ENOENT/);
+  assert.equal(log.append(Buffer.from("lost")), undefined);
+  await assert.rejects(log.end(), /ENOENT/);
+});

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { after, test } from "node:test";
+import { createWorkerClient } from "../../../src/wire/worker-client.js";
+import { createDockerExecutor } from "../../../src/worker/executors/docker.js";
+import { startWorker } from "../../../src/worker/main.js";
+import { executorContract } from "../../contracts/executor.js";
+import {
+  containersOf,
+  eventually,
+  startCommand,
+  startTestWorker,
+  startWorkerProcess,
+} from "../../rig/worker.js";
+
+executorContract("docker", {
+  create: () => createDockerExecutor({ pull: "missing", log: () => {} }),
+  tracesOf: async (sandbox) => containersOf(process.pid).filter((id) => id === sandbox),
+});
+
+const MiB = 2 ** 20;
+const worker = await startTestWorker({ executor: "docker" });
+after(() => worker[Symbol.asyncDispose]());
+
+test("a command over its memory limit is out of memory, and not a red test", async () => {
+  const { outcome } = await worker.execute("head -c 200m /dev/zero | tail -c 190m | wc -c", {
+    memoryBytes: 24 * MiB,
+  });
+  // The shell reports the exit of wc, which got nothing and succeeded: the command has coped.
+  assert.equal(outcome.kind, "exited");
+  const hog = await worker.execute("x=$(head -c 200m /dev/zero | tr '\\0' x); printf $x | wc -c", {
+    memoryBytes: 24 * MiB,
+  });
+  assert.deepEqual(hog.outcome, { kind: "out-of-memory", limitBytes: 24 * MiB });
+});
+
+test("user, cpus and network are as asked", async () => {
+  const user = await worker.execute("id -u", { user: "nobody" });
+  assert.equal(user.output.toString(), "65534\n");
+  const cpus = await worker.execute(
+    "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu.max",
+    {
+      cpus: 0.5,
+    },
+  );
+  assert.match(cpus.output.toString(), /^50000\b/m);
+  const devices = "cut -d: -f1 /proc/net/dev | grep -v -e lo -e '|' | wc -l";
+  assert.equal((await worker.execute(devices, { network: false })).output.toString(), "0\n");
+  assert.equal((await worker.execute(devices)).output.toString(), "1\n");
+});
+
+test("an image's own entrypoint is not in the way", async () => {
+  const name = "bettertest-test-entrypoint";
+  const from = ["FROM bettertest-base", 'ENTRYPOINT ["echo", "entrypoint"]', 'CMD ["cmd"]'].join(
+    "\n",
+  );
+  assert.equal(spawnSync("docker", ["build", "-t", name, "-"], { input: from }).status, 0);
+  const { output } = await worker.execute("echo command", { image: name });
+  assert.equal(output.toString(), "command\n");
+});
+
+for (const [what, options, words] of [
+  ["user", { user: "martian" }, /martian/],
+  ["working directory", { workdir: "/etc/passwd" }, /passwd/],
+  ["memory limit", { memoryBytes: 1024 }, /memory/i],
+] as const) {
+  test(`a ${what} that cannot be is a fault in the engine's words`, async () => {
+    const { outcome } = await worker.execute("echo never", options);
+    assert.equal(outcome.kind, "faulted");
+    assert.match(outcome.kind === "faulted" ? outcome.message : "", words);
+  });
+}
+
+test("an image without a shell is a fault that says so", async () => {
+  const name = "bettertest-test-no-shell";
+  const tar = spawnSync("tar", ["-c", "-C", "/etc", "hostname"]).stdout;
+  assert.equal(spawnSync("docker", ["import", "-", name], { input: tar }).status, 0);
+  const { outcome } = await worker.execute("echo never", { image: name });
+  assert.match(JSON.stringify(outcome), /sh.*not found.*the image needs a shell/);
+});
+
+test("an image that cannot be had is a fault with the engine's words and a hint", async () => {
+  const missing = "bettertest.invalid/no/such-image";
+  const { outcome, output } = await worker.execute("true", { image: missing });
+  assert.equal(outcome.kind, "faulted");
+  if (outcome.kind !== "faulted") return;
+  assert.match(
+    outcome.message,
+    /"bettertest.invalid\/no\/such-image" could not be pulled: .*lookup|dial|host/,
+  );
+  assert.match(
+    outcome.hint ?? "",
+    /docker build -t bettertest.invalid\/no\/such-image \. \(or check the name\)/,
+  );
+  assert.equal(output.toString(), `Pulling image ${missing}\n`);
+});
+
+test("with pull never, a missing image is a fault at once", async () => {
+  await using strict = await startTestWorker({ executor: "docker", pull: "never" });
+  const { outcome } = await strict.execute("true", { image: "bettertest-no-such-image" });
+  assert.match(JSON.stringify(outcome), /is not on this worker, and --pull is never/);
+});
+
+test("no engine: what is missing, and both ways out", async () => {
+  await assert.rejects(
+    startWorker({ port: 0, executor: "docker", dockerHost: "unix:///no/such/docker.sock" }),
+    (error: Error) => {
+      assert.match(error.message, /no Docker engine answers at unix:\/\/\/no\/such\/docker.sock/);
+      assert.match(error.message, /Start Docker/);
+      assert.match(error.message, /--executor process/);
+      return true;
+    },
+  );
+});
+
+test("the next worker removes what a killed one left, and nothing of a living one", async () => {
+  await using dying = await startWorkerProcess({ executor: "docker" });
+  await using living = await startWorkerProcess({ executor: "docker" });
+  const clients = [dying, living].map(({ url }) => createWorkerClient(url));
+  const stop = new AbortController();
+  const command = "echo ready; sleep 1000";
+  await Promise.all(clients.map((client) => startCommand(client, command, stop.signal)));
+  await dying.kill();
+  assert.equal(containersOf(dying.pid).length, 1);
+
+  await using next = await startTestWorker({ executor: "docker" });
+  assert.ok(next.url);
+  assert.deepEqual(containersOf(dying.pid), []);
+  assert.equal(containersOf(living.pid).length, 1);
+  stop.abort();
+  await eventually(() => containersOf(living.pid).length === 0);
+  for (const client of clients) client.close();
+});
