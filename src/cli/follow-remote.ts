@@ -14,7 +14,12 @@ import { createRunView } from "./run-view.js";
 export async function followRemoteRun(
   client: BossClient,
   id: number,
-  options: { readonly json: boolean; readonly output: OutputChoice | undefined },
+  options: {
+    readonly json: boolean;
+    readonly output: OutputChoice | undefined;
+    /** As in a suggested command: " --boss URL", or nothing. */
+    readonly bossArgument: string;
+  },
 ): Promise<number> {
   const interrupts = trapInterrupts();
   const { run: known } = await client.run(id);
@@ -23,7 +28,8 @@ export async function followRemoteRun(
     pipedef: known.request.pipedef,
     where: `the boss at ${client.url}, run ${id}`,
     readOutput: ({ stage, task, attempt }) => client.output({ run: id, stage, task, attempt }),
-    rerunCommand: (ref) => `${programName()} logs ${id} ${shellWord(taskLabel(ref))}`,
+    rerunCommand: (ref) =>
+      `${programName()} logs ${id} ${shellWord(taskLabel(ref))}${options.bossArgument}`,
   });
   interrupts.onExit(() => view.abandon());
   try {

@@ -5,6 +5,8 @@ import { exitCodes } from "../model/exit-code.js";
 export interface Interrupts {
   /** Aborted by the first signal. */
   readonly signal: AbortSignal;
+  /** What the first one was, for people. */
+  by(): string;
   /** Runs right before an exit at once. */
   onExit(work: () => void): void;
   stop(): void;
@@ -15,8 +17,10 @@ const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 export function trapInterrupts(): Interrupts {
   const controller = new AbortController();
   const lastWords: (() => void)[] = [];
-  const onSignal = () => {
+  let first = "";
+  const onSignal = (name: NodeJS.Signals) => {
     if (!controller.signal.aborted) {
+      first = name === "SIGINT" ? "Ctrl-C" : name;
       controller.abort();
       return;
     }
@@ -26,6 +30,7 @@ export function trapInterrupts(): Interrupts {
   for (const name of names) process.on(name, onSignal);
   return {
     signal: controller.signal,
+    by: () => first,
     onExit: (work) => void lastWords.push(work),
     stop: () => {
       for (const name of names) process.off(name, onSignal);

@@ -18,6 +18,7 @@ interface LogsOptions {
   readonly task: string | undefined;
   readonly follow: boolean;
   readonly json: boolean;
+  readonly bossArgument: string;
 }
 
 export async function printLogs(
@@ -27,7 +28,10 @@ export async function printLogs(
 ): Promise<number> {
   if (options.task === undefined && options.follow) {
     const { followRemoteRun } = await import("./follow-remote.js");
-    return followRemoteRun(client, id, { json: options.json, output: "all" });
+    const { json, bossArgument } = options;
+    const code = await followRemoteRun(client, id, { json, bossArgument, output: "all" });
+    // The verdict is the run's; the logs were printed.
+    return code === exitCodes.cancelled ? code : exitCodes.passed;
   }
   const { run } = await client.run(id);
   if (options.json) printJson({ type: "start", run: id });

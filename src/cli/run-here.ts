@@ -54,7 +54,7 @@ export async function runInSession(
     rerunCommand: (ref) => rerunCommand(ref, request),
   });
   interrupts.onExit(() => view.abandon());
-  void aborted(interrupts.signal).then(() => engine.cancel(id, "Ctrl-C"));
+  void aborted(interrupts.signal).then(() => engine.cancel(id, interrupts.by()));
   const never = new AbortController().signal;
   const run = await followRun(engine.log.follow({ run: id, after: 0, signal: never }), view);
   return run ? exitCodeOfRun(run) : exitCodes.errored;

@@ -22,11 +22,16 @@ export const logsCommand = defineCommand({
   examples: [["$0 logs 12 TestUnit.task_models -f", ""]],
 
   async run({ run, task, follow, boss, json }) {
-    const [{ openBossClient }, { runId }, { printLogs }] = await Promise.all([
+    const [{ bossArgument, openBossClient }, { runId }, { printLogs }] = await Promise.all([
       import("../boss-access.js"),
       import("../settings.js"),
       import("../logs.js"),
     ]);
-    return printLogs(openBossClient(boss), runId(run), { task, follow, json });
+    return printLogs(openBossClient(boss), runId(run), {
+      task,
+      follow,
+      json,
+      bossArgument: bossArgument(boss),
+    });
   },
 });

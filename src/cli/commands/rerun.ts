@@ -30,7 +30,7 @@ export const rerunCommand = defineCommand({
     const id = await client.rerun(runId(run), { failed });
     if (follow) {
       const { followRemoteRun } = await import("../follow-remote.js");
-      return followRemoteRun(client, id, { json, output });
+      return followRemoteRun(client, id, { json, output, bossArgument: bossArgument(boss) });
     }
     if (json) printJson({ run: id });
     else {

@@ -69,7 +69,7 @@ function writeFiles(repo: Repo): Written[] {
   const wanted: [name: string, text: () => string][] = [
     [pipedef, () => pipedefText(repo)],
     ["Dockerfile", () => dockerfileText(repo)],
-    ["Dockerfile.dockerignore", () => dockerignoreText],
+    ["Dockerfile.dockerignore", () => dockerignoreText(repo)],
     ...(isTypeScript
       ? ([
           ["tsconfig.json", () => tsconfigText],

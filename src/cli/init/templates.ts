@@ -49,7 +49,7 @@ export function pipedefText(repo: Repo): string {
     ...(stages.some((text) => text.includes("files(")) ? ["files"] : []),
     "run",
     ...(stages.some((text) => text.includes("extends Stage")) ? ["Stage"] : []),
-    ...(stages.some((text) => /^stage\(/m.test(text)) ? ["stage"] : []),
+    ...(stages.some((text) => text.includes("= stage(")) ? ["stage"] : []),
   ];
   return [
     `import { ${names.join(", ")} } from "bettertest";`,
@@ -83,9 +83,7 @@ function perFileStage(
     `for (const file of files("${glob}")) {`,
     `  ${lowerFirst(name)}.task(file, () => run(${image}, \`${withFile}\`));`,
     "}",
-  ]
-    .join("\n")
-    .replace(/^\/\/ One task/, "// One task");
+  ].join("\n");
 }
 
 function lowerFirst(name: string): string {
@@ -102,15 +100,19 @@ export function dockerfileText(repo: Repo): string {
   return `# Where the tests run: the tools they need, and the repo.\n${parts.join("\n\n")}\n`;
 }
 
+const madeByTools: Readonly<Record<EcosystemName, readonly string[]>> = {
+  node: ["**/node_modules"],
+  python: ["**/.venv", "**/venv", "**/__pycache__"],
+  go: [],
+  rust: ["target"],
+  make: [],
+};
+
 /** Read by BuildKit because of its name, for this Dockerfile alone. */
-export const dockerignoreText = `# What a test needs no copy of, and what the image makes by itself.
-.git
-**/node_modules
-**/.venv
-**/venv
-**/__pycache__
-**/target
-`;
+export function dockerignoreText(repo: Repo): string {
+  const made = repo.ecosystems.flatMap(({ name }) => madeByTools[name]);
+  return `${["# What a test needs no copy of, and what the image makes by itself.", ".git", ...made].join("\n")}\n`;
+}
 
 export const tsconfigText = `${JSON.stringify(
   {
