@@ -17,7 +17,7 @@ const table = {
   "src/lib": [node],
   "src/version.ts": [node],
   "src/wire": ["src/model", "src/lib", node, "zod", "@hono/node-server"],
-  runtime: ["src/model", "src/wire", "src/lib", node, "tsx", "esbuild", "es-module-lexer"],
+  runtime: ["src/model", "src/wire", "src/lib", node, "tsx", "esbuild", "es-module-lexer", "zod"],
   // Not the model: a worker knows no stages.
   "src/worker": ["src/wire", "src/lib", node, "dockerode", ...server],
   "src/boss": ["src/model", "src/wire", "src/lib", "runtime", node, ...server],

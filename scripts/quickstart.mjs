@@ -69,7 +69,9 @@ async function main() {
   }
 }
 
-const library = (file) => import(new URL(`../dist/src/${file}`, import.meta.url).href);
+function library(file) {
+  return import(new URL(`../dist/src/${file}`, import.meta.url).href);
+}
 
 async function chooseExecutor() {
   let problem = engineProblem();

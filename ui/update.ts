@@ -115,17 +115,15 @@ function followOutput(state: State): State {
 }
 
 function addEvent(state: State, logged: LoggedEvent): State {
-  const entry = state.runs.get(logged.run);
-  if (!entry) {
-    const { event } = logged;
-    // Of an older run, one that is not in the list: fetched whole.
-    if (event.type !== "run-created")
-      return setRun(state, { ...unknownRun(logged.run), pending: [logged] });
-    const created: RunEntry = { ...unknownRun(logged.run), run: newRun(logged.run, event) };
+  const { run: id, event } = logged;
+  const entry = state.runs.get(id) ?? unknownRun(id);
+  if (entry.run) return setRun(state, withEvents(entry, [logged]));
+  if (event.type === "run-created") {
+    const created = { ...entry, run: newRun(id, event), missing: null };
     return prune(setRun(state, withEvents(created, [logged])));
   }
-  if (!entry.run) return setRun(state, { ...entry, pending: [...entry.pending, logged] });
-  return setRun(state, withEvents(entry, [logged]));
+  // Of an older run: it is fetched whole, and this waits for it.
+  return setRun(state, { ...entry, pending: [...entry.pending, logged] });
 }
 
 function addSnapshot(state: State, { run, seq }: RunSnapshot): State {
