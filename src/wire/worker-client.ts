@@ -162,10 +162,11 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
     let expected: number | null = null;
     let response: IncomingMessage | null = null;
     let silence: NodeJS.Timeout | undefined;
+    let isOver = false;
 
     const watchSilence = () => {
       clearTimeout(silence);
-      if (expected === null || response?.isPaused()) return;
+      if (isOver || expected === null || response?.isPaused()) return;
       silence = setTimeout(() => response?.destroy(silenceError(silenceMs)), silenceMs);
     };
     const copy = async () => {
@@ -195,7 +196,10 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
       });
       await taking;
     };
-    const copied = copy().finally(() => clearTimeout(silence));
+    const copied = copy().finally(() => {
+      isOver = true;
+      clearTimeout(silence);
+    });
     // Asked for only after `finished`; a broken connection breaks the events as well.
     copied.catch(() => {});
     return {
