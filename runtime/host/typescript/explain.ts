@@ -17,7 +17,9 @@ export async function explainLoadFailure(
     const note = await firstSyntaxError(files);
     if (note) return problemOfNote(note, root);
   }
-  const { kind, message, place, stack, hint } = failure;
+  const { kind, message, stack, hint } = failure;
+  const place =
+    kind === "stalled" && failure.place ? await awaitAtTop(failure.place) : failure.place;
   return {
     kind,
     message,
@@ -70,20 +72,21 @@ async function firstSyntaxError(files: readonly string[]): Promise<SourceNote | 
 }
 
 async function missingImport(
-  { specifier, importer }: { specifier: string; importer: string },
+  { specifier, importer, name }: NonNullable<LoadFailure["missing"]>,
   root: string,
 ): Promise<PipedefProblem> {
   const source = await readFile(importer, "utf8").catch(() => "");
   const place = findSpecifier(source, specifier);
   const local = /^[./]/.test(specifier);
+  const what = `the ${local ? "file" : "package"} "${specifier}"`;
+  const installHint = `Install it in the repo (npm install ${packageName(specifier)}), or check its name.`;
+  const pathHint = "Is the path right? It starts at the folder of the file that imports it.";
   return {
     kind: "import",
-    message: `cannot find ${local ? "the file" : "the package"} "${specifier}"`,
+    message: name === undefined ? `cannot find ${what}` : `${what} exports nothing named ${name}`,
     location: shownLocation({ file: importer, line: place?.line ?? 1, ...place }, root),
     ...(place && { sourceLine: place.sourceLine }),
-    hint: local
-      ? "Is the path right? It starts at the folder of the file that imports it."
-      : `Install it in the repo (npm install ${packageName(specifier)}), or check its name.`,
+    ...(name === undefined && { hint: local ? pathHint : installHint }),
   };
 }
 
@@ -109,6 +112,17 @@ function findSpecifier(
     /(?:\bfrom|\bimport|\brequire\s*\(|\bimport\s*\()\s*$/.test(sourceLine.slice(0, column - 1)),
   );
   return imports.find(({ sourceLine }) => !/^\s*(?:\/\/|\*)/.test(sourceLine)) ?? candidates[0];
+}
+
+/** The first await outside of every function: the engine does not say which one waits. */
+async function awaitAtTop(place: Place): Promise<Place> {
+  const source = await readFile(place.file, "utf8").catch(() => "");
+  const lines = source.split(/\r?\n/);
+  const index = lines.findIndex(
+    (line) => /^(?!\/\/)\S.*\bawait\b|^await\b/.test(line) && !/\basync\b/.test(line),
+  );
+  if (index < 0) return place;
+  return { ...place, line: index + 1, column: lines[index]!.indexOf("await") + 1 };
 }
 
 async function locate(

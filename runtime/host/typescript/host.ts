@@ -1,6 +1,6 @@
 // The boss's side of a TypeScript pipedef: one home, whatever its kind, behind the interface of all hosts.
 
-import { readFile } from "node:fs/promises";
+import { access, constants, readFile } from "node:fs/promises";
 import { formatDuration } from "../../../src/lib/units.js";
 import type { Fault, TaskEnd } from "../../../src/model/failure.js";
 import { type Pipeline, type TaskRef, taskLabel } from "../../../src/model/pipeline.js";
@@ -11,6 +11,7 @@ import { Heartbeat } from "./heartbeat.js";
 import type { Home } from "./home.js";
 import { type DiscoveredStage, FromHome, type LoadFailure } from "./messages.js";
 import { createHostPool, type HostPool } from "./pool.js";
+import { outOfMemory } from "./process-exit.js";
 import { repoRoot, shownLocation } from "./repo-root.js";
 import { type SourceNote, transformSource } from "./transform.js";
 
@@ -50,6 +51,10 @@ class TypeScriptHost implements PipedefHost {
   #fault: Fault | undefined;
   #break!: (fault: Fault) => void;
   #stalled = false;
+  #isReady: () => void = () => {};
+  #ready = new Promise<void>((resolve) => {
+    this.#isReady = resolve;
+  });
   #closing: Promise<void> | undefined;
   #loadOutputBytes = 0;
   #heartbeat: Heartbeat;
@@ -80,9 +85,20 @@ class TypeScriptHost implements PipedefHost {
 
   async load(): Promise<LoadResult> {
     const { pipedef, env } = this.#options;
+    this.#files.add(pipedef);
+    const unreadable = await access(pipedef, constants.R_OK).then(
+      () => null,
+      (error: Error) => error.message,
+    );
+    if (unreadable !== null) {
+      const message = `the pipedef cannot be read: ${unreadable}`;
+      return { ok: false, files: [pipedef], problem: { kind: "import", message } };
+    }
     const loaded = new Promise<Loaded>((resolve) => {
       this.#loaded = resolve;
     });
+    // How long a home takes to start is not the pipedef's doing.
+    await Promise.race([this.#ready, this.broken]);
     this.#heartbeat.start();
     this.#home.send({ type: "load", pipedef, root: this.#root, env });
     const result = await this.#withinLoadTime(Promise.race([loaded, this.broken]));
@@ -171,8 +187,12 @@ class TypeScriptHost implements PipedefHost {
         return undefined;
       case "pong":
         this.#heartbeat.pong();
+        if (message.bufferBytes > this.#options.memoryBytes) {
+          this.#break({ message: `${outOfMemory(this.#options.memoryBytes)}${this.#during()}` });
+        }
         return undefined;
       case "ready":
+        this.#isReady();
         return undefined;
       default:
         return message satisfies never;

@@ -58,8 +58,8 @@ const LoadFailure = z.object({
   place: Place.optional(),
   stack: text.optional(),
   hint: text.optional(),
-  /** Of a missing import: where in the file it stands is the boss's to find. */
-  missing: z.object({ specifier: text, importer: text }).optional(),
+  /** Of a file, package or (`name`) export that is not there: where in the file it stands is the boss's to find. */
+  missing: z.object({ specifier: text, importer: text, name: text.optional() }).optional(),
 });
 export type LoadFailure = z.infer<typeof LoadFailure>;
 
@@ -104,7 +104,8 @@ export const FromHome = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ended"), id, end: End }),
   /** The pipedef's code did something that no task can be blamed for: this home is of no more use. */
   z.object({ type: z.literal("broken"), fault: Fault }),
-  z.object({ type: z.literal("pong") }),
+  /** With what the pipedef keeps outside the heap, where no engine limits it. */
+  z.object({ type: z.literal("pong"), bufferBytes: z.number().nonnegative() }),
 ]);
 export type FromHome = z.infer<typeof FromHome>;
 

@@ -3,14 +3,13 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
+import { isMachinery } from "./machinery.js";
 
 let root = "/";
-let hiddenFrames: string[] = [];
 
-/** Paths are shown relative to the root; frames below a hidden folder are the machinery's. */
-export function setStackRoot(repo: string, hidden: readonly string[]): void {
+/** Paths are shown relative to it. */
+export function setStackRoot(repo: string): void {
   root = repo;
-  hiddenFrames = [...hidden];
 }
 
 export function describeThrown(error: unknown): { message: string; details: string } {
@@ -28,7 +27,7 @@ export function describeThrown(error: unknown): { message: string; details: stri
 export function tidyStack(stack: string): string {
   return stack
     .split("\n")
-    .filter((line) => !isMachinery(line))
+    .filter((line) => !isHiddenFrame(line))
     .map((line) =>
       /^\s+at /.test(line)
         ? line.replace(/(?:file:\/\/)?(\/[^()]*?)(?=:\d+:\d+\)?)/, shownPath)
@@ -37,14 +36,18 @@ export function tidyStack(stack: string): string {
     .join("\n");
 }
 
-function isMachinery(line: string): boolean {
+function isHiddenFrame(line: string): boolean {
   const frame = /^\s+at (.*)$/.exec(line)?.[1];
   if (frame === undefined) return false;
   return (
-    /\(?node:/.test(frame) ||
-    frame === "new Promise (<anonymous>)" ||
-    hiddenFrames.some((folder) => frame.includes(folder))
+    /\(?node:/.test(frame) || frame === "new Promise (<anonymous>)" || isMachinery(framePath(frame))
   );
+}
+
+/** "name (file:///path:1:2)", "async /path:1:2", "/path:1:2" */
+function framePath(frame: string): string {
+  const place = /(?:file:\/\/)?\/[^()]*(?=:\d+:\d+\)?$)/.exec(frame)?.[0] ?? "";
+  return place.startsWith("file:") ? fileURLToPath(place) : place;
 }
 
 function shownPath(whole: string, path: string): string {

@@ -43,7 +43,6 @@ export function discover(
   source: {
     readonly order: readonly string[];
     readonly entry: string;
-    readonly runtimeRoot: string;
     /** Classes that files declare without exporting them there. */
     readonly declared: readonly unknown[];
   },
@@ -53,7 +52,7 @@ export function discover(
     ...[...classes].map(([definition, exportName]) => classStage(definition, exportName)),
     ...functional.map(functionalStage),
   ];
-  const placed = placeStages(found, source.runtimeRoot);
+  const placed = placeStages(found);
   const stages = inSourceOrder(placed, source);
 
   const failure = firstDuplicate(stages) ?? firstBadAlways(stages) ?? noStage(stages, source.entry);
@@ -173,7 +172,7 @@ interface PlacedStage extends FoundStage {
   readonly tasks: readonly PlacedTask[];
 }
 
-function placeStages(found: readonly FoundStage[], runtimeRoot: string): PlacedStage[] {
+function placeStages(found: readonly FoundStage[]): PlacedStage[] {
   const functions: Callable[] = [];
   for (const { definition, tasks } of found) {
     if (definition) functions.push(definition);
@@ -184,7 +183,7 @@ function placeStages(found: readonly FoundStage[], runtimeRoot: string): PlacedS
     if (place) places.set(functions[index]!, place);
   });
   return found.map((stage) => {
-    const frames = framesOf(stage.calledAt?.stack, runtimeRoot);
+    const frames = framesOf(stage.calledAt?.stack);
     const place = stage.definition ? places.get(stage.definition) : frames[0];
     return {
       ...stage,

@@ -1,7 +1,6 @@
 // The inside of a home: takes what the boss sends, loads the pipedef, runs its tasks. The same code in a
 // thread and in a child process; only the link differs.
 
-import { fileURLToPath } from "node:url";
 import { isMainThread } from "node:worker_threads";
 import { beginRegistration, taskContext } from "../../../task-context.js";
 import type { LoadFailure, ToHome } from "../messages.js";
@@ -15,8 +14,6 @@ import { type Loader, prepareLoader } from "./loader.js";
 import { captureOutput, printInChunks } from "./output.js";
 import { framesOf } from "./places.js";
 import { createTask, type RunningTask } from "./tasks.js";
-
-const runtimeRoot = fileURLToPath(new URL("../../../", import.meta.url));
 
 export function startHome(link: Link): void {
   const tasks = new Map<number, RunningTask>();
@@ -59,7 +56,7 @@ export function startHome(link: Link): void {
         loader.transformed(head.id, head.ok ? body : null);
         break;
       case "ping":
-        link.send({ type: "pong" });
+        link.send({ type: "pong", bufferBytes: process.memoryUsage().arrayBuffers });
         break;
       case "end-children":
         Promise.all([endChildren(), loader.endChildren()]).then(() =>
@@ -75,7 +72,7 @@ export function startHome(link: Link): void {
   async function load({ pipedef, root, env }: ToHome & { type: "load" }): Promise<void> {
     for (const name of Object.keys(process.env)) delete process.env[name];
     Object.assign(process.env, env);
-    setStackRoot(root, [runtimeRoot, "/node_modules/tsx/"]);
+    setStackRoot(root);
     const registered = beginRegistration(root);
     const unexported = collectClasses();
     phase = "loading";
@@ -90,7 +87,6 @@ export function startHome(link: Link): void {
     const result = discover(namespace, registered.stages, {
       order: loader.executionOrder(pipedef),
       entry: pipedef,
-      runtimeRoot,
       declared: unexported(),
     });
     phase = "loaded";
@@ -154,8 +150,18 @@ function loadFailure(error: unknown, loader: Loader): LoadFailure {
     if (missing) return { kind: "import", message: firstLine(message), missing };
   }
   const stack = error instanceof Error ? error.stack : undefined;
-  const [place] = framesOf(stack, runtimeRoot);
+  const notExported = missingExport(message, stack);
+  if (notExported) return { kind: "import", message: firstLine(message), missing: notExported };
+  const [place] = framesOf(stack);
   return { kind: "threw", message, stack: tidyStack(details), ...(place && { place }) };
+}
+
+/** Its stack begins with the place, and that is the only thing that names the importing file. */
+function missingExport(message: string, stack: string | undefined): LoadFailure["missing"] {
+  const match = /The requested module '(.*)' does not provide an export named '(.*)'/.exec(message);
+  const importer = /^(?:file:\/\/)?(\/.*):\d+\n/.exec(stack ?? "")?.[1];
+  if (!match || !importer) return undefined;
+  return { specifier: match[1]!, name: match[2]!, importer: decodeURIComponent(importer) };
 }
 
 function firstLine(text: string): string {

@@ -77,6 +77,10 @@ export const load: LoadHook = async (url, context, next) => {
   if (!url.startsWith("file:")) return next(url, context);
   const path = pathOf(url);
   if (isOwnSource(path)) post({ type: "file", path });
+  if (context.format === "commonjs" && isOwnSource(path)) {
+    // Without a source Node takes its own way for CommonJS, where `require` is the one that is patched.
+    return { format: "commonjs", source: undefined, shortCircuit: true };
+  }
   const json = isJson(path) && context.importAttributes?.type !== "json";
   const script = context.format === "module" && isScript(path);
   if (!json && !script) return next(url, context);

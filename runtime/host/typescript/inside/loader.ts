@@ -1,14 +1,15 @@
 // Makes this thread able to import any kind of pipedef, and remembers what the import touched.
 
-import Module, { register } from "node:module";
+import Module, { createRequire, register } from "node:module";
 import { isAbsolute } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { MessageChannel } from "node:worker_threads";
 import { register as registerCommonJs } from "tsx/cjs/api";
 import { register as registerModules } from "tsx/esm/api";
 import * as api from "../../../index.js";
 import type { FromHooks, HookData, ToHooks } from "./hooks.js";
 import type { Link } from "./link.js";
+import { apiUrl } from "./machinery.js";
 import { isOwnSource } from "./module-kinds.js";
 
 export interface Loader {
@@ -68,7 +69,13 @@ export function prepareLoader(link: Link): Loader {
   };
   register("./hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
   registerCommonJs();
-  patchRequire({ touch, imported: (importer, path) => pushTo(imports, importer, path) });
+  patchRequire({
+    touch,
+    imported: (importer, path) => pushTo(imports, importer, path),
+    missing(importer, specifier) {
+      missing = { importer, specifier };
+    },
+  });
   hooks.unref();
 
   return {
@@ -90,21 +97,33 @@ export function prepareLoader(link: Link): Loader {
 function patchRequire(seen: {
   touch(path: string): void;
   imported(importer: string, path: string): void;
+  missing(importer: string, specifier: string): void;
 }): void {
-  const load: unknown = Reflect.get(Module, "_load");
+  const apiPath = fileURLToPath(apiUrl);
+  const loaded = new Module(apiPath);
+  loaded.exports = api;
+  loaded.loaded = true;
+  // No file of that kind can be required; found in the cache, it need not be.
+  createRequire(import.meta.url).cache[apiPath] = loaded;
+
   const resolve: unknown = Reflect.get(Module, "_resolveFilename");
-  if (typeof load !== "function" || typeof resolve !== "function") return;
-  Reflect.set(Module, "_load", function (this: unknown, ...given: unknown[]) {
-    return given[0] === "bettertest" ? api : Reflect.apply(load, this, given);
-  });
+  if (typeof resolve !== "function") return;
   Reflect.set(Module, "_resolveFilename", function (this: unknown, ...given: unknown[]) {
-    const path: unknown = Reflect.apply(resolve, this, given);
-    if (typeof path === "string" && isAbsolute(path) && isOwnSource(path)) {
-      seen.touch(path);
-      const parent = given[1];
-      if (parent instanceof Module) seen.imported(parent.filename, path);
+    const [specifier, parent] = given;
+    if (specifier === "bettertest") return apiPath;
+    const importer: unknown =
+      typeof parent === "object" && parent && Reflect.get(parent, "filename");
+    try {
+      const path: unknown = Reflect.apply(resolve, this, given);
+      if (typeof path === "string" && isAbsolute(path) && isOwnSource(path) && path !== apiPath) {
+        seen.touch(path);
+        if (typeof importer === "string") seen.imported(importer, path);
+      }
+      return path;
+    } catch (error) {
+      if (typeof importer === "string") seen.missing(importer, String(specifier));
+      throw error;
     }
-    return path;
   });
 }
 

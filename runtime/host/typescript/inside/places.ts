@@ -5,6 +5,7 @@ import { Session } from "node:inspector";
 import { findSourceMap } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { Place } from "../messages.js";
+import { isMachinery } from "./machinery.js";
 import { isOwnSource } from "./module-kinds.js";
 
 export type Locatable =
@@ -71,13 +72,13 @@ function sourcePlace(location: unknown, scripts: ReadonlyMap<string, string>): P
 }
 
 /** The frames of a stack that lie in the author's files, innermost first. */
-export function framesOf(stack: string | undefined, ownRoot: string): Place[] {
+export function framesOf(stack: string | undefined): Place[] {
   const frames: Place[] = [];
   for (const line of stack?.split("\n") ?? []) {
     const match = /^\s+at (?:.*\()?((?:file:\/\/)?\/[^()]*):(\d+):(\d+)\)?$/.exec(line);
     if (!match) continue;
     const file = pathFrom(match[1]!);
-    if (!file || !isOwnSource(file) || file.startsWith(ownRoot)) continue;
+    if (!file || !isOwnSource(file) || isMachinery(file)) continue;
     frames.push({ file, line: Number(match[2]), column: Number(match[3]) });
   }
   return frames;

@@ -115,6 +115,13 @@ function endOf(errors: readonly unknown[], task: RunningTask): TaskEnd {
     return { status: "errored", fault: { message, ...(hint && { hint }) } };
   }
   const [first] = errors;
+  // The system's limit on memory outside the heap; the tests have not even been asked.
+  if (first instanceof RangeError && first.message === "Array buffer allocation failed") {
+    return {
+      status: "errored",
+      fault: { message: `the pipedef ran out of memory: ${first.message}` },
+    };
+  }
   if (errors.length === 0) return { status: "passed" };
   if (first instanceof CommandFailed) return { status: "failed", failure: failureOf(first) };
   const { message, details } = describeThrown(first);
