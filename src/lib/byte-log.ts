@@ -19,7 +19,7 @@ export class ByteLog {
   #length = 0;
   /** Bytes in the file. */
   #written = 0;
-  #ended = false;
+  #ending: Promise<void> | undefined;
   #closed = false;
   #error: Error | null = null;
   #drained: Promise<void> | undefined;
@@ -42,7 +42,7 @@ export class ByteLog {
 
   /** Resolves when there is room for more; the chunk must not be changed afterwards. */
   append(chunk: Uint8Array): Promise<void> | undefined {
-    if (this.#ended) throw new Error(`${this.path} has ended`);
+    if (this.#ending) throw new Error(`${this.path} has ended`);
     if (chunk.length === 0) return undefined;
     this.#length += chunk.length;
     const room = this.#stream.write(chunk, (error) => {
@@ -55,24 +55,34 @@ export class ByteLog {
     return this.#drained;
   }
 
-  async #drain(): Promise<void> {
-    // Rejects on an error, and then there is nothing to wait for either.
-    await once(this.#stream, "drain").catch(() => {});
-    this.#drained = undefined;
+  #drain(): Promise<void> {
+    return new Promise((resolve) => {
+      // After an error or the end no "drain" comes, and there is nothing to wait for either.
+      const done = () => {
+        this.#stream.off("drain", done);
+        this.#stream.off("close", done);
+        this.#drained = undefined;
+        resolve();
+      };
+      this.#stream.on("drain", done);
+      this.#stream.on("close", done);
+    });
   }
 
   /** No more bytes will come; resolves when all are in the file. */
-  async end(): Promise<void> {
-    if (!this.#ended) {
-      this.#ended = true;
-      await new Promise<void>((done) => {
-        if (this.#stream.closed) return done();
-        this.#stream.on("close", done);
-        this.#stream.end();
-      });
-      this.#closed = true;
-      this.#changes.ring();
-    }
+  end(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
+    await new Promise<void>((done) => {
+      if (this.#stream.closed) return done();
+      this.#stream.on("close", done);
+      this.#stream.end();
+    });
+    this.#closed = true;
+    this.#changes.ring();
     if (this.#error) throw this.#error;
   }
 

@@ -1,6 +1,7 @@
 // The asking side of wire/worker.ts: what a boss, a CLI or a test calls to have a command run.
 
 import { randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { setTimeout as wait } from "node:timers/promises";
@@ -42,6 +43,15 @@ export interface WorkerClientOptions {
   readonly firstRetryMs?: number;
   readonly longestRetryMs?: number;
 }
+
+interface OutputCopy {
+  /** So many there will be. While the command ran its events were the sign of life; now the output is. */
+  expect(bytes: number): void;
+  /** Resolves after the last byte has been taken. */
+  complete(): Promise<void>;
+}
+
+const openOutputAfterMs = 250;
 
 interface Call {
   readonly method: "GET" | "PUT" | "DELETE";
@@ -116,26 +126,35 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
       signal.addEventListener("abort", cancel, { once: true, signal: connection.signal });
     });
 
+    // One signal may stand for a whole run with hundreds of commands; that is no leak.
+    setMaxListeners(0, signal);
+
     let reached = false;
     const attempt = async (): Promise<Outcome> => {
       const body = JSON.stringify(request);
       const events = await open({ method: "PUT", path, body, signal: connection.signal });
       reached = true;
       if (events.statusCode !== 200) throw new WorkerError(await refusal(events));
-      const output = copyOutput(path, io, connection.signal);
+      let output: OutputCopy | null = null;
+      const openOutput = () => (output ??= copyOutput(path, io, connection.signal));
+      // Not yet, since thousands may wait for a slot, and need no second connection for that. Silence
+      // means that its sandbox is being made; and if an image is pulled for it, the output says so.
+      const silence = setTimeout(openOutput, openOutputAfterMs);
       let outcome: Outcome | null = null;
       // Read to the end, so that the connection can serve the next command.
       for await (const { data } of parseSse(untilSilent(events, silenceMs))) {
         const event = ExecutionEvent.parse(JSON.parse(data));
+        clearTimeout(silence);
+        if (event.type !== "queued" || event.ahead === 0) openOutput();
         if (event.type === "queued") io.queued?.(event.ahead);
         else if (event.type === "started") io.started(event.sandbox);
         else {
           outcome = event.outcome;
-          output.expect(event.outputBytes);
+          openOutput().expect(event.outputBytes);
         }
       }
       if (!outcome) throw new WorkerError("closed the connection before the command ended");
-      await output.complete;
+      await openOutput().complete();
       if (!signal.aborted) void forget();
       return outcome;
     };
@@ -156,8 +175,8 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
     return outcome;
   }
 
-  /** Hands the output over as it comes. `complete` resolves after the last byte has been taken. */
-  function copyOutput(path: string, io: ExecutionIo, signal: AbortSignal) {
+  /** Hands the output over as it comes. */
+  function copyOutput(path: string, io: ExecutionIo, signal: AbortSignal): OutputCopy {
     let received = 0;
     let expected: number | null = null;
     let response: IncomingMessage | null = null;
@@ -203,16 +222,14 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
     // Asked for only after `finished`; a broken connection breaks the events as well.
     copied.catch(() => {});
     return {
-      /** While the command runs, its events are the sign of life. From now on the output must be. */
       expect(bytes: number) {
         expected = bytes;
         watchSilence();
       },
-      get complete() {
-        return copied.then(() => {
-          if (received === expected) return;
-          throw new WorkerError(`sent ${received} bytes of output, and said they were ${expected}`);
-        });
+      async complete() {
+        await copied;
+        if (received === expected) return;
+        throw new WorkerError(`sent ${received} bytes of output, and said they were ${expected}`);
       },
     };
   }

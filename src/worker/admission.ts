@@ -13,7 +13,7 @@ export interface AdmissionOptions {
 
 export interface EnterOptions {
   readonly signal: AbortSignal;
-  /** Called at once when it has to wait, and again as it moves up. */
+  /** Called at once when it has to wait, again as it moves up, and with 0 at the latest when admitted. */
   readonly moved: (ahead: number) => void;
 }
 
@@ -101,6 +101,8 @@ export class Admission {
         this.#queued -= 1;
         const admit = waiter.admit;
         waiter.admit = null;
+        // Now its sandbox is made; whoever waits for it may want to watch that.
+        if (waiter.toldAhead > 0) waiter.moved(0);
         admit(this.#take());
       }
     }

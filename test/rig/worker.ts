@@ -101,26 +101,32 @@ export interface WorkerProcess extends AsyncDisposable {
   readonly url: string;
   /** Without a chance to clean up. */
   kill(): Promise<void>;
+  /** Lets the commands of the gated executor end. */
+  openGate(): void;
+}
+
+export interface WorkerProcessOptions extends Omit<WorkerOptions, "log" | "executor"> {
+  /** "gated": see worker-process.ts. */
+  readonly executor: "docker" | "process" | "gated";
 }
 
 /** A worker in a process of its own, to be killed. */
-export async function startWorkerProcess(
-  options: Omit<WorkerOptions, "log">,
-): Promise<WorkerProcess> {
+export async function startWorkerProcess(options: WorkerProcessOptions): Promise<WorkerProcess> {
   const entry = fileURLToPath(new URL("./worker-process.js", import.meta.url));
   const child = spawn(process.execPath, [entry, JSON.stringify(options)], {
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "inherit", "ipc"],
   });
   const exited = once(child, "exit");
+  const openGate = () => void child.send("open");
   const [line] = await Promise.race([
-    once(child.stdout, "data"),
+    once(child.stdout!, "data"),
     exited.then(() => Promise.reject(new Error("the worker process ended at its start"))),
   ]);
   const kill = async () => {
     child.kill("SIGKILL");
     await exited;
   };
-  return { pid: child.pid!, url: String(line).trim(), kill, [Symbol.asyncDispose]: kill };
+  return { pid: child.pid!, url: String(line).trim(), kill, openGate, [Symbol.asyncDispose]: kill };
 }
 
 export interface ScriptedCommand {

@@ -1,0 +1,190 @@
+// PUT, GET and DELETE /executions/{id}: the contract of bosses.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseSse } from "../../src/lib/sse.js";
+import { ExecutionEvent } from "../../src/wire/worker.js";
+import { createScriptedExecutor, eventually, image, startTestWorker } from "../rig/worker.js";
+
+async function put(
+  url: string,
+  id: string,
+  { command = "x", headers = {}, signal = null as AbortSignal | null } = {},
+) {
+  return fetch(`${url}/executions/${id}`, {
+    method: "PUT",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify({ image, command }),
+    signal,
+  });
+}
+
+async function* eventsOf(
+  response: Response,
+): AsyncGenerator<{ id: string; event: ExecutionEvent }> {
+  assert.equal(response.status, 200);
+  for await (const { event, data, id } of parseSse(response.body!)) {
+    const parsed = ExecutionEvent.parse(JSON.parse(data));
+    assert.equal(event, parsed.type);
+    yield { id: id!, event: parsed };
+  }
+}
+
+async function allEventsOf(response: Response) {
+  const events: [string, ExecutionEvent][] = [];
+  for await (const { id, event } of eventsOf(response)) events.push([id, event]);
+  return events;
+}
+
+function setUp(options: { slots?: number; leaseMs?: number } = {}) {
+  const executor = createScriptedExecutor();
+  return startTestWorker({ executor, slots: 1, ...options }).then((worker) => ({
+    executor,
+    url: worker.url,
+    info: () => worker.worker.info(),
+    [Symbol.asyncDispose]: () => worker[Symbol.asyncDispose](),
+  }));
+}
+
+test("the events of a command, numbered from 1, and its output by offset", async () => {
+  await using rig = await setUp();
+  const events = allEventsOf(await put(rig.url, "a"));
+  const command = await rig.executor.nextCommand();
+  const whole = fetch(`${rig.url}/executions/a/output`);
+  const part = fetch(`${rig.url}/executions/a/output?offset=6`);
+  command.write("hello ");
+  command.write("world");
+  command.exit(3);
+  assert.deepEqual(await events, [
+    ["1", { type: "started", sandbox: "scripted-1" }],
+    ["2", { type: "finished", outcome: { kind: "exited", exitCode: 3 }, outputBytes: 11 }],
+  ]);
+  assert.equal(await (await whole).text(), "hello world");
+  assert.equal(await (await part).text(), "world");
+});
+
+test("a repeated PUT attaches to the same execution and replays what its reader has not seen", async () => {
+  await using rig = await setUp();
+  const first = eventsOf(await put(rig.url, "a"));
+  assert.equal((await first.next()).value?.id, "1");
+  const command = await rig.executor.nextCommand();
+  const again = allEventsOf(await put(rig.url, "a"));
+  const resumed = allEventsOf(await put(rig.url, "a", { headers: { "last-event-id": "1" } }));
+  command.exit(0);
+  const finished = { kind: "exited", exitCode: 0 } as const;
+  assert.deepEqual(
+    (await again).map(([id, event]) => `${id} ${event.type}`),
+    ["1 started", "2 finished"],
+  );
+  assert.deepEqual(await resumed, [["2", { type: "finished", outcome: finished, outputBytes: 0 }]]);
+  assert.equal((await first.next()).value?.id, "2");
+  // Also after the end, until it is deleted.
+  assert.equal((await allEventsOf(await put(rig.url, "a"))).length, 2);
+  assert.equal((await put(rig.url, "a", { command: "something else" })).status, 409);
+  assert.equal((await fetch(`${rig.url}/executions/a`, { method: "DELETE" })).status, 204);
+  assert.equal((await fetch(`${rig.url}/executions/a/output`)).status, 404);
+});
+
+test("a client that comes back within the lease finds its command running", async () => {
+  await using rig = await setUp({ leaseMs: 60_000 });
+  const leaving = new AbortController();
+  const first = eventsOf(await put(rig.url, "a", { signal: leaving.signal }));
+  await first.next();
+  const command = await rig.executor.nextCommand();
+  command.write("before ");
+  leaving.abort();
+  await first.next().catch(() => {});
+  const events = allEventsOf(await put(rig.url, "a", { headers: { "last-event-id": "1" } }));
+  command.write("after");
+  command.exit(0);
+  assert.equal((await events).at(-1)?.[0], "2");
+  assert.equal(await (await fetch(`${rig.url}/executions/a/output`)).text(), "before after");
+  assert.deepEqual(command.signals, []);
+});
+
+test("a client that stays away for longer than the lease loses it, within 2 s", async () => {
+  await using rig = await setUp({ leaseMs: 200 });
+  const leaving = new AbortController();
+  const first = eventsOf(await put(rig.url, "a", { signal: leaving.signal }));
+  await first.next();
+  const command = await rig.executor.nextCommand();
+  const left = Date.now();
+  leaving.abort();
+  await eventually(() => rig.executor.disposed === 1);
+  const tookMs = Date.now() - left;
+  assert.ok(tookMs >= 200 && tookMs < 2000, `took ${tookMs} ms`);
+  assert.deepEqual(command.signals, ["SIGKILL"]);
+  assert.equal((await fetch(`${rig.url}/executions/a/output`)).status, 404);
+});
+
+test("DELETE cancels what runs and what waits, and answers when the sandbox is gone", async () => {
+  await using rig = await setUp();
+  const running = allEventsOf(await put(rig.url, "running"));
+  const command = await rig.executor.nextCommand();
+  const waiting = allEventsOf(await put(rig.url, "waiting"));
+  await eventually(() => rig.info().queued === 1);
+  await fetch(`${rig.url}/executions/waiting`, { method: "DELETE" });
+  assert.deepEqual(await waiting, [
+    ["1", { type: "queued", ahead: 0 }],
+    ["2", { type: "finished", outcome: { kind: "cancelled" }, outputBytes: 0 }],
+  ]);
+  await fetch(`${rig.url}/executions/running`, { method: "DELETE" });
+  assert.equal(rig.executor.disposed, 1);
+  assert.deepEqual(command.signals, ["SIGKILL"]);
+  assert.deepEqual((await running).at(-1)?.[1], {
+    type: "finished",
+    outcome: { kind: "cancelled" },
+    outputBytes: 0,
+  });
+  assert.equal((await fetch(`${rig.url}/executions/unknown`, { method: "DELETE" })).status, 204);
+});
+
+test("the events stream tells each change of the worker", async () => {
+  await using rig = await setUp();
+  const leaving = new AbortController();
+  const response = await fetch(`${rig.url}/events`, { signal: leaving.signal });
+  const infos = parseSse(response.body!);
+  const next = async () => JSON.parse((await infos.next()).value?.data ?? "{}");
+  assert.deepEqual(await next(), { ...rig.info(), running: 0 });
+  await put(rig.url, "a");
+  assert.equal((await next()).running, 1);
+  (await rig.executor.nextCommand()).exit(0);
+  assert.equal((await next()).running, 0);
+  leaving.abort();
+});
+
+for (const [what, path, init] of [
+  ["an id with a slash in it", "/executions/a%2Fb", { method: "PUT", body: "{}" }],
+  ["an offset that is no number", "/executions/a/output?offset=-1", {}],
+  [
+    "a Last-Event-ID that is no number",
+    "/executions/b",
+    { method: "PUT", headers: { "last-event-id": "x" } },
+  ],
+] as const) {
+  test(`${what} is a 400`, async () => {
+    await using rig = await setUp();
+    await put(rig.url, "a");
+    const body = init.method ? JSON.stringify({ image, command: "x" }) : null;
+    assert.equal((await fetch(rig.url + path, { ...init, body })).status, 400);
+  });
+}
+
+test("stop ends everything within its time, says so to the clients, and takes no more", async () => {
+  const rig = await setUp({ slots: 2 });
+  const events = allEventsOf(await put(rig.url, "a"));
+  const command = await rig.executor.nextCommand();
+  const waiting = [put(rig.url, "b"), put(rig.url, "c")];
+  await Promise.all(waiting);
+  const before = Date.now();
+  await rig[Symbol.asyncDispose]();
+  assert.ok(Date.now() - before < 12_000);
+  assert.deepEqual((await events).at(-1)?.[1], {
+    type: "finished",
+    outcome: { kind: "faulted", message: "the worker was stopped" },
+    outputBytes: 0,
+  });
+  assert.deepEqual(command.signals, ["SIGKILL"]);
+  assert.equal(rig.executor.disposed, 2);
+  await assert.rejects(put(rig.url, "d"));
+});
