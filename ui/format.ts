@@ -5,6 +5,7 @@ import type { RunStatus, TaskStatus } from "../src/model/run.js";
 export type Status = RunStatus | TaskStatus;
 
 export function formatDuration(ms: number): string {
+  if (ms > 0 && ms < 95) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   const minutes = Math.floor(seconds / 60);

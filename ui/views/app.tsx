@@ -29,7 +29,10 @@ export function App({ state, actions }: { state: State; actions: Actions }) {
         </div>
       )}
       <div class="columns">
-        <nav class="side" aria-label="Recent runs">
+        <nav class="side" aria-label="Pipelines and runs">
+          <a class={state.route.page === "home" ? "home is-shown" : "home"} href="#/">
+            Pipelines
+          </a>
           <RunList
             runs={listedRuns(state)}
             loaded={state.runsLoaded}

@@ -1,6 +1,13 @@
 import { Component } from "preact";
 import { describeFailure, describeFault } from "../../src/model/failure.js";
-import { isFinished, type Run, type StageState, type TaskState } from "../../src/model/run.js";
+import {
+  isFinished,
+  type Run,
+  type StageState,
+  type TaskState,
+  type TaskStatus,
+  verdictOf,
+} from "../../src/model/run.js";
 import type { Actions } from "../effects.js";
 import { formatCounts, formatTime } from "../format.js";
 import { taskHref } from "../route.js";
@@ -73,7 +80,7 @@ function RunHeading({ run, counts, now, actions }: HeadingProps) {
           Run {id} <StatusBadge status={status} />
           <Duration from={run.startedAt} to={run.finishedAt} now={now} />
         </h1>
-        <p class="path">
+        <p class="facts">
           {request.pipelineName}, started by {request.trigger} at {formatTime(request.at, now)}
           {formatCounts(counts) && `: ${formatCounts(counts)}`}
           {run.cancelledBy !== null && `, cancelled by ${run.cancelledBy}`}
@@ -118,7 +125,7 @@ function Stage({ run, stage, number, shown, now }: StageProps) {
     <section class="stage" data-stage={stage.name}>
       <h2>
         <span class="number">{number}</span> {stage.name}
-        <span class="remark">{stage.status}</span>
+        <span class={`remark is-${stageWord(stage)}`}>{stageWord(stage)}</span>
       </h2>
       <ul class="tasks">
         {stage.tasks.map((task) => (
@@ -134,6 +141,14 @@ function Stage({ run, stage, number, shown, now }: StageProps) {
       </ul>
     </section>
   );
+}
+
+/** How the stage stands, in the words of its tasks once they have ended. */
+function stageWord(stage: StageState): StageState["status"] | TaskStatus {
+  const statuses = stage.tasks.map((task) => task.status);
+  if (statuses.length > 0 && statuses.every((status) => status === "skipped")) return "skipped";
+  if (stage.status !== "finished") return stage.status;
+  return verdictOf(statuses);
 }
 
 interface RowProps {

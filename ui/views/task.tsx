@@ -17,7 +17,7 @@ interface Props {
 export function TaskPane({ run, shown: { ref, task }, output, now }: Props) {
   const attempt = task.attempts.length;
   const last = task.attempts.at(-1);
-  const reason = reasonOf(task);
+  const reason = shortReason(task);
   return (
     <section class="pane" aria-label={`${ref.stage}.${ref.task}`}>
       <h2>
@@ -54,6 +54,14 @@ export function TaskPane({ run, shown: { ref, task }, output, now }: Props) {
       )}
     </section>
   );
+}
+
+/** Where the one command stands right below, it need not be said twice. */
+function shortReason(task: TaskState): string | null {
+  const last = task.attempts.at(-1);
+  const reason = reasonOf(task);
+  if (last?.calls.length !== 1 || last.end?.status !== "failed") return reason;
+  return reason?.replace(`: ${last.calls[0]?.command}`, () => "") ?? null;
 }
 
 /** Stays at the end while the reader is there; one who scrolled up is left in peace. */
