@@ -26,6 +26,8 @@ async function main(extraArgs) {
   let builder = await createBuilder();
   let child = null;
   let stopping = false;
+  /** True while this program itself ends the other. */
+  let ending = false;
   let work = restart();
 
   async function restart() {
@@ -34,7 +36,7 @@ async function main(extraArgs) {
     child = start(args);
     child.once("exit", (code, signal) => {
       child = null;
-      if (!stopping && signal !== "SIGTERM") {
+      if (!ending) {
         say(`it ended (${signal ?? `exit code ${code}`}); waiting for a change`);
       }
     });
@@ -43,8 +45,10 @@ async function main(extraArgs) {
   async function endChild() {
     if (!child) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
+    ending = true;
     child.kill("SIGTERM");
     await ended;
+    ending = false;
   }
 
   async function onChange(changed) {
