@@ -1,0 +1,148 @@
+// Nothing is left behind: no thread, process, zombie, timer, descriptor or listener.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { createHostPool } from "../../../../runtime/host/typescript/pool.js";
+import { transformSource } from "../../../../runtime/host/typescript/transform.js";
+import { homes, MiB, makeRepo, openTestHost } from "./rig.js";
+
+const pipedef = `import { run, Stage } from "bettertest";
+import { spawn } from "node:child_process";
+const forever = () => new Promise(() => setInterval(() => {}, 1000));
+export class A extends Stage {
+  static async task_fine() { console.log("fine"); await run("img", "x"); }
+  static task_leaves_children() { for (let i = 0; i < 3; i++) spawn("sleep", ["1000"], { detached: i === 0 }); }
+  static task_loops() { for (;;); }
+  static task_exits() { process.exit(1); }
+  static task_rejects() { Promise.reject(new Error("x")); return forever(); }
+  static task_dies() { (process as any).reallyExit(7); }
+}
+`;
+
+/** Processes below this one, zombies included, as "pid state command". */
+function processesBelow(parent = process.pid): string[] {
+  const all = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+        const [, name, state, ppid] = /^\d+ \((.*)\) (\S) (\d+)/s.exec(stat) ?? [];
+        return [{ pid: Number(pid), name, state, ppid: Number(ppid) }];
+      } catch {
+        return [];
+      }
+    });
+  const below = (pid: number): string[] =>
+    all
+      .filter(({ ppid }) => ppid === pid)
+      .flatMap((one) => [`${one.pid} ${one.state} ${one.name}`, ...below(one.pid)]);
+  return below(parent);
+}
+
+function threads(): number {
+  return readdirSync("/proc/self/task").length;
+}
+
+function descriptors(): number {
+  return readdirSync("/proc/self/fd").length;
+}
+
+/** The kernel removes what has ended in its own time. */
+async function settlesAt(measure: () => number, atMost: number): Promise<number> {
+  for (let i = 0; i < 50 && measure() > atMost; i += 1) await delay(20);
+  return measure();
+}
+
+const linux = process.platform === "linux";
+
+for (const home of homes) {
+  test(`nothing is left after many runs, in a ${home}`, {
+    skip: !linux && "reads /proc",
+  }, async () => {
+    await using repo = await makeRepo({ "pipedef.ts": pipedef });
+    const pool = createHostPool();
+    const runs = home === "thread" ? 120 : 80;
+    const tasks = ["fine", "leaves_children", "exits", "rejects", "dies", "fine"];
+    // esbuild's own process serves the boss for ever.
+    await transformSource("x.ts", Buffer.from(""));
+
+    const runOne = async (index: number) => {
+      await using opened = await openTestHost(
+        repo.path("pipedef.ts"),
+        { home, memoryBytes: 64 * MiB },
+        pool,
+      );
+      await opened.load();
+      await opened.run(`A.task_${tasks[index % tasks.length]}`);
+    };
+    for (let i = 0; i < tasks.length; i += 1) await runOne(i);
+    const before = { processes: processesBelow(), descriptors: descriptors(), threads: threads() };
+    for (let i = 0; i < runs; i += 4) {
+      await Promise.all([0, 1, 2, 3].map((offset) => runOne(i + offset)));
+    }
+    const gained = () => processesBelow().filter((line) => !before.processes.includes(line));
+    // The pool's spare home is another one than before.
+    const spares = home === "process" ? 1 : 0;
+    assert.ok((await settlesAt(() => gained().length, spares)) <= spares, gained().join("\n"));
+    assert.deepEqual(
+      processesBelow().filter((line) => / Z /.test(line)),
+      [],
+    );
+    assert.ok((await settlesAt(descriptors, before.descriptors + 2)) <= before.descriptors + 2);
+    assert.ok((await settlesAt(threads, before.threads + 2)) <= before.threads + 2);
+    await pool.close();
+    assert.deepEqual(
+      processesBelow().filter((line) => !/esbuild/.test(line)),
+      [],
+    );
+  });
+
+  test(`an endless loop is ended quickly, in a ${home}`, async () => {
+    await using repo = await makeRepo({ "pipedef.ts": pipedef });
+    const opened = await openTestHost(repo.path("pipedef.ts"), { home });
+    await opened.load();
+    const looping = opened.run("A.task_loops");
+    await delay(200);
+    const before = performance.now();
+    await opened.host.close();
+    await opened.host.close();
+    assert.ok(performance.now() - before < 1000);
+    void looping;
+  });
+}
+
+test("a child process ends with its boss, also in the middle of an endless loop", {
+  skip: !linux && "reads /proc",
+}, async () => {
+  await using repo = await makeRepo({ "pipedef.ts": pipedef });
+  const rig = new URL("./rig.js", import.meta.url).href;
+  const boss = `
+    import { openTestHost } from ${JSON.stringify(rig)};
+    import { readdirSync, readFileSync } from "node:fs";
+    const opened = await openTestHost(${JSON.stringify(repo.path("pipedef.ts"))}, { home: "process" });
+    await opened.load();
+    opened.run("A.task_loops");
+    await new Promise((done) => setTimeout(done, 300));
+    const children = readFileSync("/proc/self/task/" + process.pid + "/children", "utf8").trim();
+    process.stdout.write(children + "\\n", () => process.kill(process.pid, "SIGKILL"));
+  `;
+  const { stdout, signal } = spawnSync(process.execPath, ["--input-type=module", "-e", boss], {
+    encoding: "utf8",
+  });
+  assert.equal(signal, "SIGKILL");
+  const pids = stdout.trim().split(" ").map(Number);
+  assert.ok(pids.length >= 1 && pids.every((pid) => pid > 1), stdout);
+  const alive = () => pids.filter((pid) => /^State:\s+[^ZX]/m.test(statusOf(pid))).length;
+  assert.equal(await settlesAt(alive, 0), 0);
+});
+
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    return "";
+  }
+}
