@@ -77,7 +77,14 @@ export async function runQuietly(command, args, { cwd, env = process.env } = {})
     child.on("close", resolve);
   });
   if (code !== 0)
-    throw new Error(`${command} ${args.join(" ")} ended with ${code}:\n${output.trim()}`);
+    throw new Error(`${command} ${args.join(" ")} ended with ${code}:\n${shorten(output)}`);
+}
+
+/** Some programs bury their first words under a page of usage. */
+function shorten(output) {
+  const lines = output.trim().split("\n");
+  if (lines.length <= 24) return lines.join("\n");
+  return [...lines.slice(0, 12), "...", ...lines.slice(-12)].join("\n");
 }
 
 /** Null where an engine answers the docker command; otherwise why not, in one line. */
