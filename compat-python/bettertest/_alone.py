@@ -140,9 +140,9 @@ class _Run:
     def _run_stage(self, stage, tasks, slots):
         waiting = list(reversed(tasks))
         while True:
-            while waiting and len(self._forks) < slots and not self._interrupted:
+            while waiting and self._forks.count() < slots and not self._interrupted:
                 self._start((stage, waiting.pop()))
-            if not len(self._forks):
+            if self._forks.count() == 0:
                 return
             self._forks.step()
             if self._interrupted:
@@ -177,11 +177,11 @@ class _Run:
 
     def _end_interrupted(self):
         """The first Ctrl-C lets the tasks end their commands; a second one ends all at once."""
-        _tell("interrupted, ending %d task(s)" % len(self._forks))
+        _tell("interrupted, ending %d task(s)" % self._forks.count())
         for key in list(self._started_at):
             self._forks.signal(key, signal.SIGINT)
         give_up_at = time.monotonic() + INTERRUPT_GRACE_S
-        while len(self._forks) and self._interrupted < 2 and time.monotonic() < give_up_at:
+        while self._forks.count() and self._interrupted < 2 and time.monotonic() < give_up_at:
             self._forks.step(give_up_at - time.monotonic())
 
     # What Forks tells

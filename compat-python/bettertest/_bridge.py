@@ -152,7 +152,7 @@ class _Bridge:
             self.send({"type": "started", "task": key, "pid": pid})
 
     def _stop(self):
-        if self._forks:
+        if self._forks is not None:
             self._forks.stop()
         _leave()
 

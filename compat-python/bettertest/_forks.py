@@ -78,7 +78,7 @@ class Forks:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         self.watch(self._wake_read, self._children_changed)
 
-    def __len__(self):
+    def count(self):
         return len(self._by_key)
 
     def watch(self, fd, callback):

@@ -276,7 +276,7 @@ class PythonHost implements PipedefHost {
     const { pipedef } = this.#options;
     if (this.#state === "loading" || this.#state === "opened") {
       const problem: PipedefProblem = {
-        kind: "host",
+        kind: "threw",
         message: `the Python interpreter ${how} while it loaded ${basename(pipedef)}`,
         ...(this.#diagnosis && { stack: this.#diagnosis.trimEnd() }),
       };
