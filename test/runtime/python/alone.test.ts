@@ -1,0 +1,259 @@
+// python3 -m bettertest, as a person starts it, against a real worker.
+import assert from "node:assert/strict";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { startWorker } from "../../../src/worker/main.js";
+import { mkfifo } from "./fifo.js";
+import { untilGone } from "./processes.js";
+
+const root = fileURLToPath(new URL("../../../../", import.meta.url));
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "bettertest-alone-")));
+const worker = await startWorker({ port: 0, executor: "process", slots: 4, dataDir: folder });
+after(async () => {
+  await worker.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+let written = 0;
+
+function writePipedef(source: string): string {
+  written += 1;
+  const path = join(folder, `pipedef_${written}.py`);
+  writeFileSync(path, `import os, sys\nfrom bettertest import Stage, run\n${source}`);
+  return path;
+}
+
+function start(...args: string[]): ChildProcessWithoutNullStreams {
+  const env = {
+    ...process.env,
+    PYTHONPATH: join(root, "compat-python"),
+    PYTHONDONTWRITEBYTECODE: "1",
+  };
+  return spawn("python3", ["-m", "bettertest", ...args], { cwd: tmpdir(), env });
+}
+
+async function finish(child: ChildProcessWithoutNullStreams) {
+  let stdout = "";
+  let stderr = "";
+  child.stdin.end();
+  child.stdout.on("data", (data) => {
+    stdout += data;
+  });
+  child.stderr.on("data", (data) => {
+    stderr += data;
+  });
+  const [code] = await once(child, "close");
+  return { code, stdout: stdout.replace(/\(\d+\.\d s\)/g, "(TIME)"), stderr };
+}
+
+const alone = (...args: string[]) => finish(start(...args));
+const withWorker = ["--worker", worker.url];
+
+test("stages in order, tasks grouped, a summary: passed is 0", async () => {
+  const path = writePipedef(`
+class TestUnit(Stage):
+    def task_a():
+        print("before")
+        run("i", "echo out; echo err >&2; printf partial")
+        print(" after")
+class TestLater(Stage):
+    @staticmethod
+    def task_named():
+        return run(${JSON.stringify(worker.url)}, "i", "echo $GREETING", env={"GREETING": "hello"})
+`);
+  assert.deepEqual(await alone(path, ...withWorker), {
+    code: 0,
+    stdout: [
+      "--- TestUnit.task_a",
+      "before",
+      "out",
+      "err",
+      "partial after",
+      "passed  TestUnit.task_a  (TIME)",
+      "--- TestLater.task_named",
+      "hello",
+      "passed  TestLater.task_named  (TIME)",
+      "2 passed",
+      "",
+    ].join("\n"),
+    stderr: "",
+  });
+});
+
+test("a failing command is red, skips later stages but those that always run, and ends with 1", async () => {
+  const path = writePipedef(`
+class Red(Stage):
+    def task_red(): run("i", "echo broken; exit 3")
+class Skipped(Stage):
+    def task_skipped(): run("i", "true")
+class Cleanup(Stage):
+    always = True
+    def task_clean(): print(run("i", "exit 9", check=False))
+`);
+  const { code, stdout } = await alone(path, ...withWorker);
+  assert.equal(code, 1);
+  assert.match(stdout, /--- Red\.task_red\nbroken\nbettertest: exit code 3: echo broken; exit 3\n/);
+  assert.match(stdout, /failed {2}Red\.task_red {2}\(TIME\) {2}exit code 3: echo broken; exit 3\n/);
+  assert.match(stdout, /9\npassed {2}Cleanup\.task_clean/);
+  assert.match(stdout, /1 passed, 1 failed, 1 skipped\n$/);
+  const onward = await alone(path, ...withWorker, "--keep-going");
+  assert.match(onward.stdout, /2 passed, 1 failed\n$/);
+});
+
+test("one task alone is shown live", async () => {
+  await using gate = mkfifo();
+  const path = writePipedef(`
+class T(Stage):
+    def task_live(): run("i", "echo started; cat ${gate.path}; echo ended")
+    def task_other(): raise Exception("not chosen")
+`);
+  const child = start(path, "T.task_live", ...withWorker);
+  const [first] = await once(child.stdout, "data");
+  assert.equal(String(first), "started\n");
+  const ended = finish(child);
+  await gate.open();
+  const { code, stdout } = await ended;
+  assert.deepEqual([code, stdout], [0, "ended\npassed  T.task_live  (TIME)\n1 passed\n"]);
+});
+
+test("timeout, and options that are wrong", async () => {
+  const path = writePipedef(`
+class T(Stage):
+    def task_slow(): run("i", "sleep 60", timeout="300ms")
+    def task_wrong(): run("i", "true", memory="lots")
+`);
+  const { code, stdout } = await alone(path, ...withWorker);
+  assert.equal(code, 1);
+  assert.match(stdout, /failed {2}T\.task_slow {2}\(TIME\) {2}timed out after 0\.3 s: sleep 60/);
+  assert.match(
+    stdout,
+    /failed {2}T\.task_wrong .*ValueError: run: memory must be bytes, or a text such as "512m"/,
+  );
+});
+
+test("large output arrives whole, and bytes that are not UTF-8 unchanged", async () => {
+  const path = writePipedef(`
+class T(Stage):
+    def task_large(): run("i", "head -c 20000000 /dev/zero; printf '\\\\377end'")
+`);
+  const child = start(path, ...withWorker);
+  child.stdin.end();
+  const chunks: Buffer[] = [];
+  child.stdout.on("data", (chunk) => chunks.push(chunk));
+  await once(child, "close");
+  const all = Buffer.concat(chunks);
+  assert.equal(all.indexOf(Buffer.from([0xff])), 20_000_000);
+  assert.match(all.subarray(20_000_001).toString(), /^endpassed {2}T\.task_large/);
+});
+
+test("a worker that does not answer is an infrastructure error that says what to try", async () => {
+  const path = writePipedef(`
+class T(Stage):
+    def task_a(): run("http://127.0.0.1:1", "i", "true", check=False)
+`);
+  const { code, stdout } = await alone(path, ...withWorker);
+  assert.equal(code, 3);
+  assert.match(
+    stdout,
+    /worker http:\/\/127\.0\.0\.1:1 did not answer \(Connection refused\)\nIs it running\? Try: curl http:\/\/127\.0\.0\.1:1\/health\nerrored {2}T\.task_a/,
+  );
+});
+
+test("a worker that is lost in the middle is an infrastructure error that says so", async () => {
+  const server = createServer((request, response) => {
+    if (request.url?.endsWith("/output")) {
+      response.write("half of the out");
+      return;
+    }
+    if (request.method === "DELETE") return void response.destroy();
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write('event: started\ndata: {"type":"started","sandbox":"s"}\n\n');
+    setTimeout(() => server.closeAllConnections(), 100);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const path = writePipedef(`class T(Stage):\n    def task_a(): run("i", "true")\n`);
+    const { code, stdout } = await alone(path, "--worker", url, "--slots", "1");
+    assert.equal(code, 3);
+    assert.match(stdout, /half of the out/);
+    assert.match(
+      stdout,
+      new RegExp(`errored {2}T\\.task_a {2}\\(TIME\\) {2}worker ${url}.* (lost|closed)`),
+    );
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+test("Ctrl-C ends what runs, also in threads, and exits with 130", async () => {
+  const pids = join(folder, "pids");
+  const path = writePipedef(`
+import threading
+class T(Stage):
+    def task_a(): run("i", "echo $$ >> ${pids}; exec sleep 600")
+    def task_b():
+        thread = threading.Thread(target=run, args=("i", "echo $$ >> ${pids}; exec sleep 600"))
+        thread.start()
+        thread.join()
+class Later(Stage):
+    def task_c(): pass
+`);
+  const child = start(path, ...withWorker);
+  const started = async () => {
+    while (!existsSync(pids) || readFileSync(pids, "utf8").split("\n").length < 3) {
+      await new Promise((turn) => setTimeout(turn, 10));
+    }
+  };
+  await started();
+  child.kill("SIGINT");
+  const { code, stdout, stderr } = await finish(child);
+  assert.equal(code, 130);
+  assert.match(stderr, /interrupted, ending 2 task\(s\)/);
+  assert.match(stdout, /2 cancelled, 1 skipped\n$/);
+  await untilGone(readFileSync(pids, "utf8").trim().split("\n").map(Number));
+});
+
+test("usage and pipedef errors end with 2 and say what to do", async () => {
+  const good = writePipedef("class T(Stage):\n    def task_a(): pass\n");
+  const broken = writePipedef("class T(Stage)\n    pass\n");
+  const loadRuns = writePipedef('run("i", "c")\n');
+  for (const [args, message] of [
+    [[good, "T.task_b"], /no stage or task T\.task_b\. There are: T\.task_a/],
+    [[good, "--worker", "localhost"], /--worker must be a URL/],
+    [[good, "--slots", "0"], /--slots must be at least 1/],
+    [[], /usage: python3 -m bettertest/],
+    [[broken], /pipedef_\d+\.py:3:15: SyntaxError: .*\n {2}3 \| class T\(Stage\)\n {4}\| {15}\^/],
+    [[loadRuns], /loading never runs a task/],
+    [[join(folder, "none.py")], /there is no pipedef/],
+  ] as const) {
+    const { code, stdout, stderr } = await alone(...args);
+    assert.deepEqual([code, stdout], [2, ""], args.join(" "));
+    assert.match(stderr, message);
+  }
+});
+
+test("the example runs against the local worker's address", async () => {
+  const example = readFileSync(join(root, "examples/python/pipedef.py"), "utf8");
+  const path = join(folder, "example.py");
+  writeFileSync(path, example.replace("http://localhost:9009", worker.url));
+  const { code, stdout } = await alone(path, ...withWorker);
+  assert.match(stdout, /3 passed\n$/);
+  assert.equal(code, 0);
+});
