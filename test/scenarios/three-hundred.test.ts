@@ -1,0 +1,137 @@
+// Many tasks on few slots, and what happens to them when somebody loses patience.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { describe, test } from "node:test";
+import type { LoggedEvent } from "../../src/model/events.js";
+import { cli, jsonLines, startCli, tempRepo } from "../cli/rig.js";
+import { containersWith, image, noDocker } from "../rig/docker.js";
+
+const count = 300;
+
+/** The marker stands in every command, so the engine can be asked what is left of them. */
+function manyTasks(marker: string, command = "true") {
+  return tempRepo({
+    ".bettertest/pipedef.ts": `
+      import { run, stage } from "bettertest";
+      const many = stage("many");
+      for (let i = 0; i < ${count}; i++) many.task("t" + i, () => run("${image}", "echo ${marker} " + i + "; ${command}"));`,
+  });
+}
+
+function events(stdout: string): LoggedEvent["event"][] {
+  return jsonLines(stdout)
+    .filter((line) => line.type === "event")
+    .map((line) => line.event as LoggedEvent["event"]);
+}
+
+describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
+  test("end right, in order of start, with no container left", async () => {
+    const marker = randomUUID();
+    using repo = manyTasks(marker);
+    const { exitCode, stdout } = await cli(["run", "--slots", "2", "--json"], { cwd: repo.folder });
+    assert.equal(exitCode, 0, stdout.slice(-2000));
+    const started: string[] = [];
+    let passed = 0;
+    let running = 0;
+    let most = 0;
+    for (const event of events(stdout)) {
+      if (event.type === "attempt-started") {
+        started.push(event.task);
+        most = Math.max(most, ++running);
+      }
+      if (event.type === "attempt-finished") {
+        running -= 1;
+        if (event.end.status === "passed") passed += 1;
+      }
+    }
+    assert.equal(passed, count);
+    assert.equal(most, 2);
+    assert.deepEqual(
+      started,
+      Array.from({ length: count }, (_, i) => `t${i}`),
+    );
+    assert.deepEqual(containersWith(marker), []);
+  });
+
+  test("end at Ctrl-C in the middle, with exit code 130 and no container left", async () => {
+    const marker = randomUUID();
+    using repo = manyTasks(marker, "sleep 0.2");
+    const program = startCli(["run", "--slots", "2", "--json"], { cwd: repo.folder });
+    await program.prints(/"attempt-finished"[^\n]*"task":"t20"/);
+    program.child.kill("SIGINT");
+    const { exitCode, stdout } = await program.ended;
+    assert.equal(exitCode, 130);
+    assert.equal(events(stdout).at(-1)?.type, "run-finished");
+    assert.deepEqual(containersWith(marker), []);
+  });
+
+  test("a killed worker makes them errored, not red; started again it clears up and works", async () => {
+    const marker = randomUUID();
+    using repo = manyTasks(marker, "sleep 0.2");
+    const worker = () => startCli(["worker", "--port", "0", "--slots", "2"]);
+    const addressOf = async (program: ReturnType<typeof worker>) =>
+      /http:\/\/[\w.:]+\d/.exec(await program.prints(/http:\/\/[\w.:]+\d/))![0];
+
+    const first = worker();
+    const program = startCli(["run", "--worker", await addressOf(first), "--json"], {
+      cwd: repo.folder,
+    });
+    await program.prints(/"attempt-finished"[^\n]*"task":"t10"/);
+    first.child.kill("SIGKILL");
+    const { exitCode, stdout } = await program.ended;
+    assert.equal(exitCode, 3, stdout.slice(-2000));
+    const ends = events(stdout).flatMap((event) =>
+      event.type === "attempt-finished" ? [event.end.status] : [],
+    );
+    assert.deepEqual([...new Set(ends)].sort(), ["errored", "passed"]);
+
+    const second = worker();
+    try {
+      const url = await addressOf(second);
+      assert.deepEqual(containersWith(marker), []);
+      const again = await cli(["run", "--worker", url, "--only", "many.t7", "--json"], {
+        cwd: repo.folder,
+      });
+      assert.equal(again.exitCode, 0, again.stdout);
+    } finally {
+      second.child.kill("SIGTERM");
+      await second.ended;
+    }
+    assert.deepEqual(containersWith(marker), []);
+  });
+
+  test("a worker stopped by SIGTERM ends its sandboxes and exits within 12 s", async () => {
+    const marker = randomUUID();
+    using repo = manyTasks(marker, "trap '' TERM; sleep 600");
+    const worker = startCli(["worker", "--port", "0", "--slots", "2"]);
+    const url = /http:\/\/[\w.:]+\d/.exec(await worker.prints(/http:\/\/[\w.:]+\d/))![0];
+    const program = startCli(["run", "--worker", url, "--json"], { cwd: repo.folder });
+    await program.prints(/"call-started"/);
+    const stopped = Date.now();
+    worker.child.kill("SIGTERM");
+    assert.equal((await worker.ended).exitCode, 0);
+    assert.ok(Date.now() - stopped < 12_000, `it took ${Date.now() - stopped} ms`);
+    assert.deepEqual(containersWith(marker), []);
+    assert.equal((await program.ended).exitCode, 3);
+  });
+
+  test("a boss stopped by SIGTERM ends its sandboxes and exits within 12 s", async () => {
+    const marker = randomUUID();
+    using repo = manyTasks(marker, "trap '' TERM; sleep 600");
+    const up = startCli(["up", "--port", "0", "--worker-port", "0", "--slots", "2"], {
+      cwd: repo.folder,
+    });
+    const url = /http:\/\/[\w.:]+\d/.exec(await up.prints(/http:\/\/[\w.:]+\d/))![0];
+    await fetch(`${url}/api/runs`, { method: "POST" });
+    const response = await fetch(`${url}/api/runs/1/events`);
+    for await (const chunk of response.body!) {
+      if (Buffer.from(chunk).includes("call-started")) break;
+    }
+    const stopped = Date.now();
+    up.child.kill("SIGTERM");
+    await up.ended;
+    assert.ok(Date.now() - stopped < 12_000, `it took ${Date.now() - stopped} ms`);
+    assert.deepEqual(containersWith(marker), []);
+  });
+});
