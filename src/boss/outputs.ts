@@ -1,8 +1,8 @@
 // What tasks printed: one file of bytes per attempt.
 
-import { createReadStream } from "node:fs";
-import { mkdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { createReadStream, mkdirSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { ByteLog } from "../lib/byte-log.js";
 import type { AttemptRef } from "../model/events.js";
 import { type Pipeline, taskKey, taskPositions } from "../model/pipeline.js";
@@ -22,9 +22,10 @@ export class Outputs {
     this.#folder = folder;
   }
 
-  async open(ref: OutputRef): Promise<ByteLog> {
+  /** At once, so that attempts are announced in the order in which they start. */
+  open(ref: OutputRef): ByteLog {
     const path = this.#path(ref);
-    await mkdir(join(path, ".."), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true });
     const log = new ByteLog(path);
     this.#live.set(path, log);
     return log;

@@ -145,10 +145,18 @@ async function executeTask(ref: TaskRef, { host, id, pipeline, signal, deps }: S
   const attempt = { ...ref, attempt: 1 };
   const outputRef: OutputRef = { run: id, pipeline, attempt };
   // Opened before anybody hears of the attempt, so that whoever hears of it finds its output.
-  const output = await deps.outputs.open(outputRef).catch(asError);
+  const output = openOutput(deps.outputs, outputRef);
   deps.emit({ type: "attempt-started", at: deps.now(), ...attempt });
   const end = await attemptTask(outputRef, output, host, signal, deps);
   deps.emit({ type: "attempt-finished", at: deps.now(), ...attempt, end });
+}
+
+function openOutput(outputs: Outputs, ref: OutputRef): ByteLog | Error {
+  try {
+    return outputs.open(ref);
+  } catch (error) {
+    return asError(error);
+  }
 }
 
 /** Never rejects: a started attempt always finishes, exactly once. */
