@@ -4,11 +4,11 @@ import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import type * as z from "zod";
 import { encodeSse } from "../lib/sse.js";
+import { bytesResponse, sseResponse } from "../wire/stream.js";
 import { CommandRequest, type WorkerInfo } from "../wire/worker.js";
 import type { Executions } from "./executions.js";
 import { LogEvents } from "./log-events.js";
 import { runStream } from "./run-stream.js";
-import { bytesResponse, sseResponse } from "./stream.js";
 
 export interface AppDeps {
   readonly executions: Executions;

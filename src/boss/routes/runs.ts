@@ -9,10 +9,11 @@ import {
   type RunSummary,
   StartRunRequest,
 } from "../../wire/boss.js";
+import { bytesResponse } from "../../wire/stream.js";
 import type { Engine } from "../engine.js";
 import type { OutputRef } from "../outputs.js";
 import { NotFound, numberParameter, parseBody } from "../request.js";
-import { streamBytes, streamSse } from "../stream.js";
+import { streamSse } from "../stream.js";
 
 export function runRoutes(engine: Engine): Hono {
   const app = new Hono();
@@ -76,18 +77,20 @@ export function runRoutes(engine: Engine): Hono {
         : Math.max(0, length - tail);
     const limit = numberParameter(c, "limit", { min: 0 });
     const follow = ["1", "true"].includes(c.req.query("follow") ?? "");
-    return streamBytes(
+    return bytesResponse(
       (signal) =>
         follow
           ? engine.outputs.follow(ref, { offset, signal })
           : engine.outputs.read(ref, { offset, ...(limit !== undefined && { limit }) }),
       {
-        // Output is data, whatever it looks like: no browser may guess another type.
-        "content-type": "text/plain; charset=utf-8",
-        "x-content-type-options": "nosniff",
-        "cache-control": "no-cache, no-transform",
-        "x-accel-buffering": "no",
-        [outputLengthHeader]: String(length),
+        headers: {
+          // Output is data, whatever it looks like: no browser may guess another type.
+          "content-type": "text/plain; charset=utf-8",
+          "x-content-type-options": "nosniff",
+          "cache-control": "no-cache, no-transform",
+          "x-accel-buffering": "no",
+          [outputLengthHeader]: String(length),
+        },
       },
     );
   });

@@ -4,6 +4,8 @@
 import { sseHeaders, sseKeepAlive } from "../lib/sse.js";
 
 export interface StreamOptions {
+  /** Besides those that every stream has, or instead of them. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Called once when the stream has ended, whoever ended it. */
   readonly closed?: () => void;
   /** Given: sent whenever nothing else was for `keepAliveMs`, unless `mayKeepAlive` says no. */
@@ -16,39 +18,40 @@ export interface StreamOptions {
 const streamed = { "transfer-encoding": "chunked" } as const;
 
 export function bytesResponse(
-  produce: (signal: AbortSignal) => AsyncGenerator<Uint8Array>,
+  produce: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
   options: StreamOptions = {},
 ): Response {
   return new Response(streamOf(produce, options), {
     headers: {
       "content-type": "application/octet-stream",
       "cache-control": "no-store",
+      ...options.headers,
       ...streamed,
     },
   });
 }
 
 export function sseResponse(
-  produce: (signal: AbortSignal) => AsyncGenerator<string>,
+  produce: (signal: AbortSignal) => AsyncIterable<string>,
   options: StreamOptions = {},
 ): Response {
   return new Response(streamOf(encoded(produce), { keepAlive: sseKeepAlive, ...options }), {
-    headers: { ...sseHeaders, ...streamed },
+    headers: { ...sseHeaders, ...options.headers, ...streamed },
   });
 }
 
-function encoded(produce: (signal: AbortSignal) => AsyncGenerator<string>) {
+function encoded(produce: (signal: AbortSignal) => AsyncIterable<string>) {
   return async function* (signal: AbortSignal) {
     for await (const text of produce(signal)) yield Buffer.from(text);
   };
 }
 
 function streamOf(
-  produce: (signal: AbortSignal) => AsyncGenerator<Uint8Array>,
+  produce: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
   { closed, keepAlive, keepAliveMs = 15_000, mayKeepAlive = () => true }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const leaving = new AbortController();
-  const chunks = produce(leaving.signal);
+  const chunks = produce(leaving.signal)[Symbol.asyncIterator]();
   let next: Promise<IteratorResult<Uint8Array>> | null = null;
   let ended = false;
   const end = () => {
@@ -56,7 +59,7 @@ function streamOf(
     ended = true;
     leaving.abort();
     // return() waits for a next() under way, which the signal ends.
-    void chunks.return(undefined).catch(() => {});
+    void chunks.return?.(undefined).catch(() => {});
     closed?.();
   };
 
