@@ -1,10 +1,10 @@
 // The boss's HTTP face.
 
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import { BadRequest } from "../wire/body.js";
 import type { ApiError } from "../wire/boss.js";
 import type { Engine } from "./engine.js";
-import { BadRequest, NotFound } from "./request.js";
+import { NotFound } from "./request.js";
 import { feedRoutes } from "./routes/feed.js";
 import { legacyRoutes } from "./routes/legacy.js";
 import { openApiDocument } from "./routes/openapi.js";
@@ -19,14 +19,6 @@ export interface AppOptions {
 export function createApp(engine: Engine, { version, log }: AppOptions): Hono {
   const app = new Hono();
 
-  app.use(
-    bodyLimit({
-      maxSize: 1024 * 1024,
-      // The rest of the body is still on its way, so this connection is of no more use.
-      onError: (c) =>
-        c.json({ error: "the body is larger than 1 MiB" }, 413, { connection: "close" }),
-    }),
-  );
   app.get("/health", (c) => c.text("ok\n"));
   app.route("/api/runs", runRoutes(engine));
   app.route("/api", feedRoutes(engine));
@@ -40,7 +32,9 @@ export function createApp(engine: Engine, { version, log }: AppOptions): Hono {
   app.onError((error, c) => {
     if (error instanceof BadRequest) {
       const body: ApiError = { error: error.message, ...(error.field && { field: error.field }) };
-      return c.json(body, 400);
+      // The rest of a body that is too large is still on its way: this connection is of no more use.
+      if (error.status === 413) c.header("connection", "close");
+      return c.json(body, error.status);
     }
     if (error instanceof NotFound) return c.json({ error: error.message }, 404);
     log(`${c.req.method} ${c.req.path}: ${error.stack ?? error.message}`);

@@ -2,8 +2,8 @@
 
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
-import type * as z from "zod";
 import { encodeSse } from "../lib/sse.js";
+import { BadRequest, parseBody } from "../wire/body.js";
 import { bytesResponse, sseResponse } from "../wire/stream.js";
 import { CommandRequest, type WorkerInfo } from "../wire/worker.js";
 import type { Executions } from "./executions.js";
@@ -19,7 +19,6 @@ export interface AppDeps {
   readonly isStopping: () => boolean;
 }
 
-const largestBodyBytes = 1024 * 1024;
 const executionId = /^[\w.:-]{1,128}$/;
 
 export function createWorkerApp(deps: AppDeps): Hono {
@@ -29,6 +28,8 @@ export function createWorkerApp(deps: AppDeps): Hono {
   app.notFound((c) => c.json({ error: `there is no ${c.req.method} ${c.req.path} here` }, 404));
   app.onError((error, c) => {
     const status = error instanceof BadRequest ? error.status : 500;
+    // The rest of a body that is too large is still on its way: this connection is of no more use.
+    if (status === 413) c.header("connection", "close");
     return c.json({ error: error.message }, status);
   });
 
@@ -49,7 +50,7 @@ export function createWorkerApp(deps: AppDeps): Hono {
 
   app.post("/run", async (c) => {
     if (deps.isStopping()) return stopping(c);
-    const request = await readRequest(c);
+    const request = await parseBody(c.req.raw, CommandRequest);
     const id = randomUUID();
     const execution = executions.put(id, request)!;
     const detach = executions.attach(id);
@@ -71,7 +72,7 @@ export function createWorkerApp(deps: AppDeps): Hono {
     if (!executionId.test(id)) {
       return c.json({ error: `id: must match ${executionId.source}, not "${id}"` }, 400);
     }
-    const request = await readRequest(c);
+    const request = await parseBody(c.req.raw, CommandRequest);
     const after = readCount(c.req.header("last-event-id"));
     if (after === null) return c.json({ error: "Last-Event-ID: must be a number" }, 400);
     const execution = executions.put(id, request);
@@ -109,49 +110,6 @@ export function createWorkerApp(deps: AppDeps): Hono {
 
 function stopping(c: Context) {
   return c.json({ error: "this worker is stopping" }, 503);
-}
-
-class BadRequest extends Error {
-  constructor(
-    readonly status: 400 | 413,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
-async function readRequest(c: Context): Promise<CommandRequest> {
-  const text = await readBody(c.req.raw);
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch (error) {
-    throw new BadRequest(
-      400,
-      `the body is not JSON: ${error instanceof Error ? error.message : error}`,
-    );
-  }
-  const parsed = CommandRequest.safeParse(body);
-  if (parsed.success) return parsed.data;
-  throw new BadRequest(400, parsed.error.issues.map(describeIssue).join("; "));
-}
-
-async function readBody(request: Request): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length;
-    if (length > largestBodyBytes) {
-      throw new BadRequest(413, `the request is larger than ${largestBodyBytes} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
-}
-
-function describeIssue(issue: z.core.$ZodIssue): string {
-  const field = issue.path.join(".");
-  return field === "" ? issue.message : `${field}: ${issue.message}`;
 }
 
 /** Nothing given counts as 0; null where it is no count. */

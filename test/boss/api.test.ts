@@ -154,7 +154,7 @@ describe("the boss's API", () => {
       /no stage or task "Unit.task_goood".*Unit.task_good/,
     ],
     ["POST", "/api/runs", '{"pipeline": "nope"}', 404, /no pipeline "nope"/],
-    ["POST", "/api/runs", `{"only": ["${"x".repeat(2 ** 20)}"]}`, 413, /1 MiB/],
+    ["POST", "/api/runs", `{"only": ["${"x".repeat(2 ** 20)}"]}`, 413, /1048576 bytes/],
     ["GET", "/api/runs?limit=0", undefined, 400, /^limit must be/],
     ["GET", "/api/runs?limit=ten", undefined, 400, /"ten"/],
     ["GET", "/api/runs/999", undefined, 404, /no run "999"/],

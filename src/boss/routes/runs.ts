@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import type { AttemptRef } from "../../model/events.js";
 import { describeFault } from "../../model/failure.js";
 import { findTask, type Run, type TaskState, type TaskStatus } from "../../model/run.js";
+import { parseBody } from "../../wire/body.js";
 import {
   outputLengthHeader,
   RerunRequest,
@@ -12,14 +13,14 @@ import {
 import { bytesResponse } from "../../wire/stream.js";
 import type { Engine } from "../engine.js";
 import type { OutputRef } from "../outputs.js";
-import { NotFound, numberParameter, parseBody } from "../request.js";
+import { NotFound, numberParameter } from "../request.js";
 import { streamSse } from "../stream.js";
 
 export function runRoutes(engine: Engine): Hono {
   const app = new Hono();
 
   app.post("/", async (c) => {
-    const request = await parseBody(c, StartRunRequest);
+    const request = await parseBody(c.req.raw, StartRunRequest);
     const started = engine.start({ ...request, trigger: "api" });
     return started.ok ? c.json({ run: started.run }, 201) : refuse(c, started);
   });
@@ -58,7 +59,7 @@ export function runRoutes(engine: Engine): Hono {
 
   app.post("/:id/rerun", async (c) => {
     const { id } = theRun(engine, c);
-    const { failed = false } = await parseBody(c, RerunRequest);
+    const { failed = false } = await parseBody(c.req.raw, RerunRequest);
     const started = engine.rerun(id, { failed, trigger: `rerun of ${id}` });
     return started.ok ? c.json({ run: started.run }, 201) : refuse(c, started);
   });
