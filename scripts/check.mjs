@@ -5,7 +5,16 @@ import { join } from "node:path";
 import { ensureDependencies, exitWith, root } from "./setup.mjs";
 
 /** Folders below test/ that need no engine and no browser, and end in a moment. */
-const fastTests = ["model", "lib", "wire", "terminal", "scripts", "ui/update", "ui/output-text"];
+const fastTests = [
+  "model",
+  "lib",
+  "wire",
+  "terminal",
+  "scripts/check-imports",
+  "scripts/run-tests",
+  "ui/update",
+  "ui/output-text",
+];
 
 try {
   await ensureDependencies();

@@ -24,49 +24,41 @@ async function main() {
   await step("Building", async () => (await import("./build.mjs")).build());
   const executor = await chooseExecutor();
 
-  const dataDir = mkdtempSync(join(tmpdir(), "bettertest-quickstart-"));
-  const { boss, worker } = await startBoth(executor, dataDir);
-  let stopping;
-  const stop = () => {
-    stopping ??= (async () => {
-      await boss.stop({ graceMs: 0 });
-      await worker.stop();
-      rmSync(dataDir, { recursive: true, force: true });
-    })();
-    return stopping;
-  };
   const interrupted = new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => resolve("interrupted"));
   });
-
+  const cleanUps = [];
   try {
-    await boss.engine.pipelines.ready;
-    const started = boss.engine.start({ trigger: "quickstart" });
-    if (!started.ok) throw new Error(`the run could not start: ${started.error}`);
-    console.log(`\nRunning examples/quickstart/.bettertest/pipedef.ts\n`);
-    const followed = followRun(boss.engine, started.run).then(() =>
-      boss.engine.finished(started.run),
-    );
-    const run = await Promise.race([followed, interrupted]);
+    const boss = await startBossAndWorker(executor, cleanUps);
+    const run = await Promise.race([runExample(boss.engine), interrupted]);
     if (run === "interrupted") {
       process.exitCode = 130;
       return;
     }
     const { exitCodeOf } = await library("model/exit-code.js");
     process.exitCode = exitCodeOf(run.status);
-    const took = ((run.finishedAt - run.startedAt) / 1000).toFixed(1);
-    console.log(
-      `\n${run.status.toUpperCase()} in ${took} s${run.fault ? `: ${run.fault.message}` : ""}`,
-    );
     if (exitAfterRun) return;
     console.log(`\nThe page is at ${boss.url} (Ctrl-C ends it).`);
     console.log("For your own repo: npx bettertest init, then npx bettertest up");
     await interrupted;
-    // Ending a page that was asked to serve until Ctrl-C is no failure of the run.
     console.log("\nStopping.");
   } finally {
-    await stop();
+    for (const cleanUp of cleanUps.reverse()) await cleanUp();
   }
+}
+
+async function runExample(engine) {
+  await engine.pipelines.ready;
+  const started = engine.start({ trigger: "quickstart" });
+  if (!started.ok) throw new Error(`the run could not start: ${started.error}`);
+  console.log("\nRunning examples/quickstart/.bettertest/pipedef.ts\n");
+  await printEvents(engine, started.run);
+  const run = await engine.finished(started.run);
+  const took = ((run.finishedAt - run.startedAt) / 1000).toFixed(1);
+  console.log(
+    `\n${run.status.toUpperCase()} in ${took} s${run.fault ? `: ${run.fault.message}` : ""}`,
+  );
+  return run;
 }
 
 function library(file) {
@@ -93,23 +85,23 @@ async function chooseExecutor() {
   return "process";
 }
 
-async function startBoth(executor, dataDir) {
+async function startBossAndWorker(executor, cleanUps) {
   const [{ startWorker }, { startBoss }] = await Promise.all([
     library("worker/main.js"),
     library("boss/main.js"),
   ]);
+  const dataDir = mkdtempSync(join(tmpdir(), "bettertest-quickstart-"));
+  cleanUps.push(() => rmSync(dataDir, { recursive: true, force: true }));
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  const host = "127.0.0.1";
-  const log = () => {};
-  const worker = await startWorker({
-    host,
-    port: await choosePort("worker"),
-    executor,
-    slots: 4,
-    version,
-    log,
-  });
+  const common = { host: "127.0.0.1", version, log: () => {} };
+
+  const workerPort = await choosePort("worker");
+  const worker = await startWorker({ ...common, port: workerPort, executor, slots: 4 });
+  cleanUps.push(() => worker.stop());
+
   const boss = await startBoss({
+    ...common,
+    port: await choosePort("boss"),
     pipedefs: [pipedef],
     workers: [worker.url],
     dataDir,
@@ -119,12 +111,9 @@ async function startBoth(executor, dataDir) {
     stallTimeoutMs: 10_000,
     concurrentRuns: 4,
     watch: true,
-    host,
-    port: await choosePort("boss"),
-    version,
-    log,
   });
-  return { boss, worker };
+  cleanUps.push(() => boss.stop({ graceMs: 0 }));
+  return boss;
 }
 
 async function choosePort(role) {
@@ -143,7 +132,7 @@ function isFree(port) {
 }
 
 /** Prints what happens, from the same events that the page reads. */
-async function followRun(engine, id) {
+async function printEvents(engine, id) {
   const { describeFailure, describeFault } = await library("model/failure.js");
   const describe = {
     passed: () => "✓ passed",
