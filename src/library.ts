@@ -1,8 +1,6 @@
 // bettertest from a program: load a pipedef, run it, watch its events, get a typed result.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { createEngine, type Engine, engineDefaults } from "./boss/engine.js";
 import type { LoggedEvent } from "./model/events.js";
 import type { Failure, Fault, RunVerdict } from "./model/failure.js";
@@ -70,7 +68,6 @@ export class PipedefError extends Error {
 
 /** Rejects with a PipedefError where the pipedef is broken. */
 export async function openPipedef(path: string, options: OpenOptions = {}): Promise<OpenPipedef> {
-  const folder = await mkdtemp(join(tmpdir(), "bettertest-"));
   const own = options.workers
     ? undefined
     : await startWorker({
@@ -81,20 +78,19 @@ export async function openPipedef(path: string, options: OpenOptions = {}): Prom
         version,
         log: () => {},
       });
-  const engine = createEngine({
+  const engine = await createEngine({
     ...engineDefaults,
     pipedefs: [resolve(path)],
     workers: options.workers ?? [own!.url],
     ...(own && { localStandIn: own.url }),
-    dataDir: folder,
     hostHome: options.hostHome ?? engineDefaults.hostHome,
     env: options.env ?? {},
+    once: true,
     log: () => {},
   });
   const close = async () => {
     await engine.close();
     await own?.stop();
-    await rm(folder, { recursive: true, force: true });
   };
   await engine.pipelines.ready;
   const [view] = engine.pipelines.views();

@@ -1,10 +1,9 @@
 // The boss without its HTTP face: what the API serves, what `bettertest run` and library users drive.
 
 import { setMaxListeners } from "node:events";
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import type { PipedefHost } from "../../runtime/host/host.js";
 import { createHostPool, openHost } from "../../runtime/host/open-host.js";
+import { makeOwnedFolder } from "../lib/owned-folder.js";
 import type { RunCreated, RunEvent } from "../model/events.js";
 import { type Pipeline, selectTasks, type TaskRef } from "../model/pipeline.js";
 import { eachTask, isFinished, type Run } from "../model/run.js";
@@ -26,7 +25,8 @@ export interface EngineOptions {
   readonly workers: readonly string[];
   /** Stands in for http://localhost:9009 where nothing answers there. */
   readonly localStandIn?: string;
-  readonly dataDir: string;
+  /** Where outputs are kept; absent: the system's folder for temporary files. */
+  readonly dataDir?: string;
   readonly hostHome: "thread" | "process";
   /** What process.env holds in a pipedef. */
   readonly env: Readonly<Record<string, string>>;
@@ -35,6 +35,11 @@ export interface EngineOptions {
   readonly concurrentRuns: number;
   /** Reload pipedefs when their files change. */
   readonly watch: boolean;
+  /**
+   * For a program that runs a pipedef once: the load that finds its tasks also serves the first run, and
+   * nothing is kept warm for a second one.
+   */
+  readonly once: boolean;
   readonly log: (line: string) => void;
 }
 
@@ -45,6 +50,7 @@ export const engineDefaults = {
   stallTimeoutMs: 30_000,
   concurrentRuns: 4,
   watch: false,
+  once: false,
 } as const satisfies Partial<EngineOptions>;
 
 export type StartRequest = StartRunRequest & { readonly trigger: string };
@@ -84,11 +90,13 @@ interface LiveRun {
   readonly start: () => void;
 }
 
-export function createEngine(options: EngineOptions): Engine {
-  mkdirSync(options.dataDir, { recursive: true });
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  // History lives in memory, so the outputs of an earlier engine can be reached by nobody: each has a
+  // folder of its own.
+  const folder = await makeOwnedFolder("boss", options.dataDir);
   const store = createMemoryStore();
   const log = new EventLog(store);
-  const outputs = new Outputs(join(options.dataDir, "outputs"));
+  const outputs = new Outputs(folder.path);
   const changes = new Topic();
   const slots = new TaskSlots(() => workers.slots());
   const workers = new Workers({
@@ -99,7 +107,7 @@ export function createEngine(options: EngineOptions): Engine {
       changes.publish();
     },
   });
-  const hostPool = createHostPool();
+  const hostPool = createHostPool({ spares: options.once ? 0 : 1 });
   const open = (pipedef: string): Promise<PipedefHost> =>
     openHost(
       {
@@ -116,6 +124,7 @@ export function createEngine(options: EngineOptions): Engine {
     pipedefs: options.pipedefs,
     openHost: open,
     watch: options.watch,
+    keepFirstLoad: options.once,
     onChange: () => changes.publish(),
   });
 
@@ -159,7 +168,7 @@ export function createEngine(options: EngineOptions): Engine {
         executeRun(id, request, cancel.signal, {
           emit,
           state: () => store.run(id)!,
-          openHost: () => open(view.pipedef),
+          openHost: async () => pipelines.takeLoaded(view.name) ?? open(view.pipedef),
           workers,
           outputs,
           slots,
@@ -213,6 +222,21 @@ export function createEngine(options: EngineOptions): Engine {
     return { ok: true, run: begin(view, only, asked) };
   }
 
+  function cancel(id: number, by: string): boolean {
+    const run = live.get(id);
+    if (!run || run.cancel.signal.aborted) return run !== undefined;
+    log.append(id, { type: "cancel-requested", at: Date.now(), by });
+    run.cancel.abort();
+    // One that still waits for its turn has nothing to end; let it pass through at once.
+    const waiting = queue.indexOf(run);
+    if (waiting >= 0) {
+      queue.splice(waiting, 1);
+      running += 1;
+      run.start();
+    }
+    return true;
+  }
+
   return {
     log,
     store,
@@ -245,20 +269,7 @@ export function createEngine(options: EngineOptions): Engine {
       return { ok: true, run: begin(view, only, { keepGoing: run.request.keepGoing, trigger }) };
     },
 
-    cancel(id, by) {
-      const run = live.get(id);
-      if (!run || run.cancel.signal.aborted) return run !== undefined;
-      log.append(id, { type: "cancel-requested", at: Date.now(), by });
-      run.cancel.abort();
-      // One that still waits for its turn has nothing to end; let it pass through at once.
-      const waiting = queue.indexOf(run);
-      if (waiting >= 0) {
-        queue.splice(waiting, 1);
-        running += 1;
-        run.start();
-      }
-      return true;
-    },
+    cancel,
 
     async finished(id) {
       await live.get(id)?.done;
@@ -271,12 +282,13 @@ export function createEngine(options: EngineOptions): Engine {
       closing = true;
       const all = Promise.all([...live.values()].map((run) => run.done));
       if (graceMs > 0 && live.size > 0) await Promise.race([all, delay(graceMs)]);
-      for (const id of [...live.keys()]) this.cancel(id, "the boss stopped");
+      for (const id of [...live.keys()]) cancel(id, "the boss stopped");
       await Promise.all([...live.values()].map((run) => run.done));
       await pipelines.close();
       await hostPool.close();
       workers.close();
       store.close();
+      await folder.remove();
     },
   };
 }

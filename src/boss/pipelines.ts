@@ -18,6 +18,8 @@ export interface PipelinesOptions {
   readonly pipedefs: readonly string[];
   readonly openHost: (pipedef: string) => Promise<PipedefHost>;
   readonly watch: boolean;
+  /** The first load serves a run too: see Pipelines.takeLoaded. */
+  readonly keepFirstLoad: boolean;
   readonly onChange: () => void;
 }
 
@@ -43,6 +45,11 @@ export class Pipelines {
     return this.#entries.find((entry) => entry.view.name === name)?.view;
   }
 
+  /** The host that the first load has left, once. Its pipedef is loaded, and none of its tasks has run. */
+  takeLoaded(name: string): PipedefHost | undefined {
+    return this.#entries.find((entry) => entry.view.name === name)?.takeLoaded();
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#entries.map((entry) => entry.close()));
   }
@@ -57,10 +64,13 @@ class Entry {
   #loading: Promise<void> | null = null;
   #stale = false;
   #closed = false;
+  #loaded: PipedefHost | undefined;
+  #mayKeep: boolean;
 
   constructor(name: string, path: string, options: PipelinesOptions) {
     this.view = { name, pipedef: path, pipeline: null, problem: null };
     this.#options = options;
+    this.#mayKeep = options.keepFirstLoad;
     // Watch before the first load, so that no save in between goes unseen.
     if (options.watch) this.#watch([path]);
   }
@@ -80,7 +90,11 @@ class Entry {
 
   async #load(): Promise<void> {
     const path = this.view.pipedef;
-    const loaded = await loadOnce(path, this.#options.openHost);
+    const { loaded, host } = await load(path, this.#options.openHost);
+    if (host && loaded.ok && this.#mayKeep && !this.#closed)
+      this.#loaded = alreadyLoaded(host, loaded);
+    else await host?.close();
+    this.#mayKeep = false;
     if (this.#closed) return;
     if (this.#options.watch) this.#watch([path, ...loaded.files]);
     // A broken file keeps the last good pipeline, and says what is wrong with the new one.
@@ -88,6 +102,12 @@ class Entry {
       ? { ...this.view, pipeline: loaded.pipeline, problem: null }
       : { ...this.view, problem: describeProblem(loaded.problem) };
     this.#options.onChange();
+  }
+
+  takeLoaded(): PipedefHost | undefined {
+    const host = this.#loaded;
+    this.#loaded = undefined;
+    return host;
   }
 
   /** Folders, not files: an editor that saves by rename would take the watched file away. */
@@ -124,23 +144,33 @@ class Entry {
     clearTimeout(this.#settle);
     for (const folder of [...this.#watchers.keys()]) this.#unwatch(folder);
     await this.#loading;
+    await this.takeLoaded()?.close();
   }
 }
 
-async function loadOnce(
+async function load(
   path: string,
   openHost: (pipedef: string) => Promise<PipedefHost>,
-): Promise<LoadResult> {
+): Promise<{ readonly loaded: LoadResult; readonly host?: PipedefHost }> {
   let host: PipedefHost | undefined;
   try {
     host = await openHost(path);
-    return await host.load();
+    return { loaded: await host.load(), host };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { ok: false, problem: { kind: "host", message }, files: [] };
-  } finally {
     await host?.close();
+    const message = error instanceof Error ? error.message : String(error);
+    return { loaded: { ok: false, problem: { kind: "host", message }, files: [] } };
   }
+}
+
+/** Whoever gets it may go through the order of calls from its beginning. */
+function alreadyLoaded(host: PipedefHost, loaded: LoadResult): PipedefHost {
+  return {
+    load: async () => loaded,
+    runTask: (task, io, signal) => host.runTask(task, io, signal),
+    broken: host.broken,
+    close: () => host.close(),
+  };
 }
 
 /** A folder stands for the pipedefs in it, in its .bettertest, and in those of its subfolders. */

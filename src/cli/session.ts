@@ -1,9 +1,7 @@
 // What `bettertest run` starts before the first task, and ends after the last: a worker of its own unless
 // one was named, and an engine. No port that anybody could know, and nothing left behind.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { createEngine, type Engine, engineDefaults } from "../boss/engine.js";
 import { version } from "../version.js";
 import type { RunningWorker } from "../worker/main.js";
@@ -36,14 +34,14 @@ export async function openSession(
   const settings = hostSettings(flags);
   const urls = workerUrls(flags.worker);
   const own = urls.length === 0 ? await startOwnWorker(flags, log) : null;
-  const folder = await mkdtemp(join(tmpdir(), "bettertest-run-"));
-  const engine = createEngine({
+  const engine = await createEngine({
     ...engineDefaults,
     ...settings,
     pipedefs: [pipedef],
     workers: own ? [own.url] : urls,
     ...(own && { localStandIn: own.url }),
-    dataDir: flags.data === undefined ? folder : resolve(flags.data),
+    ...(flags.data !== undefined && { dataDir: resolve(flags.data) }),
+    once: true,
     log,
   });
   return {
@@ -52,7 +50,6 @@ export async function openSession(
     async close() {
       await engine.close();
       await own?.stop();
-      await rm(folder, { recursive: true, force: true });
     },
   };
 }

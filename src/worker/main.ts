@@ -1,6 +1,7 @@
 // Puts a worker together. Used by the CLI, by a boss that brings its own worker, and by tests.
 
 import { availableParallelism } from "node:os";
+import { makeOwnedFolder } from "../lib/owned-folder.js";
 import { listen } from "../wire/listen.js";
 import { defaultWorkerPort, type WorkerInfo } from "../wire/worker.js";
 import { Admission } from "./admission.js";
@@ -8,7 +9,6 @@ import { createWorkerApp } from "./app.js";
 import { Executions } from "./executions.js";
 import type { PullPolicy } from "./executors/docker-images.js";
 import type { Executor } from "./executors/executor.js";
-import { makeWorkerFolder } from "./folder.js";
 import { createInfoFeed } from "./info-feed.js";
 
 export interface WorkerOptions {
@@ -58,7 +58,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     log = () => {},
   } = options;
 
-  const folder = await makeWorkerFolder(options.dataDir);
+  const folder = await makeOwnedFolder("worker", options.dataDir);
   let executor: Executor | null = null;
   try {
     executor = await createExecutor(options, folder.path, log);

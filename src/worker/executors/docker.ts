@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { Agent } from "node:http";
 import Docker from "dockerode";
-import { currentOwner, isDead, ownerKey, parseOwnerKey } from "../owner.js";
+import { currentOwner, isDead, ownerKey, parseOwnerKey } from "../../lib/owner.js";
 import { openContainer } from "./docker-container.js";
 import { engineWords, statusOf } from "./docker-errors.js";
 import { createImages, type PullPolicy } from "./docker-images.js";
