@@ -27,28 +27,48 @@ const target = `node${process.versions.node}`;
 
 export async function transformSource(path: string, source: Uint8Array): Promise<TransformResult> {
   try {
-    const { code, warnings } = await esbuild.transform(source, {
-      loader: loaderOf(path),
-      // A URL, so that a "#" or "%" in a folder's name survives the source map.
-      sourcefile: pathToFileURL(path).href,
-      sourcemap: "inline",
-      sourcesContent: false,
-      format: /\.c[jt]s$/.test(path) ? "cjs" : "esm",
-      target,
-      logLevel: "silent",
-      // Anything at all keeps a tsconfig from mattering.
-      tsconfigRaw: "{}",
-    });
-    return {
-      ok: true,
-      code: handOverClasses(code),
-      warnings: warnings.map((warning) => sourceNote(path, warning)),
-    };
+    return transformed(path, await esbuild.transform(source, optionsFor(path)));
   } catch (error) {
-    const first = isTransformFailure(error) ? error.errors[0] : undefined;
-    if (first) return { ok: false, error: sourceNote(path, first) };
-    return { ok: false, error: { id: "", text: String(error), file: path } };
+    return failed(path, error);
   }
+}
+
+/** Starts an esbuild for this file alone, and waits for it. */
+export function transformSourceSync(path: string, source: Uint8Array): TransformResult {
+  try {
+    return transformed(path, esbuild.transformSync(source, optionsFor(path)));
+  } catch (error) {
+    return failed(path, error);
+  }
+}
+
+function optionsFor(path: string) {
+  return {
+    loader: loaderOf(path),
+    // A URL, so that a "#" or "%" in a folder's name survives the source map.
+    sourcefile: pathToFileURL(path).href,
+    sourcemap: "inline",
+    sourcesContent: false,
+    format: /\.c[jt]s$/.test(path) ? "cjs" : "esm",
+    target,
+    logLevel: "silent",
+    // Anything at all keeps a tsconfig from mattering.
+    tsconfigRaw: "{}",
+  } satisfies esbuild.TransformOptions;
+}
+
+function transformed(path: string, result: esbuild.TransformResult): TransformResult {
+  return {
+    ok: true,
+    code: handOverClasses(result.code),
+    warnings: result.warnings.map((warning) => sourceNote(path, warning)),
+  };
+}
+
+function failed(path: string, error: unknown): TransformResult {
+  const first = isTransformFailure(error) ? error.errors[0] : undefined;
+  if (first) return { ok: false, error: sourceNote(path, first) };
+  return { ok: false, error: { id: "", text: String(error), file: path } };
 }
 
 function loaderOf(path: string): esbuild.Loader {

@@ -12,7 +12,11 @@ export interface GuardOptions {
 }
 
 export function installGuards({ inThread, giveUp, print }: GuardOptions): void {
+  const exit = process.exit.bind(process);
   process.exit = (code) => {
+    // Node ends a thread by this very function when an exception gets past every handler. An exception
+    // from here would then abort the whole process.
+    if (calledByNode()) exit(code);
     const error = new Error(`process.exit(${code ?? ""}) was called`);
     Error.captureStackTrace(error, process.exit);
     giveUp(error);
@@ -41,6 +45,13 @@ export function installGuards({ inThread, giveUp, print }: GuardOptions): void {
     redirectWrites(print);
   }
   syncBuiltinESMExports();
+}
+
+function calledByNode(): boolean {
+  const here: { stack?: string } = {};
+  Error.captureStackTrace(here, process.exit);
+  const caller = here.stack?.split("\n")[1] ?? "";
+  return caller.trim() === "" || /\(?node:internal\/(?!timers|process\/task_queues)/.test(caller);
 }
 
 /** Throws where `reason` gives one; else the function does what it always did. */

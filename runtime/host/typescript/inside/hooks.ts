@@ -2,13 +2,11 @@
 // what is an ES module, has the boss transform it, and reports every file before that, so that a broken
 // one is known too.
 
-import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { LoadHook, ResolveHook } from "node:module";
-import { fileURLToPath } from "node:url";
 import type { MessagePort } from "node:worker_threads";
 import { endChildren, trackChildren } from "./children.js";
-import { apiSpecifier, isJson, isOwnSource, isScript, wantsModule } from "./module-kinds.js";
+import { isOwnSource, loadKind, moduleFormat, pathOf, resolveApi } from "./module-kinds.js";
 
 export interface HookData {
   readonly port: MessagePort;
@@ -53,20 +51,16 @@ export function initialize(data: HookData): void {
 }
 
 export const resolve: ResolveHook = async (specifier, context, next) => {
-  if (apiSpecifier.test(specifier)) {
-    if (specifier === "bettertest") return { url: apiUrl, format: "module", shortCircuit: true };
-    return next(specifier, { ...context, parentURL: apiUrl });
-  }
+  const ours = resolveApi(specifier, apiUrl);
+  if (ours === "inside") return next(specifier, { ...context, parentURL: apiUrl });
+  if (ours) return ours;
   const importer = context.parentURL?.startsWith("file:") ? pathOf(context.parentURL) : null;
   try {
     const resolved = await next(specifier, context);
     if (!resolved.url.startsWith("file:")) return resolved;
     const path = pathOf(resolved.url);
     if (importer && isOwnSource(path)) post({ type: "import", importer, path });
-    if (resolved.format !== "module" && wantsModule(path, resolved.format, sourceOf)) {
-      return { ...resolved, format: "module" };
-    }
-    return resolved;
+    return { ...resolved, format: moduleFormat(path, resolved.format) };
   } catch (error) {
     if (importer) post({ type: "missing", importer, specifier });
     throw error;
@@ -77,14 +71,14 @@ export const load: LoadHook = async (url, context, next) => {
   if (!url.startsWith("file:")) return next(url, context);
   const path = pathOf(url);
   if (isOwnSource(path)) post({ type: "file", path });
-  if (context.format === "commonjs" && isOwnSource(path)) {
-    // Without a source Node takes its own way for CommonJS, where `require` is the one that is patched.
-    return { format: "commonjs", source: undefined, shortCircuit: true };
+  switch (loadKind(path, context)) {
+    case "transform":
+      return { format: "module", source: await transform(path), shortCircuit: true };
+    case "commonjs":
+      return { format: "commonjs", source: undefined, shortCircuit: true };
+    default:
+      return next(url, context);
   }
-  const json = isJson(path) && context.importAttributes?.type !== "json";
-  const script = context.format === "module" && isScript(path);
-  if (!json && !script) return next(url, context);
-  return { format: "module", source: await transform(path), shortCircuit: true };
 };
 
 async function transform(path: string): Promise<Uint8Array> {
@@ -101,15 +95,4 @@ async function transform(path: string): Promise<Uint8Array> {
 
 function post(message: FromHooks): void {
   port.postMessage(message);
-}
-
-function pathOf(url: string): string {
-  const bare = new URL(url);
-  bare.search = "";
-  bare.hash = "";
-  return fileURLToPath(bare);
-}
-
-function sourceOf(path: string): string {
-  return readFileSync(path, "utf8");
 }

@@ -8,6 +8,7 @@ import { register as registerCommonJs } from "tsx/cjs/api";
 import { register as registerModules } from "tsx/esm/api";
 import * as api from "../../../index.js";
 import type { FromHooks, HookData, ToHooks } from "./hooks.js";
+import { registerSyncHooks, type SeenByHooks, tsxHooksAreSync } from "./hooks-sync.js";
 import type { Link } from "./link.js";
 import { apiUrl } from "./machinery.js";
 import { isOwnSource } from "./module-kinds.js";
@@ -63,19 +64,23 @@ export function prepareLoader(link: Link): Loader {
   const toHooks = (message: ToHooks) => hooks.postMessage(message);
 
   registerModules({ tsconfig: false });
-  const data: HookData = {
-    port: port2,
-    apiUrl: new URL("../../../index.js", import.meta.url).href,
-  };
-  register("./hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
-  registerCommonJs();
-  patchRequire({
+  const seen: SeenByHooks = {
     touch,
     imported: (importer, path) => pushTo(imports, importer, path),
     missing(importer, specifier) {
       missing = { importer, specifier };
     },
-  });
+  };
+  const sync = tsxHooksAreSync(process.versions.node.split(".").map(Number));
+  if (sync) {
+    registerSyncHooks(seen);
+    port2.close();
+  } else {
+    const data: HookData = { port: port2, apiUrl };
+    register("./hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
+  }
+  registerCommonJs();
+  patchRequire(seen);
   hooks.unref();
 
   return {
@@ -84,6 +89,7 @@ export function prepareLoader(link: Link): Loader {
     missing: () => missing,
     executionOrder: (entry) => postOrder(entry, imports),
     endChildren() {
+      if (sync) return Promise.resolve();
       const ended = new Promise<void>((done) => {
         childrenEnded = done;
       });
@@ -94,11 +100,7 @@ export function prepareLoader(link: Link): Loader {
 }
 
 /** `require("bettertest")` is the running installation, and required files are reported like imported ones. */
-function patchRequire(seen: {
-  touch(path: string): void;
-  imported(importer: string, path: string): void;
-  missing(importer: string, specifier: string): void;
-}): void {
+function patchRequire(seen: SeenByHooks): void {
   const apiPath = fileURLToPath(apiUrl);
   const loaded = new Module(apiPath);
   loaded.exports = api;

@@ -1,39 +1,72 @@
-// What kind of module a file is, when no package.json need say so.
+// What kind of module a file is, when no package.json need say so. Both kinds of hooks go by this.
 
-/** The running installation answers for these, whatever lies in the repo's node_modules. */
-export const apiSpecifier = /^bettertest(\/|$)/;
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 /** Written by the pipedef's author: worth watching, locating, transforming. */
 export function isOwnSource(path: string): boolean {
   return !/[\\/]node_modules[\\/]/.test(path);
 }
 
-export function isJson(path: string): boolean {
-  return path.endsWith(".json");
-}
-
-export function isScript(path: string): boolean {
-  return /\.(?:[cm]?ts|tsx)$/.test(path) || (/\.(?:m?js|jsx)$/.test(path) && isOwnSource(path));
+/**
+ * The running installation answers for "bettertest", whatever lies in the repo's node_modules. "inside":
+ * for a path below it, resolved as if the installation itself had asked.
+ */
+export function resolveApi(
+  specifier: string,
+  apiUrl: string,
+): { url: string; format: "module"; shortCircuit: true } | "inside" | undefined {
+  if (specifier === "bettertest") return { url: apiUrl, format: "module", shortCircuit: true };
+  return specifier.startsWith("bettertest/") ? "inside" : undefined;
 }
 
 /**
  * Without a "type" in a package.json, Node counts .ts and .js as CommonJS. Here such a file is an ES module
  * if it is written as one; only what plainly is CommonJS stays that.
  */
-export function wantsModule(
+export function moduleFormat<Format extends string>(
   path: string,
-  format: string | null | undefined,
-  sourceOf: (path: string) => string,
-): boolean {
-  if (!isScript(path) || !isOwnSource(path) || /\.c[jt]s$/.test(path)) return false;
-  if (format === "module-typescript" || /\.m[jt]s$/.test(path)) return true;
+  format: Format | null | undefined,
+): Format | "module" | "commonjs" | null | undefined {
+  if (format === "module" || !isScript(path) || !isOwnSource(path)) return format;
+  if (/\.c[jt]s$/.test(path)) return "commonjs";
+  if (format === "module-typescript" || /\.m[jt]s$/.test(path)) return "module";
   let source: string;
   try {
-    source = sourceOf(path);
+    source = readFileSync(path, "utf8");
   } catch {
-    return false;
+    return format;
   }
-  return !isCommonJs(source);
+  return isCommonJs(source) ? "commonjs" : "module";
+}
+
+/**
+ * "commonjs" is handed to Node without a source: then it goes its own way for CommonJS, where `require` is
+ * the one that is patched and tsx transforms.
+ */
+export function loadKind(
+  path: string,
+  context: {
+    readonly format?: string | null | undefined;
+    readonly importAttributes?: { readonly type?: string | undefined } | undefined;
+  },
+): "transform" | "commonjs" | "as it is" {
+  if (context.format === "commonjs" && isOwnSource(path)) return "commonjs";
+  if (path.endsWith(".json")) {
+    return context.importAttributes?.type === "json" ? "as it is" : "transform";
+  }
+  return context.format === "module" && isScript(path) ? "transform" : "as it is";
+}
+
+export function pathOf(url: string): string {
+  const bare = new URL(url);
+  bare.search = "";
+  bare.hash = "";
+  return fileURLToPath(bare);
+}
+
+function isScript(path: string): boolean {
+  return /\.(?:[cm]?ts|tsx)$/.test(path) || (/\.(?:[cm]?js|jsx)$/.test(path) && isOwnSource(path));
 }
 
 function isCommonJs(source: string): boolean {

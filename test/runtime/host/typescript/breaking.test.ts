@@ -16,6 +16,7 @@ export class Breaks extends Stage {
   static task_timer() { setTimeout(() => { throw new Error("from a timer"); }, 5); return forever(); }
   static async task_garbage() { const kept = []; for (;;) { kept.push(new Array(1000).fill(Math.random())); if (kept.length % 1000 === 0) await 0; } }
   static async task_buffers() { const kept: Buffer[] = []; for (;;) { kept.push(Buffer.alloc(8 * 2 ** 20, 1)); await new Promise((done) => setTimeout(done, 10)); } }
+  static task_unhandled() { process.removeAllListeners("uncaughtException"); setTimeout(() => { throw new Error("past every handler"); }, 5); return forever(); }
   static async task_late_run() { setTimeout(() => run("img", "too late"), 20); }
   static task_sync_flood() { for (let i = 0; i < 60_000; i++) console.log("x".repeat(100)); }
 }
@@ -138,6 +139,9 @@ for (const home of homes) {
           "Breaks.task_timer",
           /^uncaught exception: from a timer in task Breaks\.task_timer$/,
         ),
+      ),
+      t.test("an exception past every handler", () =>
+        breaksWith(home, "Breaks.task_unhandled", /ended by itself|past every handler/),
       ),
       t.test("a heap of garbage", () =>
         breaksWith(

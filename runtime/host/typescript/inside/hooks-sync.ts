@@ -1,0 +1,91 @@
+// The hooks of newer Nodes, where tsx's are synchronous and run in this thread: then ours must be so too.
+// They cannot wait for the boss's esbuild, so each new file costs a short-lived one of its own.
+
+import { readFileSync } from "node:fs";
+import Module from "node:module";
+import { transformSourceSync } from "../transform.js";
+import { apiUrl } from "./machinery.js";
+import { isOwnSource, loadKind, moduleFormat, pathOf, resolveApi } from "./module-kinds.js";
+
+export interface SeenByHooks {
+  touch(path: string): void;
+  imported(importer: string, path: string): void;
+  missing(importer: string, specifier: string): void;
+}
+
+// Node 20's declarations do not know them.
+interface Resolved {
+  readonly url: string;
+  readonly format?: string | null | undefined;
+  readonly shortCircuit?: boolean;
+}
+interface Loaded {
+  readonly format: string;
+  readonly source: string | undefined;
+  readonly shortCircuit: true;
+}
+interface Context {
+  readonly parentURL?: string | undefined;
+  readonly conditions?: readonly string[];
+  readonly format?: string | null | undefined;
+  readonly importAttributes?: { readonly type?: string | undefined };
+}
+interface SyncHooks {
+  resolve(specifier: string, context: Context, next: (s: string, c: Context) => Resolved): Resolved;
+  load(url: string, context: Context, next: (u: string, c: Context) => Loaded): Loaded;
+}
+
+/** The versions from which on tsx registers synchronous hooks. */
+export function tsxHooksAreSync([major = 0, minor = 0, patch = 0]: readonly number[]): boolean {
+  if (major === 22) return minor > 22 || (minor === 22 && patch >= 3);
+  if (major === 24) return minor > 11 || (minor === 11 && patch >= 1);
+  return major === 25 ? minor >= 1 : major > 25;
+}
+
+/** Called after tsx's, so that these are asked first. */
+export function registerSyncHooks(seen: SeenByHooks): void {
+  const registerHooks: unknown = Reflect.get(Module, "registerHooks");
+  if (typeof registerHooks !== "function") throw new Error("this Node has no synchronous hooks");
+  const hooks: SyncHooks = {
+    resolve(specifier, context, next) {
+      // `require` has its own patches.
+      if (context.conditions?.includes("require")) return next(specifier, context);
+      const ours = resolveApi(specifier, apiUrl);
+      if (ours === "inside") return next(specifier, { ...context, parentURL: apiUrl });
+      if (ours) return ours;
+      const importer = context.parentURL?.startsWith("file:") ? pathOf(context.parentURL) : null;
+      try {
+        const resolved = next(specifier, context);
+        if (!resolved.url.startsWith("file:")) return resolved;
+        const path = pathOf(resolved.url);
+        if (importer && isOwnSource(path)) seen.imported(importer, path);
+        return { ...resolved, format: moduleFormat(path, resolved.format) };
+      } catch (error) {
+        if (importer) seen.missing(importer, specifier);
+        throw error;
+      }
+    },
+    load(url, context, next) {
+      if (!url.startsWith("file:") || context.conditions?.includes("require"))
+        return next(url, context);
+      const path = pathOf(url);
+      if (isOwnSource(path)) seen.touch(path);
+      switch (loadKind(path, context)) {
+        case "transform":
+          return { format: "module", source: transform(path), shortCircuit: true };
+        case "commonjs":
+          return { format: "commonjs", source: undefined, shortCircuit: true };
+        default:
+          return next(url, context);
+      }
+    },
+  };
+  registerHooks(hooks);
+}
+
+function transform(path: string): string {
+  const result = transformSourceSync(path, readFileSync(path));
+  // The boss finds the place of the error; no exception could carry it this well.
+  if (!result.ok) throw new SyntaxError(`${path} cannot be transformed`);
+  return result.code;
+}
