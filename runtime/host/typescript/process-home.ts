@@ -10,8 +10,11 @@ import { encodeFrame, FrameReader } from "./frames.js";
 import type { Home } from "./home.js";
 import { describeExit, outOfMemory } from "./process-exit.js";
 
-/** What Node itself maps beside a pipedef's objects: stacks and heaps of its threads, code, buffers. */
-const nodeOverheadBytes = 768 * 2 ** 20;
+/**
+ * What Node itself maps beside a pipedef's objects: stacks and heaps of its threads, code, buffers. Newer
+ * ones set aside half a GiB for code, per heap and writable, so that it counts although it is not used.
+ */
+const nodeOverheadBytes = (Number.parseInt(process.versions.node, 10) >= 22 ? 3072 : 768) * 2 ** 20;
 /** How far it may run ahead of what the boss has dealt with, and how much it may leave unread. */
 const readAheadBytes = 1024 * 1024;
 const maxUnreadBytes = 64 * 1024 * 1024;
