@@ -72,9 +72,14 @@ export function connect(dispatch: Dispatch): void {
 
 /** The boss was upgraded under an open page: its files are named by their content. */
 async function reloadIfOutdated() {
-  const script = document.querySelector("script")?.getAttribute("src");
-  const page = await fetch("/").then((response) => response.text());
-  if (script && page.includes("/app.js") && !page.includes(script)) location.reload();
+  const page = await fetch("/").then(
+    (response) => response.text(),
+    () => "",
+  );
+  const files = [...document.querySelectorAll("script[src], link[rel=stylesheet]")].map(
+    (element) => element.getAttribute("src") ?? element.getAttribute("href") ?? "",
+  );
+  if (page.includes("/app.js") && !files.every((file) => page.includes(file))) location.reload();
 }
 
 /** Brings what is under way in line with the state; called after every change. */

@@ -1,5 +1,6 @@
 import { Component } from "preact";
 import { describeFailure, describeFault } from "../../src/model/failure.js";
+import { taskKey } from "../../src/model/pipeline.js";
 import {
   isFinished,
   type Run,
@@ -51,7 +52,7 @@ export function RunPage(props: { state: State; id: number; actions: Actions }) {
         </div>
         {shown && (
           <TaskPane
-            key={`${shown.ref.stage}/${shown.ref.task}`}
+            key={taskKey(shown.ref)}
             run={run.id}
             shown={shown}
             output={state.output}
