@@ -58,7 +58,8 @@ export async function runProgram(rawArgs: readonly string[], version: string): P
     .exitProcess(false)
     .epilogue(epilogue)
     .fail((message, error) => {
-      throw error ?? readableUsageError(message, args);
+      // yargs throws some of its own refusals as errors; any other error is the command's.
+      throw error && error.name !== "YError" ? error : readableUsageError(message, args);
     });
 
   for (const command of commands) {

@@ -1,0 +1,215 @@
+// The live view on a real pseudo terminal (python's pty), read back through a small terminal of our own.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { suite, test } from "node:test";
+import { pipedefOf, program, tempRepo } from "./rig.js";
+
+const pipedef = ".bettertest/pipedef.ts";
+const esc = "\u001b";
+
+/** Sets the size, runs the command on the terminal, sends what comes on fd 3 as resize or as keys. */
+const ptyScript = `
+import fcntl, os, pty, select, struct, sys, termios, time
+rows, cols = int(sys.argv[1]), int(sys.argv[2])
+pid, master = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+    os.execvp(sys.argv[3], sys.argv[3:])
+commands = 0
+while True:
+    ready, _, _ = select.select([master] + ([commands] if commands is not None else []), [], [])
+    if commands in ready:
+        line = os.read(commands, 100)
+        if not line: commands = None
+        elif line.startswith(b"key "): os.write(master, bytes([int(line[4:])]))
+        elif line.startswith(b"size "):
+            r, c = map(int, line[5:].split())
+            fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", r, c, 0, 0))
+    if master in ready:
+        try: data = os.read(master, 65536)
+        except OSError: break
+        if not data: break
+        os.write(1, data)
+status = os.waitpid(pid, 0)[1]
+sys.exit(os.waitstatus_to_exitcode(status))
+`;
+
+interface Session {
+  readonly ended: Promise<{ readonly exitCode: number; readonly bytes: string }>;
+  send(command: string): void;
+  shows(text: string): Promise<void>;
+}
+
+function onTerminal(
+  args: readonly string[],
+  { cwd, rows = 24, columns = 80, env = {} }: PtyOptions,
+): Session {
+  const { CI: _, NO_COLOR: __, FORCE_COLOR: ___, ...inherited } = process.env;
+  const size = [String(rows), String(columns)];
+  const child = spawn("python3", ["-c", ptyScript, ...size, process.execPath, program, ...args], {
+    cwd,
+    env: { ...inherited, TERM: "xterm-256color", ...env },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  let bytes = "";
+  const watchers = new Set<() => void>();
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    bytes += text;
+    for (const watch of watchers) watch();
+  });
+  const ended = new Promise<{ exitCode: number; bytes: string }>((resolve) => {
+    child.on("close", (code) => resolve({ exitCode: code ?? -1, bytes }));
+  });
+  return {
+    ended,
+    send: (command) => child.stdin.write(`${command}\n`),
+    shows: (text) =>
+      new Promise((resolve, reject) => {
+        const watch = () => {
+          if (bytes.includes(text)) resolve();
+        };
+        watchers.add(watch);
+        watch();
+        void ended.then(() => reject(new Error(`never showed ${text}:\n${bytes}`)));
+      }),
+  };
+}
+
+interface PtyOptions {
+  readonly cwd: string;
+  readonly rows?: number;
+  readonly columns?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** What is on the terminal and above it at the end: understands just what the live view uses. */
+function finalScreen(bytes: string): string[] {
+  const lines: string[] = [""];
+  let row = 0;
+  let column = 0;
+  const token = new RegExp(`${esc}\\[([0-9;?]*)([A-Za-z])|\\r|\\n|[^${esc}\\r\\n]+`, "g");
+  for (const [text, parameter = "", command] of bytes.matchAll(token)) {
+    if (command === "A") row = Math.max(0, row - Number(parameter || 1));
+    else if (command === "J") lines.splice(row, Infinity, (lines[row] ?? "").slice(0, column));
+    else if (command === "K") lines[row] = (lines[row] ?? "").slice(0, column);
+    else if (command === "m" || command === "h" || command === "l") continue;
+    else if (command !== undefined) throw new Error(`unknown sequence ${JSON.stringify(text)}`);
+    else if (text === "\r") column = 0;
+    else if (text === "\n") {
+      row += 1;
+      lines[row] ??= "";
+    } else {
+      const line = (lines[row] ?? "").padEnd(column);
+      lines[row] = line.slice(0, column) + text + line.slice(column + text.length);
+      column += text.length;
+    }
+  }
+  return lines.map((line) => line.trimEnd());
+}
+
+const mixed = pipedefOf({
+  Build: { compile: "sleep 0.3; echo compiled" },
+  Test: { good: "sleep 0.5", bad: "seq 1 40; exit 7" },
+  Deploy: { ship: "true" },
+});
+
+suite("the live view", () => {
+  test("at the end: the output of what failed, the tree, the summary, and nothing of the frames", async () => {
+    using repo = tempRepo({ [pipedef]: mixed });
+    const session = onTerminal(["run", "--executor", "process"], { cwd: repo.folder });
+    const { exitCode, bytes } = await session.ended;
+    assert.equal(exitCode, 1);
+    const screen = finalScreen(bytes).map((line) =>
+      line.replace(/ +\d+\.\d s$/, "").replace(/(?<=\S) {2,}/g, "  "),
+    );
+    const from = screen.indexOf("✓ Build  1 passed");
+    assert.ok(from > 0, screen.join("\n"));
+    assert.deepEqual(screen.slice(from), [
+      "✓ Build  1 passed",
+      "  ✓ task_compile",
+      "✗ Test  1 failed · 1 passed",
+      "  ✓ task_good",
+      "  ✗ task_bad  exit code 7: seq 1 40; exit 7",
+      "- Deploy  1 skipped",
+      "  - task_ship  stage Test did not pass",
+      "",
+      "FAILED  1 failed · 2 passed · 1 skipped ·",
+      "",
+      "  ✗ Test.task_bad  exit code 7: seq 1 40; exit 7",
+      "    npx bettertest run --only Test.task_bad --executor process",
+      "",
+    ]);
+    const above = screen.slice(0, from);
+    assert.equal(above.filter((line) => line.includes("✗ Test.task_bad")).length, 1);
+    assert.ok(above.includes("    │ … 15 lines left out, --output all shows them"));
+    assert.ok(above.includes("    │ 40"));
+    assert.equal(above.filter((line) => line.includes("Deploy")).length, 0);
+  });
+
+  test("a frame never has more lines than the terminal, nor longer ones", async () => {
+    const many = `import { stage } from "bettertest";
+const all = stage("AStageWithQuiteALongNameForANarrowTerminal");
+for (let n = 0; n < 500; n++) all.task("task_" + n, () => new Promise((end) => setTimeout(end, 10)));`;
+    using repo = tempRepo({ [pipedef]: many });
+    const [rows, columns] = [8, 30];
+    const session = onTerminal(["run", "--executor", "process", "--slots", "20"], {
+      cwd: repo.folder,
+      rows,
+      columns,
+    });
+    const { exitCode, bytes } = await session.ended;
+    assert.equal(exitCode, 0);
+    // The first says where it runs, for good, above the picture; the last is followed by the summary.
+    const frames = bytes
+      .split(`${esc}[?2026h`)
+      .slice(1, -1)
+      .filter((frame) => !frame.includes(" on process"));
+    assert.ok(frames.length > 3);
+    for (const frame of frames) {
+      const plain = frame.replaceAll(new RegExp(`${esc}\\[[0-9;?]*[A-Za-z]`, "g"), "");
+      const lines = plain.split("\r\n").slice(0, -1);
+      assert.ok(lines.length < rows, frame);
+      for (const line of lines) assert.ok([...line].length <= columns, line);
+    }
+  });
+
+  test("Ctrl-C cancels, says so, gives the cursor back, exit 130", async () => {
+    using repo = tempRepo({ [pipedef]: pipedefOf({ A: { slow: "sleep 600" }, B: { b: "true" } }) });
+    const session = onTerminal(["run", "--executor", "process"], { cwd: repo.folder });
+    await session.shows("sleep 600");
+    session.send("key 3");
+    const { exitCode, bytes } = await session.ended;
+    assert.equal(exitCode, 130);
+    const screen = finalScreen(bytes);
+    assert.ok(
+      screen.some((line) => /^CANCELLED {2}by Ctrl-C · 1 cancelled · 1 skipped/.test(line)),
+    );
+    assert.ok(bytes.lastIndexOf(`${esc}[?25h`) > bytes.lastIndexOf(`${esc}[?25l`));
+  });
+
+  test("a narrower terminal gets narrower frames", async () => {
+    using repo = tempRepo({ [pipedef]: pipedefOf({ A: { slow: "sleep 600" } }) });
+    const session = onTerminal(["run", "--executor", "process"], {
+      cwd: repo.folder,
+      columns: 100,
+    });
+    await session.shows("sleep 600");
+    session.send("size 20 28");
+    await session.shows(`0 of 1 task · 1 running${esc}[K`);
+    session.send("key 3");
+    assert.equal((await session.ended).exitCode, 130);
+  });
+
+  test("NO_COLOR leaves the picture and takes the colours; CI takes the picture", async () => {
+    using repo = tempRepo({ [pipedef]: pipedefOf({ A: { a: "true" } }) });
+    const args = ["run", "--executor", "process"];
+    const grey = await onTerminal(args, { cwd: repo.folder, env: { NO_COLOR: "1" } }).ended;
+    assert.ok(grey.bytes.includes(`${esc}[?2026h`));
+    assert.doesNotMatch(grey.bytes, new RegExp(`${esc}\\[[0-9;]*m`));
+    const ci = await onTerminal(args, { cwd: repo.folder, env: { CI: "true", NO_COLOR: "1" } })
+      .ended;
+    assert.ok(!ci.bytes.includes(esc));
+    assert.match(ci.bytes, / {2}passed {4}task_a/);
+  });
+});

@@ -1,0 +1,111 @@
+// Runs the built program as a child process in a temporary repo.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const program = fileURLToPath(new URL("../../../bin/bettertest.js", import.meta.url));
+
+export interface CliResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface RunningCli {
+  readonly child: ChildProcess;
+  readonly ended: Promise<CliResult>;
+  /** Resolves when stdout holds the text; rejects with all output if the program ends before. */
+  prints(text: string | RegExp): Promise<string>;
+}
+
+export function startCli(args: readonly string[], { cwd, env }: CliOptions = {}): RunningCli {
+  const { CI: _, FORCE_COLOR: __, NO_COLOR: ___, ...inherited } = process.env;
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd,
+    env: { ...inherited, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  const watchers = new Set<() => void>();
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+    for (const watch of watchers) watch();
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<CliResult>((resolve) => {
+    child.on("close", (code, signal) => {
+      resolve({ exitCode: code ?? (signal ? -1 : 0), stdout, stderr });
+    });
+  });
+  return {
+    child,
+    ended,
+    prints: (wanted) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = typeof wanted === "string" ? stdout.includes(wanted) : wanted.test(stdout);
+          if (!found) return;
+          watchers.delete(look);
+          resolve(stdout);
+        };
+        watchers.add(look);
+        look();
+        void ended.then(() => reject(new Error(`ended without ${wanted}:\n${stdout}\n${stderr}`)));
+      }),
+  };
+}
+
+export function cli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  return startCli(args, options).ended;
+}
+
+export interface TempRepo extends Disposable {
+  readonly folder: string;
+  write(path: string, text: string): void;
+}
+
+export function tempRepo(files: Readonly<Record<string, string>>): TempRepo {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "bettertest-cli-")));
+  const write = (path: string, text: string) => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  };
+  for (const [path, text] of Object.entries(files)) write(path, text);
+  return {
+    folder,
+    write,
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** A pipedef of one class, its tasks given as commands. */
+export function pipedefOf(
+  stages: Readonly<Record<string, Readonly<Record<string, string>>>>,
+): string {
+  const classes = Object.entries(stages).map(([stage, tasks]) => {
+    const methods = Object.entries(tasks).map(
+      ([task, command]) =>
+        `  static task_${task}() { return run("bettertest-base", ${JSON.stringify(command)}); }`,
+    );
+    return `export class ${stage} extends Stage {\n${methods.join("\n")}\n}`;
+  });
+  return `import { run, Stage } from "bettertest";\n${classes.join("\n")}\n`;
+}
+
+export function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}

@@ -1,0 +1,66 @@
+// What has to be shown with real containers: the default executor, and that none is left behind.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { suite, test } from "node:test";
+import { cli, jsonLines, pipedefOf, startCli, tempRepo } from "./rig.js";
+
+const pipedef = ".bettertest/pipedef.ts";
+const engine = spawnSync("docker", ["image", "inspect", "bettertest-base"]).status === 0;
+const skip = engine ? false : "no Docker engine with the image bettertest-base";
+
+/** Of the containers the program named in its events, those that still exist. */
+function leftOver(stdout: string): string[] {
+  const sandboxes = jsonLines(stdout).flatMap(({ event }) => {
+    const started = event as { type: string; sandbox?: string } | undefined;
+    return started?.type === "call-started" && started.sandbox ? [started.sandbox] : [];
+  });
+  assert.ok(sandboxes.length > 0, stdout);
+  const names = execFileSync(
+    "docker",
+    ["ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}}"],
+    {
+      encoding: "utf8",
+    },
+  );
+  return sandboxes.filter((sandbox) => names.includes(sandbox));
+}
+
+suite("run with Docker", { skip }, () => {
+  test("docker is what it takes when nothing is said", async () => {
+    using repo = tempRepo({
+      [pipedef]: pipedefOf({ A: { where: "test -f /.dockerenv && echo inside" } }),
+    });
+    const { exitCode, stdout } = await cli(["run", "--json", "--output", "all"], {
+      cwd: repo.folder,
+    });
+    assert.equal(exitCode, 0, stdout);
+    assert.match(stdout, /"line":"inside"/);
+    assert.deepEqual(leftOver(stdout), []);
+  });
+
+  test("Ctrl-C in the middle of many tasks leaves no container", async () => {
+    const many = `import { run, stage } from "bettertest";
+const all = stage("Many");
+for (let n = 0; n < 60; n++) all.task("task_" + n, () => run("bettertest-base", "sleep 1"));`;
+    using repo = tempRepo({ [pipedef]: many });
+    const running = startCli(["run", "--json", "--slots", "3"], { cwd: repo.folder });
+    await running.prints(/"attempt-finished"/);
+    running.child.kill("SIGINT");
+    const { exitCode, stdout } = await running.ended;
+    assert.equal(exitCode, 130);
+    assert.deepEqual(leftOver(stdout), []);
+  });
+
+  test("an image that is not there: errored, the engine's words, a hint, exit 3", async () => {
+    const missing = pipedefOf({ A: { a: "true" } }).replace(
+      "bettertest-base",
+      "no-such-image-here",
+    );
+    using repo = tempRepo({ [pipedef]: missing });
+    const { exitCode, stdout } = await cli(["run", "--pull", "never"], { cwd: repo.folder });
+    assert.equal(exitCode, 3, stdout);
+    assert.match(stdout, /no-such-image-here/);
+    assert.match(stdout, /ERRORED {2}1 errored/);
+  });
+});
