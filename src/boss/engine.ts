@@ -1,6 +1,5 @@
 // The boss without its HTTP face: what the API serves, what `bettertest run` and library users drive.
 
-import { setMaxListeners } from "node:events";
 import type { PipedefHost } from "../../runtime/host/host.js";
 import { createHostPool, openHost } from "../../runtime/host/open-host.js";
 import { makeOwnedFolder } from "../lib/owned-folder.js";
@@ -12,6 +11,7 @@ import { EventLog } from "./event-log.js";
 import { Outputs } from "./outputs.js";
 import { Pipelines } from "./pipelines.js";
 import { executeRun } from "./run-execution.js";
+import { RunQueue } from "./run-queue.js";
 import { createMemoryStore } from "./store/memory.js";
 import type { Store } from "./store/store.js";
 import { TaskSlots } from "./task-slots.js";
@@ -82,14 +82,6 @@ export interface Engine {
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
-interface LiveRun {
-  readonly id: number;
-  readonly request: RunCreated;
-  readonly cancel: AbortController;
-  readonly done: Promise<void>;
-  readonly start: () => void;
-}
-
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   // History lives in memory, so the outputs of an earlier engine can be reached by nobody: each has a
   // folder of its own.
@@ -128,17 +120,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     onChange: () => changes.publish(),
   });
 
-  const live = new Map<number, LiveRun>();
-  const queue: LiveRun[] = [];
-  let running = 0;
+  const queue = new RunQueue(options.concurrentRuns);
   let closing = false;
-
-  function startNext() {
-    while (running < options.concurrentRuns && queue.length > 0) {
-      running += 1;
-      queue.shift()!.start();
-    }
-  }
 
   function begin(
     view: PipelineView,
@@ -157,33 +140,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     };
     const emit = (event: RunEvent) => void log.append(id, event);
     emit(request);
-    const cancel = new AbortController();
-    // One listener a task in flight is no leak.
-    setMaxListeners(0, cancel.signal);
-    let start = () => {};
-    const done = new Promise<void>((resolve) => {
-      start = resolve;
-    })
-      .then(() =>
-        executeRun(id, request, cancel.signal, {
-          emit,
-          state: () => store.run(id)!,
-          openHost: async () => pipelines.takeLoaded(view.name) ?? open(view.pipedef),
-          workers,
-          outputs,
-          slots,
-          now: Date.now,
-        }),
-      )
-      .finally(() => {
-        live.delete(id);
-        running -= 1;
-        startNext();
-      });
-    const run = { id, request, cancel, done, start };
-    live.set(id, run);
-    queue.push(run);
-    startNext();
+    queue.add(id, (signal) =>
+      executeRun(id, request, signal, {
+        emit,
+        state: () => store.run(id)!,
+        openHost: async () => pipelines.takeLoaded(view.name) ?? open(view.pipedef),
+        workers,
+        outputs,
+        slots,
+        now: Date.now,
+      }),
+    );
     return id;
   }
 
@@ -223,18 +190,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   function cancel(id: number, by: string): boolean {
-    const run = live.get(id);
-    if (!run || run.cancel.signal.aborted) return run !== undefined;
-    log.append(id, { type: "cancel-requested", at: Date.now(), by });
-    run.cancel.abort();
-    // One that still waits for its turn has nothing to end; let it pass through at once.
-    const waiting = queue.indexOf(run);
-    if (waiting >= 0) {
-      queue.splice(waiting, 1);
-      running += 1;
-      run.start();
+    if (queue.canCancel(id)) {
+      log.append(id, { type: "cancel-requested", at: Date.now(), by });
+      queue.cancel(id);
     }
-    return true;
+    return queue.has(id);
   }
 
   return {
@@ -272,7 +232,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     cancel,
 
     async finished(id) {
-      await live.get(id)?.done;
+      await queue.done(id);
       const run = store.run(id);
       if (!run) throw new Error(`there is no run ${id}`);
       return run;
@@ -280,10 +240,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
     async close({ graceMs = 0 } = {}) {
       closing = true;
-      const all = Promise.all([...live.values()].map((run) => run.done));
-      if (graceMs > 0 && live.size > 0) await Promise.race([all, delay(graceMs)]);
-      for (const id of [...live.keys()]) cancel(id, "the boss stopped");
-      await Promise.all([...live.values()].map((run) => run.done));
+      if (graceMs > 0) await Promise.race([queue.idle(), delay(graceMs)]);
+      for (const id of queue.ids()) cancel(id, "the boss stopped");
+      await queue.idle();
       await pipelines.close();
       await hostPool.close();
       workers.close();

@@ -1,0 +1,84 @@
+// Which runs are under way, and which wait for their turn. First come, first served.
+
+import { setMaxListeners } from "node:events";
+
+interface LiveRun {
+  readonly cancel: AbortController;
+  readonly done: Promise<void>;
+  readonly start: () => void;
+}
+
+export class RunQueue {
+  readonly #concurrentRuns: number;
+  readonly #live = new Map<number, LiveRun>();
+  /** Ids, in order; a Set forgets a cancelled one at once. */
+  readonly #waiting = new Set<number>();
+  #running = 0;
+
+  constructor(concurrentRuns: number) {
+    this.#concurrentRuns = concurrentRuns;
+  }
+
+  /** `execute` never rejects, and ends soon after its signal is aborted. */
+  add(id: number, execute: (signal: AbortSignal) => Promise<void>): void {
+    const cancel = new AbortController();
+    // One listener a task in flight is no leak.
+    setMaxListeners(0, cancel.signal);
+    let start = () => {};
+    const done = new Promise<void>((resolve) => {
+      start = resolve;
+    })
+      .then(() => execute(cancel.signal))
+      .finally(() => {
+        this.#live.delete(id);
+        this.#running -= 1;
+        this.#startNext();
+      });
+    this.#live.set(id, { cancel, done, start });
+    this.#waiting.add(id);
+    this.#startNext();
+  }
+
+  /** True while the run is under way or waits, and nobody has cancelled it. */
+  canCancel(id: number): boolean {
+    const run = this.#live.get(id);
+    return run !== undefined && !run.cancel.signal.aborted;
+  }
+
+  has(id: number): boolean {
+    return this.#live.has(id);
+  }
+
+  cancel(id: number): void {
+    this.#live.get(id)?.cancel.abort();
+    // One that still waits has nothing to end; it passes through at once.
+    if (this.#waiting.has(id)) this.#start(id);
+  }
+
+  /** Resolves when the run has ended; at once where there is none. */
+  async done(id: number): Promise<void> {
+    await this.#live.get(id)?.done;
+  }
+
+  /** Resolves when every run has ended. */
+  async idle(): Promise<void> {
+    await Promise.all([...this.#live.values()].map((run) => run.done));
+  }
+
+  ids(): number[] {
+    return [...this.#live.keys()];
+  }
+
+  #startNext(): void {
+    for (const id of this.#waiting) {
+      if (this.#running >= this.#concurrentRuns) return;
+      this.#start(id);
+    }
+  }
+
+  #start(id: number): void {
+    this.#waiting.delete(id);
+    this.#running += 1;
+    this.#live.get(id)?.start();
+  }
+}
