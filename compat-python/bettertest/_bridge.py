@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 
-from . import _forks, _frames, _load, _task  # noqa: F401  (before bytecode is switched off, and before any fork)
+from . import _forks, _load  # before bytecode is switched off, and before any fork
 
 CONTROL = 3
 DIAGNOSIS = 4
@@ -143,11 +143,14 @@ class _Bridge:
             self._forks.signal(key, signal.SIGKILL)
 
     def _start(self, key, stage, name):
-        function = self._loaded.functions[stage, name]
+        function = self._loaded.functions.get((stage, name))
+        if function is None:
+            self.ended(key, _errored("the pipedef has no task %s in stage %s" % (name, stage)))
+            return
         try:
             pid = self._forks.start(key, function, close_in_child=[CONTROL, DIAGNOSIS, self._printed])
         except OSError as error:
-            self.ended(key, {"status": "errored", "fault": {"message": "no process for the task: %s" % error}})
+            self.ended(key, _errored("no process for the task: %s" % error))
         else:
             self.send({"type": "started", "task": key, "pid": pid})
 
@@ -172,6 +175,10 @@ class _Bridge:
 
     def ended(self, key, end):
         self.send({"type": "ended", "task": key, "end": end})
+
+
+def _errored(message):
+    return {"status": "errored", "fault": {"message": message}}
 
 
 def _leave():

@@ -17,44 +17,12 @@ import time
 import warnings
 
 from . import _task
-from ._errors import InfrastructureError
+from ._child import become_task
+from ._process import TaskCall, TaskProcess, how_it_ended
 
 # How long something that outlives its task (a daemon) may keep the task's output open.
 GRACE_S = 0.2
 READ_SIZE = 65536
-
-
-class _Call:
-    __slots__ = ("number", "socket", "received", "message", "mark")
-
-    def __init__(self, connection):
-        self.number = None
-        self.socket = connection
-        self.received = b""
-        self.message = None
-        self.mark = None
-
-
-class _Process:
-    def __init__(self, key, pid, output, control):
-        self.key = key
-        self.pid = pid
-        self.output = output
-        self.control = control
-        self.read_bytes = 0
-        self.unacknowledged = 0
-        self.reading = False
-        self.at_end = False
-        self.status = None
-        self.stop_at = None
-        self.last_byte = None
-        self.calls = []
-        self.call_count = 0
-        self.running = {}
-        self.end = None
-        self.end_call = None
-        self.unfinished = 0
-        self.late = []
 
 
 class Forks:
@@ -109,14 +77,19 @@ class Forks:
             raise
         if pid == 0:
             try:
-                self._be_task(function, carry, (output, control), close_in_child, output_write, control_child)
+                os.close(output)
+                control.close()
+                for fd in close_in_child:
+                    os.close(fd)
+                self._close_all()
+                become_task(function, self._root, carry, output_write, control_child)
             finally:
                 os._exit(70)
         os.close(output_write)
         control_child.close()
         os.set_blocking(output, False)
         control.setblocking(False)
-        process = _Process(key, pid, output, control)
+        process = TaskProcess(key, pid, output, control)
         self._by_key[key] = process
         self._by_pid[pid] = process
         self._read_on(process)
@@ -175,31 +148,6 @@ class Forks:
                 return
 
     # In the task's process
-
-    def _be_task(self, function, carry, parents_ends, close, output, control):
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.setsid()
-        # If the parent dies, the kernel ends this whole process group: the default of SIGIO is to terminate.
-        fcntl.fcntl(control, fcntl.F_SETOWN, -os.getpid())
-        fcntl.fcntl(control, fcntl.F_SETFL, fcntl.fcntl(control, fcntl.F_GETFL) | getattr(os, "O_ASYNC", 0))
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.close(output)
-        os.close(parents_ends[0])
-        parents_ends[1].close()
-        for fd in close:
-            os.close(fd)
-        self._close_all()
-        send = _sender(control)
-        end = _task.run_task(function, self._root, carry or (lambda worker, request, check: send(
-            {"type": "call", "worker": worker, "request": request, "check": check})))
-        late = send({"type": "end", "end": end})["late"]
-        if end["status"] == "passed" and late:
-            send({"type": "end", "end": _task.end_of_late(self._root, late)})
-        _task.flush()
-        os._exit(0)
 
     def _close_all(self):
         # Only the descriptors: unregistering would reach into the epoll instance that the parent still uses.
@@ -261,7 +209,7 @@ class Forks:
         for fd in fds:
             connection = socket.socket(fileno=fd)
             connection.setblocking(False)
-            call = _Call(connection)
+            call = TaskCall(connection)
             process.calls.append(call)
             self.watch(connection.fileno(), lambda call=call: self._hear(process, call))
 
@@ -395,55 +343,7 @@ class Forks:
             process.control.close()
         if process.end_call:
             self._close_call(process.end_call)
-        self._listener.ended(process.key, _how(process))
-
-
-def _how(process):
-    """The end the task reported, or what can be said of a process that ended without a word."""
-    if process.end is not None:
-        return process.end
-    if os.WIFSIGNALED(process.status):
-        number = os.WTERMSIG(process.status)
-        try:
-            name = signal.Signals(number).name
-        except ValueError:
-            name = "signal %d" % number
-        return _died("the task's process was killed by %s" % name)
-    code = os.WEXITSTATUS(process.status)
-    if code != 0:
-        return _died("the task's process ended itself with exit code %d" % code)
-    if process.unfinished:
-        return _died("the task's process ended itself while a run() was still under way")
-    return {"status": "passed"}
-
-
-def _died(message):
-    return {"status": "failed", "failure": {"kind": "thrown", "message": message}}
-
-
-def _sender(control):
-    """In the task: sends one message on a socket of its own and waits for the answer."""
-
-    def send(message):
-        _task.flush()
-        gone = InfrastructureError("the process that runs this pipedef's tasks is gone")
-        try:
-            mine, theirs = socket.socketpair()
-            with mine:
-                with theirs:
-                    control.sendmsg([b"c"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))])
-                mine.sendall(json.dumps(message).encode() + b"\n")
-                received = b""
-                while not received.endswith(b"\n"):
-                    data = mine.recv(READ_SIZE)
-                    if not data:
-                        raise gone
-                    received += data
-        except (BrokenPipeError, ConnectionResetError):
-            raise gone from None
-        return json.loads(received)
-
-    return send
+        self._listener.ended(process.key, how_it_ended(process))
 
 
 def _unread(fd):

@@ -96,6 +96,15 @@ test("a non-zero exit makes the task red, with one plain line instead of a trace
   );
 });
 
+test("a task that the pipedef does not have is nobody's red test", async () => {
+  await using rig = await loadRig(template);
+  assert.deepEqual((await rig.run("TestUnit.task_gone")).end, {
+    status: "errored",
+    fault: { message: "the pipedef has no task task_gone in stage TestUnit" },
+  });
+  assert.deepEqual((await rig.run("TestUnit.task_models")).end, { status: "passed" });
+});
+
 test("200 tasks of `pass` take under 3 seconds, the start of the interpreter included", async () => {
   const tasks = Array.from({ length: 200 }, (_, n) => `    def task_${n}(): pass\n`).join("");
   const startedAt = performance.now();

@@ -255,13 +255,8 @@ test("never green by accident: a call that nobody looks at is waited for, and it
 def task_thread():
     threading.Thread(target=run, args=("image", "exit 4")).start()
 def task_daemon_thread():
-    started = threading.Event()
-    def work():
-        started.set()
-        run("image", "exit 4")
-    threading.Thread(target=work, daemon=True).start()
-    started.wait()
-    run("image", "true")
+    threading.Thread(target=run, args=("image", "exit 4"), daemon=True).start()
+    run("image", "once the thread has called")
 def task_pool():
     with concurrent.futures.ThreadPoolExecutor() as pool:
         pool.submit(run, "image", "exit 4")
@@ -287,7 +282,17 @@ def task_left_by_exit():
     "asyncio_done",
     "left_by_exit",
   ]) {
-    const { end, output } = await rig.run(`T.task_${task}`, { answer: shell });
+    let threadCalled: () => void = () => {};
+    const called = new Promise<void>((resolve) => {
+      threadCalled = resolve;
+    });
+    const { end, output } = await rig.run(`T.task_${task}`, {
+      answer: async (command) => {
+        if (command.request.command === "exit 4") threadCalled();
+        else await called;
+        return shell(command);
+      },
+    });
     assert.deepEqual(end, failedCommand("exit 4", 4), task);
     assert.match(output, /bettertest: exit code 4: exit 4/, task);
   }
