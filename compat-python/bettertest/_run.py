@@ -10,9 +10,9 @@ OUT_OF_MEMORY_CODE = 137
 
 
 class Context:
-    """`carry(worker, request, check)` takes a command to its worker and returns the outcome. None outside tasks."""
+    """`make(call)` has a worker run a Call and settles its outcome. None outside tasks."""
 
-    carry = None
+    make = None
     loading = False
 
 
@@ -30,7 +30,7 @@ def run(*where_and_what, **options):
     memory="512m", network=False, check=True.
     """
     call = parse_call(where_and_what, options)
-    if context.carry is None:
+    if context.make is None:
         if context.loading:
             raise RuntimeError(
                 "run() was called while the pipedef loads, but loading never runs a task."
@@ -39,10 +39,11 @@ def run(*where_and_what, **options):
         raise RuntimeError(
             "run() works inside a task only. Try: python3 -m bettertest .bettertest/pipedef.py"
         )
-    return settle(context.carry(call.worker, call.request, call.check), call.request, call.check)
+    return context.make(call)
 
 
 def settle(outcome, request, check):
+    """What run() returns or raises for the outcome of a command."""
     command = request["command"]
     kind = outcome["kind"]
     if kind == "exited":

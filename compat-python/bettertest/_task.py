@@ -8,36 +8,68 @@ from ._errors import CommandFailed, InfrastructureError
 from ._run import context, settle
 
 
+# How long a daemon thread whose command failed may take to deal with that, once the task's function is over.
+LAST_WORDS_S = 1
+
+
 class Calls:
     """The calls of this process that are under way, and the failures that nobody has looked at."""
 
-    def __init__(self):
+    def __init__(self, carry):
+        import threading
+
+        self._carry = carry
+        self._changed = threading.Condition()
+        self._running = 0
+        self._failed_daemons = []
+        self._task_is_over = False
+        self.unseen = []
+        # A fork of the task has none of its threads, and none may hold its lock.
+        os.register_at_fork(after_in_child=self._forget_threads)
+
+    def _forget_threads(self):
         import threading
 
         self._changed = threading.Condition()
         self._running = 0
-        self.unseen = []
+        self._failed_daemons = []
 
-    def carry_by(self, carry):
-        def counted(worker, request, check):
-            import threading
+    def make(self, call):
+        import threading
 
-            if threading.current_thread() is not threading.main_thread():
-                self._watch_futures()
-            with self._changed:
-                self._running += 1
-            try:
-                return carry(worker, request, check)
-            finally:
-                with self._changed:
-                    self._running -= 1
-                    self._changed.notify_all()
-
-        return counted
-
-    def wait(self):
+        thread = threading.current_thread()
+        if thread is not threading.main_thread():
+            self._watch_futures()
         with self._changed:
-            self._changed.wait_for(lambda: self._running == 0)
+            self._running += 1
+        try:
+            return settle(self._carry(call.worker, call.request, call.check), call.request, call.check)
+        except (CommandFailed, InfrastructureError) as error:
+            if thread.daemon:
+                self._failed_daemons.append((thread, error, self._task_is_over))
+            raise
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def finish(self, died):
+        """Waits for threads and for calls that are still under way; `died` are the errors that ended threads."""
+        import threading
+
+        self._task_is_over = True
+        # As at the end of any Python program: pools are told to finish, threads that are no daemons are waited for.
+        threading._shutdown()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._running == 0)
+            if not self._failed_daemons:
+                return
+            thread, error, late = self._failed_daemons.pop()
+            thread.join(LAST_WORDS_S)
+            # It goes on, so it has caught the error; but what came this late can be of no use to the task any more.
+            if thread.is_alive() and late and error not in died and error not in self.unseen:
+                self.unseen.append(error)
 
     def _watch_futures(self):
         """A future keeps an error to itself until somebody asks for it; a failed command must not stay there."""
@@ -79,8 +111,8 @@ def run_task(function, root, carry):
     """Runs the task to its end, its threads and calls included. Returns a TaskEnd of src/model/failure.ts."""
     import threading
 
-    calls = Calls()
-    context.carry = calls.carry_by(carry)
+    calls = Calls(carry)
+    context.make = calls.make
     pid = os.getpid()
 
     def thread_died(args):
@@ -99,9 +131,7 @@ def run_task(function, root, carry):
         os._exit(0 if error is None else 1)
     if error is not None:
         say(root, error)
-    # As at the end of any Python program: pools are told to finish, threads that are no daemons are waited for.
-    threading._shutdown()
-    calls.wait()
+    calls.finish(died)
     for late in calls.unseen:
         say(root, late)
     errors = [*([] if error is None else [error]), *died, *calls.unseen]
