@@ -56,6 +56,8 @@ async function settlesAt(measure: () => number, atMost: number): Promise<number>
   return measure();
 }
 
+/** More of them by hand: BETTERTEST_LEFTOVER_RUNS=1000. */
+const runs = Number(process.env.BETTERTEST_LEFTOVER_RUNS ?? 60);
 const linux = process.platform === "linux";
 
 for (const home of homes) {
@@ -64,7 +66,6 @@ for (const home of homes) {
   }, async () => {
     await using repo = await makeRepo({ "pipedef.ts": pipedef });
     const pool = createHostPool();
-    const runs = home === "thread" ? 120 : 80;
     const tasks = ["fine", "leaves_children", "exits", "rejects", "dies", "fine"];
     // esbuild's own process serves the boss for ever.
     await transformSource("x.ts", Buffer.from(""));
