@@ -45,7 +45,7 @@ export class Attempt {
       // A home that broke leaves commands behind; those of a task that ended by itself are done.
       this.#commands.abort();
       await Promise.all([...this.#calls, this.#printed]);
-      return signal.aborted && end.status !== "errored" ? { status: "cancelled" } : end;
+      return signal.aborted ? { status: "cancelled" } : end;
     });
   }
 

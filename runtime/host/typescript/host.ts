@@ -1,19 +1,18 @@
 // The boss's side of a TypeScript pipedef: one home, whatever its kind, behind the interface of all hosts.
 
-import { access, constants, readFile } from "node:fs/promises";
+import { access, constants } from "node:fs/promises";
 import { formatDuration } from "../../../src/lib/units.js";
 import type { Fault, TaskEnd } from "../../../src/model/failure.js";
 import { type Pipeline, type TaskRef, taskLabel } from "../../../src/model/pipeline.js";
 import type { HostOptions, LoadResult, PipedefHost, TaskIo } from "../host.js";
 import { Attempt } from "./attempt.js";
-import { explainLoadFailure, firstDuplicate, problemOfNote } from "./explain.js";
 import { Heartbeat } from "./heartbeat.js";
 import type { Home } from "./home.js";
 import { type DiscoveredStage, FromHome, type LoadFailure } from "./messages.js";
 import { createHostPool, type HostPool } from "./pool.js";
 import { outOfMemory } from "./process-exit.js";
 import { repoRoot, shownLocation } from "./repo-root.js";
-import { type SourceNote, transformSource } from "./transform.js";
+import { Sources } from "./sources.js";
 
 /** A pool makes it quick; without one, a home is started for this pipedef alone. */
 export async function openTypeScriptHost(
@@ -40,12 +39,8 @@ class TypeScriptHost implements PipedefHost {
   readonly broken: Promise<Fault>;
   #home: Home;
   #options: HostOptions;
-  #root: string;
-  #files = new Set<string>();
-  #transformed = new Set<string>();
-  #notes: SourceNote[] = [];
-  #syntaxError: SourceNote | undefined;
-  #loaded: ((result: Loaded) => void) | undefined;
+  #sources: Sources;
+  #loaded: ((result: Loaded | Fault) => void) | undefined;
   #attempts = new Map<number, Attempt>();
   #lastId = 0;
   #fault: Fault | undefined;
@@ -62,7 +57,7 @@ class TypeScriptHost implements PipedefHost {
   constructor(home: Home, options: HostOptions) {
     this.#home = home;
     this.#options = options;
-    this.#root = repoRoot(options.pipedef);
+    this.#sources = new Sources(options.pipedef, repoRoot(options.pipedef));
     this.broken = new Promise((resolve) => {
       this.#break = (fault) => {
         if (this.#fault || this.#closing) return;
@@ -85,41 +80,32 @@ class TypeScriptHost implements PipedefHost {
 
   async load(): Promise<LoadResult> {
     const { pipedef, env } = this.#options;
-    this.#files.add(pipedef);
     const unreadable = await access(pipedef, constants.R_OK).then(
       () => null,
       (error: Error) => error.message,
     );
     if (unreadable !== null) {
       const message = `the pipedef cannot be read: ${unreadable}`;
-      return { ok: false, files: [pipedef], problem: { kind: "import", message } };
+      return { ok: false, files: this.#sources.files, problem: { kind: "import", message } };
     }
-    const loaded = new Promise<Loaded>((resolve) => {
+    const loaded = new Promise<Loaded | Fault>((resolve) => {
       this.#loaded = resolve;
     });
     // How long a home takes to start is not the pipedef's doing.
-    await Promise.race([this.#ready, this.broken]);
+    await Promise.race([this.#ready, this.broken, loaded]);
     this.#heartbeat.start();
-    this.#home.send({ type: "load", pipedef, root: this.#root, env });
+    this.#home.send({ type: "load", pipedef, root: this.#sources.root, env });
     const result = await this.#withinLoadTime(Promise.race([loaded, this.broken]));
     this.#heartbeat.stop();
-    const files = [...this.#files];
+    const { files } = this.#sources;
     if (!("ok" in result)) {
       const kind = this.#stalled ? "stalled" : "host";
       return { ok: false, files, problem: { kind, ...result } };
     }
     if (!result.ok) {
-      if (this.#syntaxError) {
-        return { ok: false, files, problem: problemOfNote(this.#syntaxError, this.#root) };
-      }
-      return {
-        ok: false,
-        files,
-        problem: await explainLoadFailure(result.failure, files, this.#root),
-      };
+      return { ok: false, files, problem: await this.#sources.problemOf(result.failure) };
     }
-    await this.#readOtherFiles();
-    const duplicate = firstDuplicate(this.#notes, result.stages, this.#root);
+    const duplicate = await this.#sources.duplicate(result.stages);
     if (duplicate) return { ok: false, files, problem: duplicate };
     return { ok: true, files, pipeline: this.#pipeline(result.stages, result.warnings) };
   }
@@ -144,8 +130,13 @@ class TypeScriptHost implements PipedefHost {
   }
 
   close(): Promise<void> {
-    this.#heartbeat.stop();
-    this.#closing ??= this.#home.end();
+    if (!this.#closing) {
+      this.#heartbeat.stop();
+      this.#closing = this.#home.end();
+      // Nobody may wait for ever on what a closed host was doing.
+      this.#loaded?.({ message: "the pipedef's host was closed while it loaded" });
+      for (const attempt of this.#attempts.values()) attempt.finish({ status: "cancelled" });
+    }
     return this.#closing;
   }
 
@@ -160,7 +151,7 @@ class TypeScriptHost implements PipedefHost {
     const message = parsed.data;
     switch (message.type) {
       case "file":
-        this.#files.add(message.path);
+        this.#sources.add(message.path);
         return undefined;
       case "transform":
         return this.#transform(message.id, message.path, body);
@@ -251,24 +242,10 @@ class TypeScriptHost implements PipedefHost {
       : ` while these tasks ran: ${shown}${labels.length > 5 ? ", ..." : ""}`;
   }
 
-  /** CommonJS goes another way than through the boss; its warnings are wanted all the same. */
-  async #readOtherFiles(): Promise<void> {
-    for (const file of this.#files) {
-      if (this.#transformed.has(file) || !/\.[cm]?[jt]sx?$/.test(file)) continue;
-      const source = await readFile(file).catch(() => null);
-      const result = source && (await transformSource(file, source));
-      if (result?.ok) this.#notes.push(...result.warnings);
-    }
-  }
-
   async #transform(id: number, path: string, source: Uint8Array): Promise<void> {
-    this.#transformed.add(path);
-    const result = await transformSource(path, source);
+    const code = await this.#sources.transform(path, source);
     if (this.#closing) return;
-    if (result.ok) this.#notes.push(...result.warnings);
-    else this.#syntaxError ??= result.error;
-    const code = result.ok ? Buffer.from(result.code) : undefined;
-    this.#home.send({ type: "transformed", id, ok: result.ok }, code);
+    this.#home.send({ type: "transformed", id, ok: code !== null }, code ?? undefined);
   }
 
   #pipeline(stages: readonly DiscoveredStage[], warnings: readonly string[]): Pipeline {
@@ -279,7 +256,7 @@ class TypeScriptHost implements PipedefHost {
         always,
         tasks: tasks.map((task) => ({
           name: task.name,
-          ...(task.place && { location: shownLocation(task.place, this.#root) }),
+          ...(task.place && { location: shownLocation(task.place, this.#sources.root) }),
         })),
       })),
     };

@@ -32,7 +32,7 @@ export type ToHome =
   /** End the processes that the pipedef started, then say `ended-children`. */
   | { readonly type: "end-children" };
 
-const text = z.string().max(1_000_000);
+const text = z.string().max(16_000_000);
 const id = z.number().int().nonnegative();
 
 const Place = z.object({

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { ChildrenOfHome } from "./children-of-home.js";
 import { encodeFrame, FrameReader } from "./frames.js";
 import type { Home } from "./home.js";
+import { nodeFlags } from "./node-flags.js";
 import { describeExit, outOfMemory } from "./process-exit.js";
 
 /**
@@ -35,7 +36,7 @@ exec "$@"`;
 export function startProcessHome({ memoryBytes }: { readonly memoryBytes: number }): Home {
   const heapMiB = Math.max(16, Math.floor(memoryBytes / 2 ** 20));
   const dataKiB = Math.ceil((memoryBytes + nodeOverheadBytes) / 1024);
-  const node = [process.execPath, "--enable-source-maps", `--max-old-space-size=${heapMiB}`, entry];
+  const node = [process.execPath, ...nodeFlags, `--max-old-space-size=${heapMiB}`, entry];
   const child = spawn("/bin/sh", ["-c", limitAndStart, "sh", String(dataKiB), ...node], {
     env: {},
     detached: true,

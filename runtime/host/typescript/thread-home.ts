@@ -4,6 +4,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { ChildrenOfHome } from "./children-of-home.js";
 import type { Home } from "./home.js";
 import type { ThreadData } from "./inside/thread-link.js";
+import { nodeFlags } from "./node-flags.js";
 import { outOfMemory } from "./process-exit.js";
 import { createCredits, creditsTaken } from "./thread-credits.js";
 
@@ -17,7 +18,7 @@ export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number 
     transferList: [port2],
     env: {},
     argv: [],
-    execArgv: ["--enable-source-maps"],
+    execArgv: [...nodeFlags],
     stdin: false,
     stdout: true,
     stderr: true,

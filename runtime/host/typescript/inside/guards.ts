@@ -29,12 +29,8 @@ export function installGuards({ inThread, giveUp, print }: GuardOptions): void {
       () => "would move the whole boss. Use absolute paths, or the cwd option of a child process",
     );
     refuse(process, "abort", () => "would end the whole boss");
-    refuse(
-      process,
-      "kill",
-      (pid) =>
-        [0, -1, process.pid, -process.pid].includes(Number(pid)) && "would hit the whole boss",
-    );
+    const own = [0, -1, process.pid, -process.pid, -ownGroup()];
+    refuse(process, "kill", (pid) => own.includes(Number(pid)) && "would hit the whole boss");
     for (const name of ["close", "closeSync"] as const) {
       refuse(
         fs,
@@ -45,6 +41,16 @@ export function installGuards({ inThread, giveUp, print }: GuardOptions): void {
     redirectWrites(print);
   }
   syncBuiltinESMExports();
+}
+
+/** The boss's process group, which Node has no call for; its own id where the system does not tell. */
+function ownGroup(): number {
+  try {
+    const afterName = fs.readFileSync("/proc/self/stat", "utf8").replace(/^.*\) /s, "");
+    return Number(afterName.split(" ")[2]);
+  } catch {
+    return process.pid;
+  }
 }
 
 function calledByNode(): boolean {

@@ -2,7 +2,7 @@
 // thread and in a child process; only the link differs.
 
 import { isMainThread } from "node:worker_threads";
-import { beginRegistration, taskContext } from "../../../task-context.js";
+import { beginRegistration, type TaskContext, taskContext } from "../../../task-context.js";
 import type { LoadFailure, ToHome } from "../messages.js";
 import { endChildren, trackChildren } from "./children.js";
 import { collectClasses } from "./declared-classes.js";
@@ -19,9 +19,10 @@ export function startHome(link: Link): void {
   const tasks = new Map<number, RunningTask>();
   let discovery: Discovery | null = null;
   let phase: "waiting" | "loading" | "loaded" = "waiting";
+  const contexts = new Map<TaskContext, RunningTask>();
   const currentTask = () => {
     const context = taskContext.getStore();
-    return [...tasks.values()].find((task) => task === context);
+    return context && contexts.get(context);
   };
 
   const print = (bytes: Uint8Array) =>
@@ -107,8 +108,10 @@ export function startHome(link: Link): void {
     }
     const task = createTask({ id, label: `${stage}.${name}`, run: code }, link);
     tasks.set(id, task);
+    contexts.set(task, task);
     task.start().then((result) => {
       tasks.delete(id);
+      contexts.delete(task);
       link.send({ type: "ended", id, end: result });
     });
   }

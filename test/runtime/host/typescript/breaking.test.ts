@@ -255,3 +255,22 @@ test("malice ends only its own process", { concurrency: 2 }, async (t) => {
     }),
   ]);
 });
+
+test("close in the middle of a load or a task leaves nobody waiting", async () => {
+  await using repo = await makeRepo({
+    "wrong.ts": wrong,
+    "waits.ts": "await new Promise(() => {});",
+  });
+  await using loading = await openTestHost(repo.path("waits.ts"));
+  const load = loading.host.load();
+  await loading.host.close();
+  const result = await load;
+  assert.ok(!result.ok);
+  assert.match(result.problem.message, /closed while it loaded/);
+
+  await using running = await openTestHost(repo.path("wrong.ts"));
+  await running.load();
+  const loop = running.run("Breaks.task_loop");
+  await running.host.close();
+  assert.deepEqual((await loop).end, { status: "cancelled" });
+});

@@ -148,6 +148,7 @@ for (const file of files("test/**/*.test.{js,ts}")) s.task(file, () => {});
     (await opened.run("One.task_same")).output,
     "from JSON from JSON deep package true\n",
   );
+  assert.equal(opened.loadOutput(), "");
   assert.deepEqual(result.files.map((file) => file.slice(repo.root.length + 1)).sort(), [
     ".bettertest/lib/deep.ts",
     ".bettertest/lib/helper.ts",

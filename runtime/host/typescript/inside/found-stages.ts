@@ -1,0 +1,95 @@
+// The stages a loaded pipedef has made, as classes or by calls, in no order yet.
+
+import { Stage } from "../../../api.js";
+import type { FunctionalStage } from "../../../task-context.js";
+import type { Locatable } from "./places.js";
+
+export type StageClass = typeof Stage;
+
+export interface FoundTask {
+  readonly name: string;
+  readonly run: () => unknown;
+  /** What the engine knows the place of. */
+  readonly definition: Locatable;
+  readonly calledAt?: Error;
+}
+
+export interface FoundStage {
+  readonly name: string;
+  /** Of a class, whatever its author wrote. */
+  readonly always: unknown;
+  readonly tasks: readonly FoundTask[];
+  readonly definition?: StageClass;
+  readonly calledAt?: Error;
+}
+
+/** Each exported class once, whatever the number of its names, with the first of them. */
+export function exportedStages(namespace: object): Map<StageClass, string> {
+  const classes = new Map<StageClass, string>();
+  const collect = (values: object, depth: number) => {
+    for (const [name, value] of Object.entries(values)) {
+      if (isStageClass(value)) {
+        if (!classes.has(value) || name !== "default") classes.set(value, name);
+      } else if (depth === 0 && (name === "default" || name === "module.exports")) {
+        // What a CommonJS file exports is the default of its namespace.
+        if (typeof value === "object" && value !== null) collect(value, 1);
+      }
+    }
+  };
+  collect(namespace, 0);
+  return classes;
+}
+
+export function isStageClass(value: unknown): value is StageClass {
+  return typeof value === "function" && value.prototype instanceof Stage;
+}
+
+export function classStage(definition: StageClass, exportName: string): FoundStage {
+  return {
+    name: definition.name || exportName,
+    always: Reflect.get(definition, "always") ?? false,
+    definition,
+    tasks: classTasks(definition),
+  };
+}
+
+/** Inherited tasks come first; one that a subclass defines again keeps its turn. */
+export function classTasks(definition: StageClass): FoundTask[] {
+  const ofClass = new Map<string, FoundTask>();
+  const ofInstance = new Map<string, FoundTask>();
+  for (const level of [...lineage(definition)].reverse()) {
+    for (const [name, method] of taskMethods(level)) {
+      ofClass.set(name, { name, run: () => method.call(definition), definition: method });
+    }
+    for (const [name, method] of taskMethods(level.prototype)) {
+      // A fresh instance for each attempt: tasks run side by side, and must not meet in `this`.
+      const run = () => method.call(Reflect.construct(definition, []));
+      ofInstance.set(name, { name, run, definition: method });
+    }
+  }
+  // Both lists, unmerged: a name in both is reported as a duplicate.
+  return [...ofClass.values(), ...ofInstance.values()];
+}
+
+export function* lineage(definition: StageClass): Generator<StageClass> {
+  for (let level: unknown = definition; isStageClass(level); level = Object.getPrototypeOf(level))
+    yield level;
+}
+
+function taskMethods(holder: object): [string, (this: unknown) => unknown][] {
+  return Object.getOwnPropertyNames(holder)
+    .filter((name) => name.startsWith("task_"))
+    .flatMap((name) => {
+      const value: unknown = Object.getOwnPropertyDescriptor(holder, name)?.value;
+      return typeof value === "function" ? [[name, value as (this: unknown) => unknown]] : [];
+    });
+}
+
+export function functionalStage({ name, always, tasks, calledAt }: FunctionalStage): FoundStage {
+  return {
+    name,
+    always,
+    calledAt,
+    tasks: tasks.map((task) => ({ ...task, definition: task.run })),
+  };
+}
