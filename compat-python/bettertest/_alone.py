@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 
 from . import _forks, _frames, _worker  # noqa: F401  (before the forks)
@@ -156,10 +157,10 @@ class _Run:
         def task():
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, end_commands)
+            _on_interrupt(end_commands)
             return function()
 
-        def end_commands(*_):
+        def end_commands():
             workers.cancel()
             os._exit(INTERRUPTED)
 
@@ -183,6 +184,10 @@ class _Run:
         give_up_at = time.monotonic() + INTERRUPT_GRACE_S
         while self._forks.count() and self._interrupted < 2 and time.monotonic() < give_up_at:
             self._forks.step(give_up_at - time.monotonic())
+        for key in list(self._started_at):
+            self._forks.signal(key, signal.SIGKILL)
+        while self._forks.count():
+            self._forks.step()
 
     # What Forks tells
 
@@ -232,6 +237,22 @@ class _Run:
         if "failed" in counts:
             return FAILED
         return ERRORED if "errored" in counts else PASSED
+
+
+def _on_interrupt(act):
+    """Python's own handlers run in the main thread only, which may wait in a join that no signal interrupts
+    (Python 3.13). So a thread listens to what the C side of the handlers writes."""
+    signal.signal(signal.SIGINT, lambda *_: act())
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+    def listen():
+        while signal.SIGINT not in os.read(read, 100):
+            pass
+        act()
+
+    threading.Thread(target=listen, daemon=True).start()
 
 
 def _print_output(label, output):

@@ -46,6 +46,7 @@ def _load_pipedef(pipedef, bridge):
     sys.argv[:] = [pipedef]
     # The boss asks where a pipedef that does not end loading is stuck.
     faulthandler.register(signal.SIGUSR1, file=DIAGNOSIS, all_threads=False)
+    bridge.send({"type": "loading"})
     try:
         return _load.load(pipedef)
     except _load.Problem as trouble:

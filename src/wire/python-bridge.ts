@@ -2,7 +2,7 @@
 // socket at the interpreter's fd 3. Each message is one line of JSON. A message with `bytes` that comes from
 // the interpreter is followed by that many raw bytes.
 //
-// One interpreter, one run: "load" first, answered by "loaded" or "problem". Then any number of "start"s;
+// One interpreter, one run: "load" first, answered by "loading", then "loaded" or "problem". Then any number of "start"s;
 // each is answered by "started" (or by "ended", if no process could be made), "exited" when the process of
 // the task is gone and "ended" when its output is complete. End of the stream in either direction ends all.
 
@@ -75,6 +75,8 @@ const bytes = z.number().int().nonnegative();
 const files = z.array(z.string());
 
 export const FromInterpreter = z.discriminatedUnion("type", [
+  /** From here on it is the pipedef's code that takes time. */
+  z.object({ type: z.literal("loading") }),
   z.object({ type: z.literal("loaded"), pipeline: Pipeline, files }),
   z.object({ type: z.literal("problem"), problem: Problem, files }),
   /** Printed outside every task, by a thread that the pipedef started while it loaded. */

@@ -25,6 +25,10 @@ const bootstrap =
 
 /** How long an interpreter that was told to end may take before it is killed. */
 const endGraceMs = 2000;
+/** What the interpreter itself may need before the pipedef's code begins, on a machine that is very busy. */
+const startTimeoutMs = 30_000;
+/** How long it may take to say where it is stuck. */
+const stackTimeoutMs = 2000;
 /** How long its last words may take after its exit; a fork of it may hold the streams open. */
 const lastWordsMs = 200;
 
@@ -80,6 +84,7 @@ class PythonHost implements PipedefHost {
   #pids = new Map<number, number>();
   #timers = new Map<number, NodeJS.Timeout>();
   #lastTask = 0;
+  #loadTimer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | null = null;
 
   constructor(child: ChildProcess, options: HostOptions, root: string) {
@@ -124,10 +129,10 @@ class PythonHost implements PipedefHost {
     const result = new Promise<LoadResult>((resolve) => {
       this.#loadEnded = resolve;
     });
-    const stalled = setTimeout(() => this.#stalledLoading(), this.#options.stallTimeoutMs);
+    this.#limitLoading(this.#options.stallTimeoutMs + startTimeoutMs);
     this.#send({ type: "load" });
     const loaded = await result;
-    clearTimeout(stalled);
+    clearTimeout(this.#loadTimer);
     // The interpreter gives its first stdout back when it is loaded; a process that was started meanwhile may keep it.
     await Promise.race([this.#printedAll, delay(lastWordsMs)]);
     return loaded;
@@ -165,6 +170,7 @@ class PythonHost implements PipedefHost {
 
   async #close() {
     const wasLoaded = this.#state === "loaded";
+    clearTimeout(this.#loadTimer);
     this.#finishTasks(hostOver);
     this.#state = "over";
     // At the end of its stream the interpreter ends its tasks, then itself. While it loads it does not listen.
@@ -188,6 +194,9 @@ class PythonHost implements PipedefHost {
 
   #take(message: FromInterpreter, payload: Buffer) {
     switch (message.type) {
+      case "loading":
+        this.#limitLoading(this.#options.stallTimeoutMs);
+        return;
       case "loaded":
         if (this.#state === "loading") this.#state = "loaded";
         this.#loadEnded({ ok: true, pipeline: message.pipeline, files: message.files });
@@ -246,12 +255,19 @@ class PythonHost implements PipedefHost {
     this.#timers.delete(task);
   }
 
+  #limitLoading(withinMs: number) {
+    clearTimeout(this.#loadTimer);
+    if (this.#state === "loading") {
+      this.#loadTimer = setTimeout(() => this.#stalledLoading(), withinMs);
+    }
+  }
+
   async #stalledLoading() {
     this.#diagnosis = "";
     const answer = new Promise((resolve) => this.#child.stderr?.once("data", resolve));
     // It answers with the lines it is at, even from C code.
     this.#child.kill("SIGUSR1");
-    await Promise.race([answer, delay(500)]);
+    await Promise.race([answer, delay(stackTimeoutMs)]);
     const problem = stalledProblem({
       dump: this.#diagnosis,
       root: this.#root,
