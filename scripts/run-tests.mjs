@@ -12,6 +12,8 @@ import { root } from "./setup.mjs";
 
 const reporter = join(root, "scripts/reporter.mjs");
 const outputLimit = 200_000;
+/** Generous: it is there to end what hangs, not to judge what is slow on a busy machine. */
+const defaultStallTimeoutMs = 240_000;
 
 /** Paths of test files below `folder` that hold one of the patterns; all of them where there is none. */
 export function findTests(folder, patterns = []) {
@@ -40,7 +42,7 @@ export function endRunningTests() {
 export async function runTests(files, options) {
   const {
     concurrency = 2,
-    stallTimeoutMs = 120_000,
+    stallTimeoutMs = defaultStallTimeoutMs,
     skipIsFailure = false,
     print = console.log,
   } = options;
@@ -146,9 +148,15 @@ async function within(ms, promise) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  for (const signal of ["SIGINT", "SIGTERM"]) {
+    process.once(signal, () => {
+      endRunningTests();
+      process.exit(130);
+    });
+  }
   const { text, ok } = await runTests(process.argv.slice(2), {
     skipIsFailure: process.env.CI === "true",
-    stallTimeoutMs: Number(process.env.STALL_TIMEOUT_MS ?? 120_000),
+    stallTimeoutMs: Number(process.env.STALL_TIMEOUT_MS ?? defaultStallTimeoutMs),
   });
   console.log(text);
   process.exitCode = ok ? 0 : 1;

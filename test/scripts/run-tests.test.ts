@@ -1,7 +1,11 @@
 // The runner judges everything else, so it is judged here: a lie in it would make every red green.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { createReadStream, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 
 const fixtures = "test/scripts/fixtures";
@@ -83,4 +87,26 @@ test("a file that ends red after green tests is a failure", () => {
   assert.match(stdout, /ended with exit code 9/);
   assert.equal(lastLine, "1 passed, 1 failed");
   assert.equal(status, 1);
+});
+
+test("a runner that is told to end takes its test files along", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bettertest-runner-"));
+  try {
+    const fifo = join(folder, "alive");
+    assert.equal(spawnSync("mkfifo", [fifo]).status, 0);
+    // The fixture holds the other end open as long as it lives.
+    const runner = spawn(
+      process.execPath,
+      ["scripts/run-tests.mjs", `${fixtures}/holding-a-fifo.mjs`],
+      { stdio: "ignore", env: { ...process.env, FIFO: fifo } },
+    );
+    const reader = createReadStream(fifo);
+    await once(reader, "data");
+    runner.kill("SIGTERM");
+    const [code] = await once(runner, "exit");
+    assert.equal(code, 130);
+    await once(reader, "end");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

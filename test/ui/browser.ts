@@ -44,7 +44,7 @@ export async function openPage(
     viewport: { width: 1280, height: 800 },
     colorScheme: options.colorScheme ?? "light",
   });
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(error.message));
   page.on("console", (message) => {
