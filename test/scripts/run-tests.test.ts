@@ -102,10 +102,11 @@ test("a runner that is told to end takes its test files along", async () => {
     );
     const reader = createReadStream(fifo);
     await once(reader, "data");
+    const fixtureEnded = once(reader, "end");
+    const runnerEnded = once(runner, "exit");
     runner.kill("SIGTERM");
-    const [code] = await once(runner, "exit");
-    assert.equal(code, 130);
-    await once(reader, "end");
+    await fixtureEnded;
+    assert.deepEqual(await runnerEnded, [130, null]);
   } finally {
     rmSync(folder, { recursive: true });
   }
