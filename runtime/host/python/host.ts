@@ -13,7 +13,7 @@ import type { HostOptions, LoadResult, PipedefHost, PipedefProblem, TaskIo } fro
 import { repoRoot } from "../typescript/repo-root.js";
 import { FrameReader } from "./frames.js";
 import { findInterpreter } from "./interpreter.js";
-import { stalledProblem } from "./stalled.js";
+import { isWholeStack, stalledProblem } from "./stalled.js";
 import { TaskRun } from "./task-run.js";
 
 const shimFolder = fileURLToPath(new URL("../../../../compat-python", import.meta.url));
@@ -172,6 +172,11 @@ class PythonHost implements PipedefHost {
     const wasLoaded = this.#state === "loaded";
     clearTimeout(this.#loadTimer);
     this.#finishTasks(hostOver);
+    const problem = {
+      kind: "host",
+      message: "the host was closed before the pipedef was loaded",
+    } as const;
+    this.#loadEnded({ ok: false, problem, files: [this.#options.pipedef] });
     this.#state = "over";
     // At the end of its stream the interpreter ends its tasks, then itself. While it loads it does not listen.
     this.#control.end();
@@ -264,7 +269,11 @@ class PythonHost implements PipedefHost {
 
   async #stalledLoading() {
     this.#diagnosis = "";
-    const answer = new Promise((resolve) => this.#child.stderr?.once("data", resolve));
+    const answer = new Promise<void>((resolve) => {
+      this.#child.stderr?.on("data", () => {
+        if (isWholeStack(this.#diagnosis)) resolve();
+      });
+    });
     // It answers with the lines it is at, even from C code.
     this.#child.kill("SIGUSR1");
     await Promise.race([answer, delay(stackTimeoutMs)]);

@@ -3,6 +3,11 @@ import { isAbsolute } from "node:path";
 import type { PipedefProblem } from "../host.js";
 import { shownPath } from "../typescript/repo-root.js";
 
+/** It comes in pieces, and ends with the bootstrap's frame, or with dots where there are very many. */
+export function isWholeStack(dump: string): boolean {
+  return /^ {2}(File "<string>", line \d+ in <module>|\.\.\.)\n/m.test(dump);
+}
+
 /** `dump` is what Python's faulthandler says: one line per frame, the innermost first. */
 export function stalledProblem(stall: {
   readonly dump: string;
