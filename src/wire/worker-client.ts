@@ -6,6 +6,7 @@ import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseSse } from "../lib/sse.js";
+import { Turns } from "../lib/turns.js";
 import { type CommandRequest, ExecutionEvent, type Outcome, WorkerInfo } from "./worker.js";
 
 export interface ExecutionIo {
@@ -76,6 +77,9 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
   const isHttps = base.protocol === "https:";
   const agent = new (isHttps ? HttpsAgent : Agent)({ keepAlive: true, keepAliveMsecs: 15_000 });
   const send = isHttps ? httpsRequest : httpRequest;
+  // A worker answers at once, also those who then wait for a slot. Thousands of connections at the same
+  // moment would only overflow its system's queue for new ones.
+  const asking = new Turns(64);
   const reachHint = `Is it running? Try: curl ${new URL("health", base)}`;
 
   function open(call: Call): Promise<IncomingMessage> {
@@ -132,7 +136,10 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
     let reached = false;
     const attempt = async (): Promise<Outcome> => {
       const body = JSON.stringify(request);
-      const events = await open({ method: "PUT", path, body, signal: connection.signal });
+      const endTurn = await asking.take();
+      const events = await open({ method: "PUT", path, body, signal: connection.signal }).finally(
+        endTurn,
+      );
       reached = true;
       if (events.statusCode !== 200) throw new WorkerError(await refusal(events));
       let output: OutputCopy | null = null;

@@ -23,10 +23,11 @@ interface Waiter {
   toldAhead: number;
 }
 
-// Telling everyone at every move would make a queue of n cost n * n messages.
-const announceEveryMs = 100;
-const alwaysToldBelow = 10;
-const toldAgainAt = 0.9;
+// Telling everyone at every move would make a queue of n cost n * n messages. So far back one wants to
+// know the order of magnitude: whoever has half as many ahead as when last told is told again.
+const announceEveryMs = 200;
+const alwaysToldBelow = 4;
+const toldAgainAt = 0.5;
 
 export class Admission {
   readonly #slots: number;
