@@ -63,6 +63,9 @@ interface Call {
   readonly timeoutMs?: number;
 }
 
+/** Whoever asked could not take the output. */
+class TakerError extends Error {}
+
 /** The worker was reached, and said or did something else than it should. */
 class WorkerError extends Error {}
 
@@ -133,6 +136,11 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
     // One signal may stand for a whole run with hundreds of commands; that is no leak.
     setMaxListeners(0, signal);
 
+    let fail: (error: unknown) => void = () => {};
+    const refused = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+
     let reached = false;
     const attempt = async (): Promise<Outcome> => {
       const body = JSON.stringify(request);
@@ -143,7 +151,10 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
       reached = true;
       if (events.statusCode !== 200) throw new WorkerError(await refusal(events));
       let output: OutputCopy | null = null;
-      const openOutput = () => (output ??= copyOutput(path, io, connection.signal));
+      const openOutput = () => {
+        output ??= copyOutput(path, io, { signal: connection.signal, refused: fail });
+        return output;
+      };
       // Not yet, since thousands may wait for a slot, and need no second connection for that. Silence
       // means that its sandbox is being made; and if an image is pulled for it, the output says so.
       const silence = setTimeout(openOutput, openOutputAfterMs);
@@ -166,6 +177,10 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
       return outcome;
     };
     const failed = (error: unknown): Outcome => {
+      if (error instanceof TakerError) {
+        void forget();
+        return { kind: "faulted", message: error.message };
+      }
       if (!reached) return { kind: "faulted", message: unreachable(error), hint: reachHint };
       const message =
         error instanceof WorkerError
@@ -173,17 +188,20 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
           : `worker ${url} was lost while it ran the command (${causeOf(error)})`;
       return { kind: "faulted", message };
     };
-    const outcome = await Promise.race([
+    const outcome = await Promise.race([attempt(), refused, cancelled]).catch((error: unknown) =>
       // Once aborted, a broken connection is no news.
-      attempt().catch((error: unknown) => (signal.aborted ? cancelled : failed(error))),
-      cancelled,
-    ]);
+      signal.aborted ? cancelled : failed(error),
+    );
     connection.abort();
     return outcome;
   }
 
   /** Hands the output over as it comes. */
-  function copyOutput(path: string, io: ExecutionIo, signal: AbortSignal): OutputCopy {
+  function copyOutput(
+    path: string,
+    io: ExecutionIo,
+    { signal, refused }: { signal: AbortSignal; refused: (error: TakerError) => void },
+  ): OutputCopy {
     let received = 0;
     let expected: number | null = null;
     let response: IncomingMessage | null = null;
@@ -201,18 +219,23 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
       if (opened.statusCode !== 200) throw new WorkerError(await refusal(opened));
       let taking: Promise<void> | undefined;
       await new Promise<void>((resolve, reject) => {
+        const refuse = (error: unknown) => {
+          opened.destroy();
+          refused(new TakerError(`the output could not be kept: ${causeOf(error)}`));
+        };
         opened.on("data", (chunk: Buffer) => {
           received += chunk.length;
-          taking = io.output(chunk);
+          try {
+            taking = io.output(chunk);
+          } catch (error) {
+            return refuse(error);
+          }
           if (taking) {
             opened.pause();
-            taking.then(
-              () => {
-                opened.resume();
-                watchSilence();
-              },
-              (error: Error) => opened.destroy(error),
-            );
+            taking.then(() => {
+              opened.resume();
+              watchSilence();
+            }, refuse);
           }
           if (expected !== null) watchSilence();
         });

@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { CommandRequest, Outcome } from "../../src/wire/worker.js";
+import type { CommandRequest, Outcome, WorkerInfo } from "../../src/wire/worker.js";
 import { createWorkerClient, type WorkerClient } from "../../src/wire/worker-client.js";
 import type { Executor, OutputSink, SandboxSpec } from "../../src/worker/executors/executor.js";
 import { type RunningWorker, startWorker, type WorkerOptions } from "../../src/worker/main.js";
@@ -78,6 +78,18 @@ export async function startCommand(client: WorkerClient, command: string, signal
     signal ?? new AbortController().signal,
   );
   return { printed: await printed.promise, ended };
+}
+
+/** Resolves when the worker says of itself what is looked for. */
+export async function infoThat(client: WorkerClient, fits: (info: WorkerInfo) => boolean) {
+  const found = new AbortController();
+  await client.watch(({ info }) => {
+    if (info && fits(info)) found.abort();
+  }, found.signal);
+}
+
+export function idle(client: WorkerClient): Promise<void> {
+  return infoThat(client, ({ running, queued }) => running + queued === 0);
 }
 
 export interface Deferred<T> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createWorkerClient } from "../../src/wire/worker-client.js";
 import { Admission, type Slot } from "../../src/worker/admission.js";
-import { eventually, execute, image, startWorkerProcess } from "../rig/worker.js";
+import { eventually, execute, image, infoThat, startWorkerProcess } from "../rig/worker.js";
 
 const never = () => new AbortController().signal;
 
@@ -89,11 +89,7 @@ test("10,000 requests at once are all served, over HTTP", async () => {
   const ended = Array.from({ length: count }, (_, i) =>
     execute(client, { image, command: String(i) }),
   );
-  await new Promise<void>((resolve) => {
-    void client.watch(({ info }) => {
-      if (info && info.queued === count - info.slots) resolve();
-    }, never());
-  });
+  await infoThat(client, ({ queued, slots }) => queued === count - slots);
   worker.openGate();
   for (const [i, { outcome, output }] of (await Promise.all(ended)).entries()) {
     assert.deepEqual(outcome, { kind: "exited", exitCode: 0 });
