@@ -80,6 +80,9 @@ class TypeScriptHost implements PipedefHost {
 
   async load(): Promise<LoadResult> {
     const { pipedef, env } = this.#options;
+    const loaded = new Promise<Loaded | Fault>((resolve) => {
+      this.#loaded = resolve;
+    });
     const unreadable = await access(pipedef, constants.R_OK).then(
       () => null,
       (error: Error) => error.message,
@@ -88,9 +91,6 @@ class TypeScriptHost implements PipedefHost {
       const message = `the pipedef cannot be read: ${unreadable}`;
       return { ok: false, files: this.#sources.files, problem: { kind: "import", message } };
     }
-    const loaded = new Promise<Loaded | Fault>((resolve) => {
-      this.#loaded = resolve;
-    });
     // How long a home takes to start is not the pipedef's doing.
     await Promise.race([this.#ready, this.broken, loaded]);
     this.#heartbeat.start();

@@ -40,5 +40,11 @@ test("the TypeScript example loads and each of its tasks passes", async () => {
     { call: 1, worker: null, image: "bettertest-base", command: "echo left" },
     { call: 2, worker: null, image: "bettertest-base", command: "echo right" },
   ]);
+  for (const { name, tasks } of pipeline.stages) {
+    for (const task of tasks) {
+      const { end } = await opened.run(`${name}.${task.name}`);
+      assert.deepEqual(end, { status: "passed" }, task.name);
+    }
+  }
   assert.equal(utils.output, "utils, in two commands side by side\n<echo left>\n<echo right>\n");
 });

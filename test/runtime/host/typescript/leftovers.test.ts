@@ -52,12 +52,12 @@ function descriptors(): number {
 
 /** The kernel removes what has ended in its own time. */
 async function settlesAt(measure: () => number, atMost: number): Promise<number> {
-  for (let i = 0; i < 50 && measure() > atMost; i += 1) await delay(20);
+  for (let i = 0; i < 500 && measure() > atMost; i += 1) await delay(20);
   return measure();
 }
 
 /** More of them by hand: BETTERTEST_LEFTOVER_RUNS=1000. */
-const runs = Number(process.env.BETTERTEST_LEFTOVER_RUNS ?? 60);
+const runs = Number(process.env.BETTERTEST_LEFTOVER_RUNS ?? 48);
 const linux = process.platform === "linux";
 
 for (const home of homes) {
@@ -65,40 +65,31 @@ for (const home of homes) {
     skip: !linux && "reads /proc",
   }, async () => {
     await using repo = await makeRepo({ "pipedef.ts": pipedef });
-    const pool = createHostPool();
     const tasks = ["fine", "leaves_children", "exits", "rejects", "dies", "fine"];
     // esbuild's own process serves the boss for ever.
     await transformSource("x.ts", Buffer.from(""));
 
-    const runOne = async (index: number) => {
-      await using opened = await openTestHost(
-        repo.path("pipedef.ts"),
-        { home, memoryBytes: 64 * MiB },
-        pool,
-      );
-      await opened.load();
-      await opened.run(`A.task_${tasks[index % tasks.length]}`);
+    const runMany = async (count: number) => {
+      const pool = createHostPool();
+      const runOne = async (index: number) => {
+        await using opened = await openTestHost(
+          repo.path("pipedef.ts"),
+          { home, memoryBytes: 64 * MiB },
+          pool,
+        );
+        await opened.load();
+        await opened.run(`A.task_${tasks[index % tasks.length]}`);
+      };
+      for (let i = 0; i < count; i += 3) await Promise.all([0, 1, 2].map((n) => runOne(i + n)));
+      await pool.close();
     };
-    for (let i = 0; i < tasks.length; i += 1) await runOne(i);
+    await runMany(6);
     const before = { processes: processesBelow(), descriptors: descriptors(), threads: threads() };
-    for (let i = 0; i < runs; i += 4) {
-      await Promise.all([0, 1, 2, 3].map((offset) => runOne(i + offset)));
-    }
+    await runMany(runs);
     const gained = () => processesBelow().filter((line) => !before.processes.includes(line));
-    // The pool's spare home is another one than before.
-    const spares = home === "process" ? 1 : 0;
-    assert.ok((await settlesAt(() => gained().length, spares)) <= spares, gained().join("\n"));
-    assert.deepEqual(
-      processesBelow().filter((line) => / Z /.test(line)),
-      [],
-    );
-    assert.ok((await settlesAt(descriptors, before.descriptors + 2)) <= before.descriptors + 2);
-    assert.ok((await settlesAt(threads, before.threads + 2)) <= before.threads + 2);
-    await pool.close();
-    assert.deepEqual(
-      processesBelow().filter((line) => !/esbuild/.test(line)),
-      [],
-    );
+    assert.equal(await settlesAt(() => gained().length, 0), 0, gained().join("\n"));
+    assert.ok((await settlesAt(descriptors, before.descriptors)) <= before.descriptors);
+    assert.ok((await settlesAt(threads, before.threads)) <= before.threads);
   });
 
   test(`an endless loop is ended quickly, in a ${home}`, async () => {
@@ -110,10 +101,31 @@ for (const home of homes) {
     const before = performance.now();
     await opened.host.close();
     await opened.host.close();
-    assert.ok(performance.now() - before < 1000);
+    assert.ok(performance.now() - before < 3000);
     void looping;
   });
 }
+
+test("a spare home that dies while it waits is not handed out", {
+  skip: !linux && "reads /proc",
+}, async () => {
+  await using repo = await makeRepo({ "pipedef.ts": pipedef });
+  const pool = createHostPool();
+  await using first = await openTestHost(repo.path("pipedef.ts"), { home: "process" }, pool);
+  await first.load();
+  const own = () =>
+    readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ");
+  // Each leads a process group of its own; esbuild does not.
+  const homesAlive = () =>
+    own().filter((pid) => statusOf(Number(pid)).includes(`NSpgid:\t${pid}\n`));
+  assert.equal(homesAlive().length, 2, "the home in use and the spare");
+  process.kill(Math.max(...homesAlive().map(Number)), "SIGKILL");
+  assert.equal(await settlesAt(() => homesAlive().length, 1), 1);
+  await using second = await openTestHost(repo.path("pipedef.ts"), { home: "process" }, pool);
+  await second.load();
+  assert.equal((await second.run("A.task_fine")).end.status, "passed");
+  await pool.close();
+});
 
 test("a child process ends with its boss, also in the middle of an endless loop", {
   skip: !linux && "reads /proc",
