@@ -1,15 +1,8 @@
 // The one function that changes what the page knows. Pure: the same state and message give the same result.
 
 import type { LoggedEvent } from "../src/model/events.js";
-import { describeFault } from "../src/model/failure.js";
-import {
-  applyEvent,
-  eachTask,
-  isFinished,
-  newRun,
-  type Run,
-  type TaskStatus,
-} from "../src/model/run.js";
+import { applyEvent, isFinished, newRun } from "../src/model/run.js";
+import { summarizeRun } from "../src/model/run-summary.js";
 import type { PipelineView, RunSnapshot, RunSummary, WorkerView } from "../src/wire/boss.js";
 import { appendOutput } from "./output-text.js";
 import type { Route } from "./route.js";
@@ -141,7 +134,7 @@ function withEvents(entry: RunEntry, events: readonly LoggedEvent[]): RunEntry {
     run = applyEvent(run, logged.event);
     seq = logged.seq;
   }
-  return { ...entry, run, seq, summary: run ? summarize(run) : entry.summary };
+  return { ...entry, run, seq, summary: run ? summarizeRun(run) : entry.summary };
 }
 
 /** Keeps the newest, and of those that have ended only the shown one's details. */
@@ -190,20 +183,4 @@ function changeOutput(
 ): State {
   if (state.output?.key !== key) return state;
   return { ...state, output: change(state.output) };
-}
-
-function summarize(run: Run): RunSummary {
-  const tasks: Partial<Record<TaskStatus, number>> = {};
-  for (const { task } of eachTask(run)) tasks[task.status] = (tasks[task.status] ?? 0) + 1;
-  return {
-    id: run.id,
-    pipeline: run.request.pipelineName,
-    status: run.status,
-    trigger: run.request.trigger,
-    createdAt: run.request.at,
-    startedAt: run.startedAt,
-    finishedAt: run.finishedAt,
-    tasks,
-    fault: run.fault && describeFault(run.fault),
-  };
 }

@@ -27,7 +27,8 @@
 import * as z from "zod";
 import type { LoggedEvent } from "../model/events.js";
 import type { Pipeline } from "../model/pipeline.js";
-import type { Run, RunStatus, TaskStatus } from "../model/run.js";
+import type { Run } from "../model/run.js";
+import type { RunSummary } from "../model/run-summary.js";
 import type { WorkerInfo } from "./worker.js";
 
 export const defaultBossPort = 9001;
@@ -67,18 +68,6 @@ export interface WorkerView {
   readonly problem: string | null;
 }
 
-export interface RunSummary {
-  readonly id: number;
-  readonly pipeline: string;
-  readonly status: RunStatus;
-  readonly trigger: string;
-  readonly createdAt: number;
-  readonly startedAt: number | null;
-  readonly finishedAt: number | null;
-  readonly tasks: Readonly<Partial<Record<TaskStatus, number>>>;
-  readonly fault: string | null;
-}
-
 export interface RunSnapshot {
   /** The last event that is in it. */
   readonly seq: number;
@@ -97,4 +86,4 @@ export interface ApiError {
   readonly field?: string;
 }
 
-export type { LoggedEvent };
+export type { LoggedEvent, RunSummary };

@@ -42,11 +42,12 @@ export function legacyRoutes(engine: Engine): Hono {
     const view = engine.pipelines.views()[0];
     const stages = view?.pipeline?.stages ?? [];
     const last = view && engine.store.runs({ limit: 1, pipeline: view.name })[0];
+    const run = last && engine.store.run(last.id);
     return c.json({
       pipeline: {
         stages: stages.map(({ name, tasks }) => ({ name, tasks: tasks.map((task) => task.name) })),
       },
-      run: last ? await legacyRun(engine, last) : null,
+      run: run ? await legacyRun(engine, run) : null,
     });
   });
 

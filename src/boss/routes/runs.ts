@@ -1,13 +1,11 @@
 import { type Context, Hono } from "hono";
 import type { AttemptRef } from "../../model/events.js";
-import { describeFault } from "../../model/failure.js";
-import { findTask, type Run, type TaskState, type TaskStatus } from "../../model/run.js";
+import { findTask, type Run, type TaskState } from "../../model/run.js";
 import { parseBody } from "../../wire/body.js";
 import {
   outputLengthHeader,
   RerunRequest,
   type RunSnapshot,
-  type RunSummary,
   StartRunRequest,
 } from "../../wire/boss.js";
 import { bytesResponse } from "../../wire/stream.js";
@@ -33,7 +31,7 @@ export function runRoutes(engine: Engine): Hono {
       ...(before !== undefined && { before }),
       ...(pipeline !== undefined && { pipeline }),
     });
-    return c.json(runs.map(summarize));
+    return c.json(runs);
   });
 
   app.get("/:id", (c) => {
@@ -97,24 +95,6 @@ export function runRoutes(engine: Engine): Hono {
   });
 
   return app;
-}
-
-export function summarize(run: Run): RunSummary {
-  const tasks: Partial<Record<TaskStatus, number>> = {};
-  for (const stage of run.stages) {
-    for (const task of stage.tasks) tasks[task.status] = (tasks[task.status] ?? 0) + 1;
-  }
-  return {
-    id: run.id,
-    pipeline: run.request.pipelineName,
-    status: run.status,
-    trigger: run.request.trigger,
-    createdAt: run.request.at,
-    startedAt: run.startedAt,
-    finishedAt: run.finishedAt,
-    tasks,
-    fault: run.fault && describeFault(run.fault),
-  };
 }
 
 /** Where an SSE reader goes on: what the browser sends by itself after a break, or what a program asks for. */

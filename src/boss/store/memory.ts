@@ -1,5 +1,6 @@
 import type { LoggedEvent } from "../../model/events.js";
-import { applyEvent, newRun, type Run } from "../../model/run.js";
+import { applyEvent, isFinished, newRun, type Run } from "../../model/run.js";
+import { type RunSummary, summarizeRun } from "../../model/run-summary.js";
 import type { Store } from "./store.js";
 
 interface StoredRun {
@@ -40,14 +41,17 @@ export function createMemoryStore(): Store {
 
     lastSeq: () => all.length,
 
+    unfinished: () =>
+      [...runs.values()].filter(({ run }) => !isFinished(run)).map(({ run }) => run.id),
+
     run: (id) => runs.get(id)?.run,
 
     runs({ before = Number.POSITIVE_INFINITY, limit, pipeline }) {
-      const found: Run[] = [];
+      const found: RunSummary[] = [];
       for (let id = Math.min(lastRunId, before - 1); id >= 1 && found.length < limit; id--) {
         const run = runs.get(id)?.run;
         if (run && (pipeline === undefined || run.request.pipelineName === pipeline)) {
-          found.push(run);
+          found.push(summarizeRun(run));
         }
       }
       return found;

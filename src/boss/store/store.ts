@@ -2,6 +2,7 @@
 
 import type { LoggedEvent, RunEvent } from "../../model/events.js";
 import type { Run } from "../../model/run.js";
+import type { RunSummary } from "../../model/run-summary.js";
 
 /**
  * Order: open by the implementation's own function, then any calls, then close. An event is stored when
@@ -9,6 +10,8 @@ import type { Run } from "../../model/run.js";
  * the calls are synchronous: no reader can see a run between two events.
  */
 export interface Store {
+  /** Ids of runs that have not ended, oldest first: after a crash, those it interrupted. */
+  unfinished(): number[];
   /** A fresh run id: whole numbers from 1, never used twice. */
   nextRunId(): number;
   append(run: number, event: RunEvent): LoggedEvent;
@@ -26,6 +29,6 @@ export interface Store {
     readonly before?: number;
     readonly limit: number;
     readonly pipeline?: string;
-  }): Run[];
+  }): RunSummary[];
   close(): void;
 }

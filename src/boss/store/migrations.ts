@@ -1,0 +1,41 @@
+// The shape of the history file, step by step. A step that was released is never changed; a new one is added.
+
+import type Database from "libsql";
+
+export const migrations: readonly string[] = [
+  `CREATE TABLE runs (
+     id INTEGER PRIMARY KEY,
+     pipeline TEXT NOT NULL,
+     finished INTEGER NOT NULL,
+     summary TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX runs_under_way ON runs (id) WHERE finished = 0;
+   CREATE TABLE events (
+     seq INTEGER PRIMARY KEY,
+     run INTEGER NOT NULL,
+     event TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX events_of_run ON events (run, seq);
+   CREATE TABLE counters (run INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;
+   INSERT INTO counters VALUES (0, 0);`,
+];
+
+/** Brings the file to the newest shape; all of it or nothing. */
+export function migrate(database: Database.Database, path: string, steps = migrations): void {
+  const [row] = database.prepare("PRAGMA user_version").all() as { user_version: number }[];
+  const version = row!.user_version;
+  if (version > steps.length) {
+    throw new Error(
+      `${path} was written by a newer bettertest (its version is ${version}, this one knows ${steps.length}). Upgrade, or choose another --data`,
+    );
+  }
+  for (let step = version; step < steps.length; step++) {
+    database.exec("BEGIN IMMEDIATE");
+    try {
+      database.exec(`${steps[step]} PRAGMA user_version = ${step + 1}; COMMIT;`);
+    } catch (error) {
+      database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}

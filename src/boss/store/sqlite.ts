@@ -1,0 +1,175 @@
+// History in one SQLite file. All SQL of the boss is here and in migrations.ts.
+
+import Database from "libsql";
+import { takeLock } from "../../lib/owner-lock.js";
+import type { LoggedEvent, RunEvent } from "../../model/events.js";
+import { applyEvent, isFinished, newRun, type Run } from "../../model/run.js";
+import { type RunSummary, summarizeRun } from "../../model/run-summary.js";
+import { migrate } from "./migrations.js";
+import type { Store } from "./store.js";
+
+/** Folds of ended runs that somebody looked at lately; those under way are always kept. */
+const keptFolds = 20;
+
+/** What SQLite can hold. Anything else ends the process inside the driver, so nothing else may reach it. */
+type Value = string | number | null;
+
+/**
+ * Throws with a sentence for the user where the file is of a newer bettertest, is no database, or is in use
+ * by another boss.
+ */
+export function openSqliteStore(path: string): Store {
+  // One boss a file: a second one would number its runs alike.
+  const lock = takeLock(`${path}.lock`);
+  if (!lock.ok) {
+    const by = lock.owner ? ` (process ${lock.owner.pid})` : "";
+    throw new Error(
+      `${path} is in use by another boss${by}. Stop that one, or give this one a folder of its own with --data`,
+    );
+  }
+  let database: Database.Database;
+  try {
+    database = openDatabase(path);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  // Each prepared statement keeps memory of its own until the end, so each is prepared once.
+  const statement = (sql: string) => {
+    const prepared = database.prepare<Value[]>(sql);
+    return {
+      run: (...values: Value[]) => prepared.run(...values),
+      all: (...values: Value[]) => prepared.all(...values) as Record<string, Value>[],
+    };
+  };
+  const insertRun = statement(
+    "INSERT INTO runs (id, pipeline, finished, summary) VALUES (?, ?, 0, ?)",
+  );
+  const updateRun = statement("UPDATE runs SET finished = ?, summary = ? WHERE id = ?");
+  const insertEvent = statement("INSERT INTO events (seq, run, event) VALUES (?, ?, ?)");
+  const eventsOfAll = statement(
+    "SELECT seq, run, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+  );
+  const eventsOfRun = statement(
+    "SELECT seq, run, event FROM events WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?",
+  );
+  const newest = statement(
+    "SELECT summary FROM runs WHERE id < ? AND (?2 IS NULL OR pipeline = ?2) ORDER BY id DESC LIMIT ?3",
+  );
+  const unfinished = statement("SELECT id FROM runs WHERE finished = 0 ORDER BY id");
+  const keepCounters = statement("UPDATE counters SET run = ?, seq = ?");
+
+  const [counters] = statement("SELECT run, seq FROM counters").all();
+  let lastRunId = Number(counters!.run);
+  let lastSeq = Math.max(
+    Number(counters!.seq),
+    Number(statement("SELECT coalesce(max(seq), 0) AS seq FROM events").all()[0]!.seq),
+  );
+
+  const live = new Map<number, Run>();
+  const ended = new Map<number, Run>();
+
+  function keepEnded(run: Run) {
+    live.delete(run.id);
+    ended.delete(run.id);
+    ended.set(run.id, run);
+    if (ended.size > keptFolds) ended.delete(ended.keys().next().value!);
+  }
+
+  function find(id: number): Run | undefined {
+    const known = live.get(id) ?? ended.get(id);
+    if (known) return known;
+    let run: Run | undefined;
+    for (const row of eventsOfRun.all(id, 0, -1)) {
+      const event = parse<RunEvent>(row.event);
+      run = run ? applyEvent(run, event) : event.type === "run-created" ? newRun(id, event) : run;
+    }
+    if (run && isFinished(run)) keepEnded(run);
+    else if (run) live.set(id, run);
+    return run;
+  }
+
+  return {
+    nextRunId() {
+      lastRunId += 1;
+      keepCounters.run(lastRunId, lastSeq);
+      return lastRunId;
+    },
+
+    append(id, event) {
+      const before = find(id);
+      if (!before && event.type !== "run-created") {
+        throw new Error(`run ${id} does not exist: its first event must be run-created`);
+      }
+      const run = before ? applyEvent(before, event) : newRun(id, event as never);
+      insertEvent.run(lastSeq + 1, id, JSON.stringify(event));
+      lastSeq += 1;
+      if (!before) insertRun.run(id, run.request.pipelineName, JSON.stringify(summarizeRun(run)));
+      if (isFinished(run)) {
+        updateRun.run(1, JSON.stringify(summarizeRun(run)), id);
+        keepEnded(run);
+      } else {
+        live.set(id, run);
+      }
+      return { seq: lastSeq, run: id, event };
+    },
+
+    events({ run, after, limit }) {
+      const rows =
+        run === undefined ? eventsOfAll.all(after, limit) : eventsOfRun.all(run, after, limit);
+      return rows.map(
+        (row): LoggedEvent => ({
+          seq: Number(row.seq),
+          run: Number(row.run),
+          event: parse<RunEvent>(row.event),
+        }),
+      );
+    },
+
+    lastSeq: () => lastSeq,
+    unfinished: () => unfinished.all().map((row) => Number(row.id)),
+    run: find,
+
+    runs({ before = Number.MAX_SAFE_INTEGER, limit, pipeline }) {
+      return newest.all(before, pipeline ?? null, limit).map((row) => {
+        const stored = parse<RunSummary>(row.summary);
+        const current = live.get(stored.id);
+        return current ? summarizeRun(current) : stored;
+      });
+    },
+
+    close() {
+      keepCounters.run(lastRunId, lastSeq);
+      database.close();
+      lock.release();
+    },
+  };
+}
+
+/** What we have written ourselves, by the types of this very file. */
+function parse<T>(value: Value | undefined): T {
+  return JSON.parse(String(value)) as T;
+}
+
+function openDatabase(path: string): Database.Database {
+  let database: Database.Database | undefined;
+  try {
+    database = new Database(path);
+    // First of all: every later statement may meet another process that is just leaving.
+    database.exec("PRAGMA busy_timeout = 2000");
+    database.exec("PRAGMA journal_mode = WAL");
+    // A crash of the boss loses nothing; a crash of the machine may lose the last moments.
+    database.exec("PRAGMA synchronous = NORMAL");
+    migrate(database, path);
+    return database;
+  } catch (error) {
+    database?.close();
+    const message = error instanceof Error ? error.message : String(error);
+    if (/not a database|malformed/i.test(message)) {
+      throw new Error(
+        `${path} is no bettertest history (${message}). Move it away, or choose another --data`,
+      );
+    }
+    throw error;
+  }
+}
