@@ -2,9 +2,8 @@
 // example of examples/quickstart and serves the UI until Ctrl-C. `-- --exit` ends with the run's exit code.
 //
 // It is also an example of library use: what follows main() is all it takes to run a pipedef from a program.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureBaseImage } from "./base-image.mjs";
 import { engineProblem, ensureDependencies, exitWith, root, step } from "./setup.mjs";
@@ -90,8 +89,6 @@ async function startBossAndWorker(executor, cleanUps) {
     library("worker/main.js"),
     library("boss/main.js"),
   ]);
-  const dataDir = mkdtempSync(join(tmpdir(), "bettertest-quickstart-"));
-  cleanUps.push(() => rmSync(dataDir, { recursive: true, force: true }));
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const common = { host: "127.0.0.1", version, log: () => {} };
 
@@ -104,7 +101,8 @@ async function startBossAndWorker(executor, cleanUps) {
     port: await choosePort("boss"),
     pipedefs: [pipedef],
     workers: [worker.url],
-    dataDir,
+    history: { kind: "memory" },
+    once: false,
     hostHome: "thread",
     env: {},
     pipedefMemoryBytes: 512 * 2 ** 20,

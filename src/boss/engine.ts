@@ -2,17 +2,17 @@
 
 import type { PipedefHost } from "../../runtime/host/host.js";
 import { createHostPool, openHost } from "../../runtime/host/open-host.js";
-import { makeOwnedFolder } from "../lib/owned-folder.js";
 import type { RunCreated, RunEvent } from "../model/events.js";
 import { type Pipeline, selectTasks, type TaskRef } from "../model/pipeline.js";
 import { eachTask, isFinished, type Run } from "../model/run.js";
 import type { PipelineView, StartRunRequest } from "../wire/boss.js";
 import { EventLog } from "./event-log.js";
-import { Outputs } from "./outputs.js";
+import { type HistoryOptions, openHistory } from "./history.js";
+import { endInterrupted } from "./interrupted.js";
+import type { Outputs } from "./outputs.js";
 import { Pipelines } from "./pipelines.js";
 import { executeRun } from "./run-execution.js";
 import { RunQueue } from "./run-queue.js";
-import { createMemoryStore } from "./store/memory.js";
 import type { Store } from "./store/store.js";
 import { TaskSlots } from "./task-slots.js";
 import { Topic } from "./topic.js";
@@ -25,8 +25,7 @@ export interface EngineOptions {
   readonly workers: readonly string[];
   /** Stands in for http://localhost:9009 where nothing answers there. */
   readonly localStandIn?: string;
-  /** Where outputs are kept; absent: the system's folder for temporary files. */
-  readonly dataDir?: string;
+  readonly history: HistoryOptions;
   readonly hostHome: "thread" | "process";
   /** What process.env holds in a pipedef. */
   readonly env: Readonly<Record<string, string>>;
@@ -44,6 +43,7 @@ export interface EngineOptions {
 }
 
 export const engineDefaults = {
+  history: { kind: "memory" },
   hostHome: "thread",
   env: {},
   pipedefMemoryBytes: 512 * 2 ** 20,
@@ -83,12 +83,12 @@ export interface Engine {
 }
 
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  // History lives in memory, so the outputs of an earlier engine can be reached by nobody: each has a
-  // folder of its own.
-  const folder = await makeOwnedFolder("boss", options.dataDir);
-  const store = createMemoryStore();
+  const history = await openHistory(options.history);
+  const { store, outputs } = history;
   const log = new EventLog(store);
-  const outputs = new Outputs(folder.path);
+  for (const id of endInterrupted(store, log, Date.now())) {
+    options.log(`run ${id} was under way when the last boss was killed: errored`);
+  }
   const changes = new Topic();
   const slots = new TaskSlots(() => workers.slots());
   const workers = new Workers({
@@ -246,8 +246,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await pipelines.close();
       await hostPool.close();
       workers.close();
-      store.close();
-      await folder.remove();
+      await history.close();
     },
   };
 }

@@ -1,9 +1,9 @@
 // The commands that serve until they are told to stop.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { engineDefaults } from "../boss/engine.js";
+import type { HistoryOptions } from "../boss/history.js";
 import { type RunningBoss, startBoss } from "../boss/main.js";
 import { exitCodes } from "../model/exit-code.js";
 import { harmlessText, oneLine } from "../terminal/text.js";
@@ -103,6 +103,16 @@ async function openWorker(
   }
 }
 
+/**
+ * A folder for each port: bosses that run side by side need one each, and one that is started again finds
+ * its own. A boss on any free port is nobody's next one, so its history goes with it.
+ */
+function bossHistory(data: string | undefined, port: number): HistoryOptions {
+  if (data !== undefined) return { kind: "durable", folder: resolve(data) };
+  if (port === 0) return { kind: "memory" };
+  return { kind: "durable", folder: join(homedir(), ".local/share/bettertest", `boss-${port}`) };
+}
+
 async function openBoss(
   flags: BossFlags,
   workers: readonly string[],
@@ -113,19 +123,14 @@ async function openBoss(
   if (flags["concurrent-runs"] < 1) throw usageError("--concurrent-runs must be at least 1");
   const settings = hostSettings(flags);
   const pipedefs = findPipedefs(flags.pipedef ?? [], process.cwd());
-  const temporary =
-    flags.data === undefined ? await mkdtemp(join(tmpdir(), "bettertest-boss-")) : null;
-  const removeTemporary = async () => {
-    if (temporary) await rm(temporary, { recursive: true, force: true });
-  };
   try {
-    const boss = await startBoss({
+    return await startBoss({
       ...engineDefaults,
       ...settings,
       pipedefs,
       workers,
       ...(localStandIn !== undefined && { localStandIn }),
-      dataDir: temporary ?? resolve(flags.data ?? ""),
+      history: bossHistory(flags.data, port),
       concurrentRuns: flags["concurrent-runs"],
       watch: true,
       host,
@@ -133,15 +138,7 @@ async function openBoss(
       version,
       log: logLine,
     });
-    return {
-      ...boss,
-      stop: async (options) => {
-        await boss.stop(options);
-        await removeTemporary();
-      },
-    };
   } catch (error) {
-    await removeTemporary();
     throw await startFailure(error, { role: "boss", host, port, flag: "port" });
   }
 }

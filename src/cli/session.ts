@@ -40,7 +40,7 @@ export async function openSession(
     pipedefs: [pipedef],
     workers: own ? [own.url] : urls,
     ...(own && { localStandIn: own.url }),
-    ...(flags.data !== undefined && { dataDir: resolve(flags.data) }),
+    ...(flags.data !== undefined && { history: { kind: "memory", folder: resolve(flags.data) } }),
     once: true,
     log,
   });

@@ -1,6 +1,5 @@
 // From flags, as typed, to the options of engine and worker; here is where values are refused.
 
-import { dirname, join, resolve } from "node:path";
 import { parseBytes } from "../lib/units.js";
 import { usageError } from "./cli-error.js";
 
@@ -72,11 +71,6 @@ export function workerUrls(given: readonly string[] | undefined): string[] {
 export function checkPort(flag: string, port: number): number {
   if (port > 65_535) throw usageError(`--${flag} ${port}: ports end at 65535`);
   return port;
-}
-
-/** Beside the pipedef where that has its own folder, and out of git's sight. */
-export function defaultDataDir(pipedef: string): string {
-  return join(dirname(resolve(pipedef)), ".data");
 }
 
 export function runId(given: string): number {

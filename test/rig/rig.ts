@@ -58,7 +58,7 @@ export async function startRig({
     version: "0.0.0-test",
     pipedefs: [join(folder, "repo")],
     workers: [worker.url],
-    dataDir: join(folder, "data"),
+    history: { kind: "memory", folder: join(folder, "data") },
     log: () => {},
     ...options,
   });

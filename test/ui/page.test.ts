@@ -195,7 +195,6 @@ describe("the page", { skip: noBrowser }, () => {
       version: "0.0.0-test",
       pipedefs: [join(rig.folder, "repo")],
       workers: [rig.worker.url],
-      dataDir: join(rig.folder, "data"),
       log: () => {},
     });
     try {

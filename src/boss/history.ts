@@ -1,0 +1,44 @@
+// Where a boss keeps its runs: for as long as it lives, or for good.
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { makeOwnedFolder } from "../lib/owned-folder.js";
+import { Outputs } from "./outputs.js";
+import { createMemoryStore } from "./store/memory.js";
+import type { Store } from "./store/store.js";
+
+export type HistoryOptions =
+  /** Gone with the engine; outputs lie in a folder of their own below `folder` (default: the system's). */
+  | { readonly kind: "memory"; readonly folder?: string }
+  | { readonly kind: "durable"; readonly folder: string };
+
+export interface History {
+  readonly store: Store;
+  readonly outputs: Outputs;
+  close(): Promise<void>;
+}
+
+/** Rejects with a sentence where the folder is in use, or of a newer version. */
+export async function openHistory(options: HistoryOptions): Promise<History> {
+  if (options.kind === "memory") {
+    const folder = await makeOwnedFolder("boss", options.folder);
+    const store = createMemoryStore();
+    return {
+      store,
+      outputs: new Outputs(folder.path),
+      async close() {
+        store.close();
+        await folder.remove();
+      },
+    };
+  }
+  // What tasks print may hold secrets of theirs.
+  await mkdir(options.folder, { recursive: true, mode: 0o700 });
+  const { openSqliteStore } = await import("./store/sqlite.js");
+  const store = openSqliteStore(join(options.folder, "history.db"));
+  return {
+    store,
+    outputs: new Outputs(join(options.folder, "outputs")),
+    close: async () => store.close(),
+  };
+}
