@@ -188,11 +188,11 @@ export function createWorkerClient(url: string, options: WorkerClientOptions = {
           : `worker ${url} was lost while it ran the command (${causeOf(error)})`;
       return { kind: "faulted", message };
     };
-    const outcome = await Promise.race([attempt(), refused, cancelled]).catch((error: unknown) =>
-      // Once aborted, a broken connection is no news.
-      signal.aborted ? cancelled : failed(error),
-    );
+    const outcome = await Promise.race([attempt(), refused, cancelled]).catch(failed);
+    // Once aborted, what else happened is no news: the sandbox is to be gone, and that is worth the wait.
+    if (signal.aborted) await cancelled;
     connection.abort();
+    if (signal.aborted) return { kind: "cancelled" };
     return outcome;
   }
 

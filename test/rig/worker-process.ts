@@ -33,3 +33,5 @@ const worker = await startWorker({
   ...options,
 });
 console.log(worker.url);
+// A test run that is killed must not leave its workers behind.
+process.on("disconnect", () => process.exit());
