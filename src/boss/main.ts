@@ -5,6 +5,8 @@ import { createEngine, type Engine, type EngineOptions } from "./engine.js";
 export interface BossOptions extends EngineOptions {
   readonly host: string;
   readonly port: number;
+  /** Foreign names that a boss on loopback answers to. */
+  readonly allowHosts?: readonly string[];
   readonly version: string;
 }
 
@@ -20,7 +22,8 @@ export async function startBoss(options: BossOptions): Promise<RunningBoss> {
   let listening: Listening;
   try {
     const app = createApp(engine, options);
-    listening = await listen({ fetch: app.fetch, host: options.host, port: options.port });
+    const { host, port, allowHosts = [] } = options;
+    listening = await listen({ fetch: app.fetch, host, port, allowHosts });
   } catch (error) {
     await engine.close();
     throw error;

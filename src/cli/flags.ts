@@ -18,6 +18,13 @@ export const serverFlags = {
     describe: "Address to listen on (default: this machine only)",
   },
   port: { type: "number", requiresArg: true, group: server, describe: "Port to listen on" },
+  "allow-host": {
+    type: "string",
+    array: true,
+    requiresArg: true,
+    group: server,
+    describe: "Name of a proxy that passes requests on to loopback",
+  },
 } as const satisfies Flags;
 
 export const dataFlag = {

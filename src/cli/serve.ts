@@ -9,6 +9,7 @@ import { exitCodes } from "../model/exit-code.js";
 import { harmlessText, oneLine } from "../terminal/text.js";
 import { version } from "../version.js";
 import { defaultBossPort } from "../wire/boss.js";
+import { isLoopback } from "../wire/loopback-guard.js";
 import { defaultWorkerPort, defaultWorkerUrl } from "../wire/worker.js";
 import { type RunningWorker, startWorker } from "../worker/main.js";
 import { usageError } from "./cli-error.js";
@@ -32,6 +33,7 @@ const loopback = "127.0.0.1";
 interface ServerFlags {
   readonly host?: string | undefined;
   readonly port?: number | undefined;
+  readonly "allow-host"?: readonly string[] | undefined;
   readonly data?: string | undefined;
   readonly json: boolean;
 }
@@ -86,7 +88,7 @@ async function openWorker(
   wantedPort: number | undefined,
   flag: string,
 ): Promise<RunningWorker> {
-  const host = flags.host ?? loopback;
+  const host = listenHost(flags);
   const port = checkPort(flag, wantedPort ?? defaultWorkerPort);
   const settings = workerSettings(flags);
   try {
@@ -94,6 +96,7 @@ async function openWorker(
       ...settings,
       host,
       port,
+      allowHosts: flags["allow-host"] ?? [],
       version,
       ...(flags.data !== undefined && { dataDir: resolve(flags.data) }),
       log: logLine,
@@ -101,6 +104,15 @@ async function openWorker(
   } catch (error) {
     throw await startFailure(error, { role: "worker", host, port, flag });
   }
+}
+
+function listenHost({ host = loopback }: ServerFlags): string {
+  if (!isLoopback(host)) {
+    logLine(
+      `listening on ${host} without a login: whoever reaches this port can run commands on this machine`,
+    );
+  }
+  return host;
 }
 
 /**
@@ -118,7 +130,7 @@ async function openBoss(
   workers: readonly string[],
   localStandIn: string | undefined,
 ): Promise<RunningBoss> {
-  const host = flags.host ?? loopback;
+  const host = listenHost(flags);
   const port = checkPort("port", flags.port ?? defaultBossPort);
   if (flags["concurrent-runs"] < 1) throw usageError("--concurrent-runs must be at least 1");
   const settings = hostSettings(flags);
@@ -135,6 +147,7 @@ async function openBoss(
       watch: true,
       host,
       port,
+      allowHosts: flags["allow-host"] ?? [],
       version,
       log: logLine,
     });

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
+import { guardLoopback, isLoopback } from "./loopback-guard.js";
 
 export interface Listening {
   readonly url: string;
@@ -14,16 +15,20 @@ export async function listen({
   fetch,
   host,
   port,
+  allowHosts = [],
 }: {
   readonly fetch: (request: Request) => Response | Promise<Response>;
   readonly host: string;
   readonly port: number;
+  /** Foreign names that a server on loopback answers to. */
+  readonly allowHosts?: readonly string[];
 }): Promise<Listening> {
+  const answer = isLoopback(host) ? guardLoopback(fetch, allowHosts) : fetch;
   const server = createServer(
     // A peer that vanished without a word is found by the system, after some minutes.
     { keepAlive: true, keepAliveInitialDelay: 15_000, noDelay: true },
     // Boss and worker may live inside somebody else's program, whose globals are not ours to replace.
-    getRequestListener(fetch, { hostname: host, overrideGlobalObjects: false }),
+    getRequestListener(answer, { hostname: host, overrideGlobalObjects: false }),
   );
   // A stream may be silent for longer than any timeout; dead peers are found by its keep-alive comments.
   server.requestTimeout = 0;

@@ -15,6 +15,8 @@ export interface WorkerOptions {
   readonly host?: string;
   /** 0: any free port. */
   readonly port?: number;
+  /** Foreign names that a worker on loopback answers to. */
+  readonly allowHosts?: readonly string[];
   readonly executor?: "docker" | "process" | Executor;
   /** As DOCKER_HOST, which counts where this is absent. */
   readonly dockerHost?: string;
@@ -54,6 +56,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     leaseMs = 1_000,
     graceMs = 10_000,
     keepAliveMs = 15_000,
+    allowHosts = [],
     version = "0.0.0",
     log = () => {},
   } = options;
@@ -88,7 +91,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       keepAliveMs,
       isStopping: () => stopped !== null,
     });
-    const server = await listen({ fetch: app.fetch, host, port });
+    const server = await listen({ fetch: app.fetch, host, port, allowHosts });
 
     const stop = async () => {
       feed.end();
