@@ -85,9 +85,10 @@ async function chooseExecutor() {
 }
 
 async function startBossAndWorker(executor, cleanUps) {
-  const [{ startWorker }, { startBoss }] = await Promise.all([
+  const [{ startWorker }, { startBoss }, { engineDefaults }] = await Promise.all([
     library("worker/main.js"),
     library("boss/main.js"),
+    library("boss/engine.js"),
   ]);
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const common = { host: "127.0.0.1", version, log: () => {} };
@@ -97,17 +98,11 @@ async function startBossAndWorker(executor, cleanUps) {
   cleanUps.push(() => worker.stop());
 
   const boss = await startBoss({
+    ...engineDefaults,
     ...common,
     port: await choosePort("boss"),
     pipedefs: [pipedef],
     workers: [worker.url],
-    history: { kind: "memory" },
-    once: false,
-    hostHome: "thread",
-    env: {},
-    pipedefMemoryBytes: 512 * 2 ** 20,
-    stallTimeoutMs: 10_000,
-    concurrentRuns: 4,
     watch: true,
   });
   cleanUps.push(() => boss.stop({ graceMs: 0 }));

@@ -32,6 +32,8 @@ export interface EngineOptions {
   readonly pipedefMemoryBytes: number;
   readonly stallTimeoutMs: number;
   readonly concurrentRuns: number;
+  /** Of one attempt; of more, the beginning and the end are kept. */
+  readonly maxOutputBytes: number;
   /** Reload pipedefs when their files change. */
   readonly watch: boolean;
   /**
@@ -49,6 +51,7 @@ export const engineDefaults = {
   pipedefMemoryBytes: 512 * 2 ** 20,
   stallTimeoutMs: 30_000,
   concurrentRuns: 4,
+  maxOutputBytes: 100 * 2 ** 20,
   watch: false,
   once: false,
 } as const satisfies Partial<EngineOptions>;
@@ -83,7 +86,7 @@ export interface Engine {
 }
 
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const history = await openHistory(options.history);
+  const history = await openHistory(options.history, options);
   const { store, outputs } = history;
   const log = new EventLog(store);
   for (const id of endInterrupted(store, log, Date.now())) {

@@ -19,13 +19,16 @@ export interface History {
 }
 
 /** Rejects with a sentence where the folder is in use, or of a newer version. */
-export async function openHistory(options: HistoryOptions): Promise<History> {
+export async function openHistory(
+  options: HistoryOptions,
+  limits: { readonly maxOutputBytes: number },
+): Promise<History> {
   if (options.kind === "memory") {
     const folder = await makeOwnedFolder("boss", options.folder);
     const store = createMemoryStore();
     return {
       store,
-      outputs: new Outputs(folder.path),
+      outputs: new Outputs(folder.path, limits),
       async close() {
         store.close();
         await folder.remove();
@@ -38,7 +41,7 @@ export async function openHistory(options: HistoryOptions): Promise<History> {
   const store = openSqliteStore(join(options.folder, "history.db"));
   return {
     store,
-    outputs: new Outputs(join(options.folder, "outputs")),
+    outputs: new Outputs(join(options.folder, "outputs"), limits),
     close: async () => store.close(),
   };
 }

@@ -14,19 +14,27 @@ export interface OutputRef {
   readonly attempt: AttemptRef;
 }
 
+/**
+ * A worker cuts what one command prints, and says so in a line of its own. That the line is not cut again
+ * here, the boss takes a little more than the worker sends.
+ */
+const slackBytes = 64 * 1024;
+
 export class Outputs {
   readonly #folder: string;
+  readonly #limitBytes: number;
   readonly #live = new Map<string, ByteLog>();
 
-  constructor(folder: string) {
+  constructor(folder: string, { maxOutputBytes }: { readonly maxOutputBytes: number }) {
     this.#folder = folder;
+    this.#limitBytes = maxOutputBytes + slackBytes;
   }
 
   /** At once, so that attempts are announced in the order in which they start. */
   open(ref: OutputRef): ByteLog {
     const path = this.#path(ref);
     mkdirSync(dirname(path), { recursive: true });
-    const log = new ByteLog(path);
+    const log = new ByteLog(path, { limitBytes: this.#limitBytes });
     this.#live.set(path, log);
     return log;
   }

@@ -27,6 +27,15 @@ export const serverFlags = {
   },
 } as const satisfies Flags;
 
+export const maxOutputFlag = {
+  "max-output": {
+    type: "string",
+    requiresArg: true,
+    default: "100m",
+    describe: "Most output of a task; of more, the beginning and the end are kept",
+  },
+} as const satisfies Flags;
+
 export const dataFlag = {
   data: { type: "string", requiresArg: true, describe: "Folder for outputs and history" },
 } as const satisfies Flags;

@@ -20,6 +20,8 @@ import {
   checkPort,
   type HostFlags,
   hostSettings,
+  type OutputFlags,
+  outputSettings,
   type WorkerFlags,
   workerSettings,
   workerUrls,
@@ -30,7 +32,7 @@ import { startFailure } from "./start-failure.js";
 const stopLimitMs = 11_000;
 const loopback = "127.0.0.1";
 
-interface ServerFlags {
+interface ServerFlags extends OutputFlags {
   readonly host?: string | undefined;
   readonly port?: number | undefined;
   readonly "allow-host"?: readonly string[] | undefined;
@@ -94,6 +96,7 @@ async function openWorker(
   try {
     return await startWorker({
       ...settings,
+      ...outputSettings(flags),
       host,
       port,
       allowHosts: flags["allow-host"] ?? [],
@@ -139,6 +142,7 @@ async function openBoss(
     return await startBoss({
       ...engineDefaults,
       ...settings,
+      ...outputSettings(flags),
       pipedefs,
       workers,
       ...(localStandIn !== undefined && { localStandIn }),

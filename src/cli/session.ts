@@ -8,13 +8,15 @@ import type { RunningWorker } from "../worker/main.js";
 import {
   type HostFlags,
   hostSettings,
+  type OutputFlags,
+  outputSettings,
   type WorkerFlags,
   workerSettings,
   workerUrls,
 } from "./settings.js";
 import { infrastructureFailure } from "./start-failure.js";
 
-export interface SessionFlags extends HostFlags, WorkerFlags {
+export interface SessionFlags extends HostFlags, WorkerFlags, OutputFlags {
   readonly worker?: readonly string[] | undefined;
   readonly data?: string | undefined;
 }
@@ -37,6 +39,7 @@ export async function openSession(
   const engine = await createEngine({
     ...engineDefaults,
     ...settings,
+    ...outputSettings(flags),
     pipedefs: [pipedef],
     workers: own ? [own.url] : urls,
     ...(own && { localStandIn: own.url }),
@@ -55,13 +58,20 @@ export async function openSession(
 }
 
 async function startOwnWorker(
-  flags: WorkerFlags,
+  flags: WorkerFlags & OutputFlags,
   log: (line: string) => void,
 ): Promise<RunningWorker> {
   const settings = workerSettings(flags);
   const { startWorker } = await import("../worker/main.js");
   try {
-    return await startWorker({ ...settings, host: "127.0.0.1", port: 0, version, log });
+    return await startWorker({
+      ...settings,
+      ...outputSettings(flags),
+      host: "127.0.0.1",
+      port: 0,
+      version,
+      log,
+    });
   } catch (error) {
     throw infrastructureFailure(error);
   }

@@ -3,6 +3,21 @@
 import { parseBytes } from "../lib/units.js";
 import { usageError } from "./cli-error.js";
 
+export interface OutputFlags {
+  readonly "max-output": string;
+}
+
+export function outputSettings(flags: OutputFlags): { readonly maxOutputBytes: number } {
+  return { maxOutputBytes: sizeOf("max-output", flags["max-output"]) };
+}
+
+function sizeOf(flag: string, text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === null)
+    throw usageError(`--${flag} ${text} is no size`, "Sizes look like 512m or 2g.");
+  return bytes;
+}
+
 export interface HostFlags {
   readonly "pipedef-host": "thread" | "process";
   readonly "allow-env"?: readonly string[] | undefined;
@@ -10,17 +25,10 @@ export interface HostFlags {
 }
 
 export function hostSettings(flags: HostFlags) {
-  const pipedefMemoryBytes = parseBytes(flags["pipedef-memory"]);
-  if (pipedefMemoryBytes === null) {
-    throw usageError(
-      `--pipedef-memory ${flags["pipedef-memory"]} is no size`,
-      "Sizes look like 512m or 2g.",
-    );
-  }
   return {
     hostHome: flags["pipedef-host"],
     env: allowedEnv(flags["allow-env"] ?? []),
-    pipedefMemoryBytes,
+    pipedefMemoryBytes: sizeOf("pipedef-memory", flags["pipedef-memory"]),
   };
 }
 

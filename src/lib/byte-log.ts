@@ -8,11 +8,24 @@ import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { Bell } from "./bell.js";
+import { TailFile } from "./tail-file.js";
+import { formatBytes } from "./units.js";
 
 const readSize = 256 * 1024;
 
+export interface ByteLogOptions {
+  /** More than this is cut in the middle: see ByteLog. */
+  readonly limitBytes?: number;
+}
+
+/**
+ * With a limit, the first half of it is kept as it comes. Of what follows, the end is kept aside and put
+ * behind the first half when the log ends, with a line between them that says how many bytes are missing.
+ */
 export class ByteLog {
   readonly path: string;
+  readonly #limitBytes: number;
+  #tail: TailFile | undefined;
   #stream: WriteStream;
   #opened: Promise<unknown>;
   /** Bytes accepted by append. */
@@ -25,15 +38,13 @@ export class ByteLog {
   #drained: Promise<void> | undefined;
   readonly #changes = new Bell();
 
-  constructor(path: string) {
+  constructor(path: string, { limitBytes = Number.POSITIVE_INFINITY }: ByteLogOptions = {}) {
     this.path = path;
+    this.#limitBytes = limitBytes;
     this.#stream = createWriteStream(path, { flags: "wx", highWaterMark: 1024 * 1024 });
     this.#opened = once(this.#stream, "open");
     this.#opened.catch(() => {});
-    this.#stream.on("error", (error) => {
-      this.#error = error;
-      this.#changes.ring();
-    });
+    this.#stream.on("error", (error) => this.#fail(error));
   }
 
   get length(): number {
@@ -43,6 +54,49 @@ export class ByteLog {
   /** Resolves when there is room for more; the chunk must not be changed afterwards. */
   append(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#ending) throw new Error(`${this.path} has ended`);
+    if (chunk.length === 0) return undefined;
+    if (this.#tail) return this.#pushTail(chunk);
+    // Output that just fits stays whole; only then is it cut at half.
+    if (this.#length + chunk.length > this.#limitBytes / 2) return this.#startTail(chunk);
+    return this.#write(chunk);
+  }
+
+  #startTail(chunk: Uint8Array): Promise<void> | undefined {
+    const room = Math.max(0, Math.floor(this.#limitBytes / 2) - this.#length);
+    const drained = this.#write(chunk.subarray(0, room));
+    try {
+      this.#tail = new TailFile(`${this.path}.tail`, this.#limitBytes / 2);
+    } catch (error) {
+      this.#fail(error);
+    }
+    return this.#pushTail(chunk.subarray(room)) ?? drained;
+  }
+
+  #pushTail(chunk: Uint8Array): undefined {
+    try {
+      this.#tail?.push(chunk);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The missing middle, in words, and the end. */
+  async #writeTail(tail: TailFile): Promise<void> {
+    if (tail.dropped > 0) {
+      const limit = formatBytes(this.#limitBytes);
+      await this.#write(
+        Buffer.from(`\n[${tail.dropped} bytes are missing here: output is limited to ${limit}]\n`),
+      );
+    }
+    for (const chunk of tail.read()) await this.#write(chunk);
+  }
+
+  #fail(error: unknown): void {
+    this.#error ??= error instanceof Error ? error : new Error(String(error));
+    this.#changes.ring();
+  }
+
+  #write(chunk: Uint8Array): Promise<void> | undefined {
     if (chunk.length === 0) return undefined;
     this.#length += chunk.length;
     const room = this.#stream.write(chunk, (error) => {
@@ -76,6 +130,10 @@ export class ByteLog {
   }
 
   async #end(): Promise<void> {
+    if (this.#tail) {
+      if (!this.#error) await this.#writeTail(this.#tail);
+      this.#tail.remove();
+    }
     await new Promise<void>((done) => {
       if (this.#stream.closed) return done();
       this.#stream.on("close", done);

@@ -8,6 +8,8 @@ import type { CommandRequest, Outcome } from "../wire/worker.js";
 import { Execution, type ExecutionDeps } from "./execution.js";
 
 export interface ExecutionsOptions extends Omit<ExecutionDeps, "openOutput"> {
+  /** Of one command; of more, the beginning and the end are kept. */
+  readonly maxOutputBytes: number;
   readonly folder: string;
   readonly leaseMs: number;
 }
@@ -49,7 +51,7 @@ export class Executions {
     const outputPath = join(this.#options.folder, `output-${this.#started}`);
     const execution = new Execution(id, request, {
       ...this.#options,
-      openOutput: () => new ByteLog(outputPath),
+      openOutput: () => new ByteLog(outputPath, { limitBytes: this.#options.maxOutputBytes }),
     });
     const entry = { execution, requestText, outputPath, streams: 0, lease: null };
     this.#entries.set(id, entry);

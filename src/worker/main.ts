@@ -29,6 +29,8 @@ export interface WorkerOptions {
   readonly leaseMs?: number;
   /** From SIGTERM to SIGKILL when a command's time is up. */
   readonly graceMs?: number;
+  /** Of one command; of more, the beginning and the end are kept. */
+  readonly maxOutputBytes?: number;
   readonly keepAliveMs?: number;
   readonly version?: string;
   readonly log?: (line: string) => void;
@@ -57,6 +59,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     graceMs = 10_000,
     keepAliveMs = 15_000,
     allowHosts = [],
+    maxOutputBytes = 100 * 2 ** 20,
     version = "0.0.0",
     log = () => {},
   } = options;
@@ -79,6 +82,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       executor,
       admission,
       folder: folder.path,
+      maxOutputBytes,
       leaseMs,
       graceMs,
       log,

@@ -43,6 +43,7 @@ export async function startRig({
     port: 0,
     executor,
     slots,
+    ...(options.maxOutputBytes !== undefined && { maxOutputBytes: options.maxOutputBytes }),
     version: "0.0.0-test",
     log: () => {},
   });

@@ -4,6 +4,7 @@ import {
   dataFlag,
   engineFlags,
   jsonFlag,
+  maxOutputFlag,
   pipedefFlags,
   serverFlags,
 } from "../flags.js";
@@ -18,6 +19,7 @@ export const bossCommand = defineCommand({
     ...pipedefFlags,
     ...engineFlags,
     ...concurrentRunsFlag,
+    ...maxOutputFlag,
     ...dataFlag,
     ...jsonFlag,
   },

@@ -1,6 +1,13 @@
 import { exitCodes } from "../../model/exit-code.js";
 import { defineCommand } from "../command.js";
-import { dataFlag, engineFlags, hostFlags, jsonFlag, workerFlags } from "../flags.js";
+import {
+  dataFlag,
+  engineFlags,
+  hostFlags,
+  jsonFlag,
+  maxOutputFlag,
+  workerFlags,
+} from "../flags.js";
 
 export const runCommand = defineCommand({
   name: "run",
@@ -26,6 +33,7 @@ export const runCommand = defineCommand({
       describe: "Whose output to print (default: failed; with --json: none)",
     },
     ...jsonFlag,
+    ...maxOutputFlag,
     ...dataFlag,
     ...engineFlags,
     ...workerFlags,
