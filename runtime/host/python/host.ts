@@ -10,7 +10,7 @@ import type { Fault, TaskEnd } from "../../../src/model/failure.js";
 import type { TaskRef } from "../../../src/model/pipeline.js";
 import type { FromInterpreter, ToInterpreter } from "../../../src/wire/python-bridge.js";
 import type { HostOptions, LoadResult, PipedefHost, PipedefProblem, TaskIo } from "../host.js";
-import { repoRoot } from "../typescript/repo-root.js";
+import { repoRoot } from "../repo-root.js";
 import { FrameReader } from "./frames.js";
 import { findInterpreter } from "./interpreter.js";
 import { isWholeStack, stalledProblem } from "./stalled.js";

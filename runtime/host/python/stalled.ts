@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import type { PipedefProblem } from "../host.js";
-import { shownPath } from "../typescript/repo-root.js";
+import { shownPath } from "../repo-root.js";
 
 /** It comes in pieces, and ends with the bootstrap's frame, or with dots where there are very many. */
 export function isWholeStack(dump: string): boolean {

@@ -2,8 +2,8 @@
 
 import { readFile } from "node:fs/promises";
 import type { PipedefProblem } from "../host.js";
+import { shownLocation, shownPath } from "../repo-root.js";
 import type { DiscoveredStage, LoadFailure, Place } from "./messages.js";
-import { shownLocation, shownPath } from "./repo-root.js";
 import { type SourceNote, transformSource } from "./transform.js";
 
 export async function explainLoadFailure(

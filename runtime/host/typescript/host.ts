@@ -5,13 +5,13 @@ import { formatDuration } from "../../../src/lib/units.js";
 import type { Fault, TaskEnd } from "../../../src/model/failure.js";
 import { type Pipeline, type TaskRef, taskLabel } from "../../../src/model/pipeline.js";
 import type { HostOptions, LoadResult, PipedefHost, TaskIo } from "../host.js";
+import { repoRoot, shownLocation } from "../repo-root.js";
 import { Attempt } from "./attempt.js";
 import { Heartbeat } from "./heartbeat.js";
 import type { Home } from "./home.js";
 import { type DiscoveredStage, FromHome, type LoadFailure } from "./messages.js";
 import { createHostPool, type HostPool } from "./pool.js";
 import { outOfMemory } from "./process-exit.js";
-import { repoRoot, shownLocation } from "./repo-root.js";
 import { Sources } from "./sources.js";
 
 /** A pool makes it quick; without one, a home is started for this pipedef alone. */

@@ -1,8 +1,8 @@
 // Where a pipedef's paths start.
 
 import { basename, dirname, relative, sep } from "node:path";
-import type { SourceLocation } from "../../../src/model/pipeline.js";
-import type { Place } from "./messages.js";
+import type { SourceLocation } from "../../src/model/pipeline.js";
+import type { Place } from "./typescript/messages.js";
 
 /** The folder that holds .bettertest, where the pipedef lies in one; else the pipedef's own. */
 export function repoRoot(pipedef: string): string {
