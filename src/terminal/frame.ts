@@ -129,7 +129,7 @@ function statusLine(run: Run, options: FrameOptions): string {
   const text = (from: readonly string[]) => `${turning} ${from.join(style.dim(" · "))}`;
   const withBar = `${turning} ${bar} ${parts.join(style.dim(" · "))}`;
   if (textWidth(withBar) <= width) return withBar;
-  for (let kept = parts.slice(); kept.length > 1; kept = kept.slice(0, -1)) {
+  for (let kept = parts.slice(); kept.length > 0; kept = kept.slice(0, -1)) {
     if (textWidth(text(kept)) <= width) return text(kept);
   }
   return cutText(`${done}/${all}`, width);
