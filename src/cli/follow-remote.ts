@@ -37,9 +37,6 @@ export async function followRemoteRun(
     if (run) return exitCodeOfRun(run);
     if (interrupts.signal.aborted) return exitCodes.cancelled;
     throw infrastructureError(`the events of run ${id} ended before the run did`);
-  } catch (error) {
-    view.abandon();
-    throw error;
   } finally {
     interrupts.stop();
   }

@@ -11,18 +11,20 @@ export async function followRun(
   view: RunView,
 ): Promise<Run | null> {
   let run: Run | null = null;
-  for await (const logged of events) {
-    const { event } = logged;
-    if (event.type === "run-created") run = newRun(logged.run, event);
-    else if (run) run = applyEvent(run, event);
-    if (run) view.event(logged, run);
-  }
-  if (!run || run.finishedAt === null) {
+  try {
+    for await (const logged of events) {
+      const { event } = logged;
+      if (event.type === "run-created") run = newRun(logged.run, event);
+      else if (run) run = applyEvent(run, event);
+      if (run) view.event(logged, run);
+    }
+    if (!run || run.finishedAt === null) return null;
+    await view.finish(run);
+    return run;
+  } finally {
+    // After a finish there is nothing left to do for it.
     view.abandon();
-    return null;
   }
-  await view.finish(run);
-  return run;
 }
 
 /** A run that its pipedef made impossible is its author's to mend, like a wrong flag. */

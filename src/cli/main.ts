@@ -47,11 +47,15 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
   });
 }
 
-// `bettertest runs | head -1`: the reader has what it wanted.
+// `bettertest run | head -1`, or a terminal that was closed: nobody reads on. What runs is ended in order,
+// as by a signal; a command that runs nothing is done.
+let readerGone = false;
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(exitCodes.errored);
-    throw error;
+  stream.on("error", () => {
+    if (readerGone) return;
+    readerGone = true;
+    if (process.listenerCount("SIGTERM") > 0) process.kill(process.pid, "SIGTERM");
+    else process.exit(exitCodes.passed);
   });
 }
 

@@ -10,6 +10,7 @@ import { usageError } from "./cli-error.js";
 import { programName } from "./environment.js";
 import { exitCodeOfRun, followRun } from "./follow-run.js";
 import { aborted, type Interrupts } from "./interrupt.js";
+import type { Notes } from "./notes.js";
 import { createRunView } from "./run-view.js";
 import type { Session } from "./session.js";
 
@@ -27,7 +28,7 @@ export interface RunHere {
 
 export async function runInSession(
   { engine, where }: Session,
-  interrupts: Interrupts,
+  { interrupts, notes }: { readonly interrupts: Interrupts; readonly notes: Notes },
   request: RunHere,
 ): Promise<number> {
   // A first load says whether the pipedef is sound and --only names tasks that exist.
@@ -47,6 +48,7 @@ export async function runInSession(
   if (!started.ok) throw usageError(started.error, "See what there is: bettertest check");
   const id = started.run;
 
+  notes.hold();
   const view = createRunView({
     ...request,
     where,
@@ -57,6 +59,7 @@ export async function runInSession(
   void aborted(interrupts.signal).then(() => engine.cancel(id, interrupts.by()));
   const never = new AbortController().signal;
   const run = await followRun(engine.log.follow({ run: id, after: 0, signal: never }), view);
+  notes.release();
   return run ? exitCodeOfRun(run) : exitCodes.errored;
 
   async function* readOutput(attempt: AttemptRef) {

@@ -54,19 +54,25 @@ export const runCommand = defineCommand({
       import("../session.js"),
       import("../run-here.js"),
     ]);
-    const session = await openSession(pipedef, args, (line) => process.stderr.write(`${line}\n`));
+    const { createNotes } = await import("../notes.js");
+    const notes = createNotes();
+    const session = await openSession(pipedef, args, notes.add);
     try {
       if (interrupts.signal.aborted) return exitCodes.cancelled;
-      return await runInSession(session, interrupts, {
-        pipedef: shortPath(pipedef),
-        named: args.pipedef,
-        only: args.only,
-        keepGoing: args["keep-going"],
-        output: args.output,
-        json: args.json,
-        executor: args.executor,
-        workers: args.worker,
-      });
+      return await runInSession(
+        session,
+        { interrupts, notes },
+        {
+          pipedef: shortPath(pipedef),
+          named: args.pipedef,
+          only: args.only,
+          keepGoing: args["keep-going"],
+          output: args.output,
+          json: args.json,
+          executor: args.executor,
+          workers: args.worker,
+        },
+      );
     } finally {
       await session.close();
       interrupts.stop();
