@@ -64,6 +64,8 @@ class Entry {
   #loading: Promise<void> | null = null;
   #stale = false;
   #closed = false;
+  /** The one of the latest load. */
+  #opened: PipedefHost | undefined;
   #loaded: PipedefHost | undefined;
   #mayKeep: boolean;
 
@@ -90,7 +92,11 @@ class Entry {
 
   async #load(): Promise<void> {
     const path = this.view.pipedef;
-    const { loaded, host } = await load(path, this.#options.openHost);
+    const { loaded, host } = await load(path, async (pipedef) => {
+      this.#opened = await this.#options.openHost(pipedef);
+      if (this.#closed) await this.#opened.close();
+      return this.#opened;
+    });
     if (host && loaded.ok && this.#mayKeep && !this.#closed)
       this.#loaded = alreadyLoaded(host, loaded);
     else await host?.close();
@@ -143,6 +149,8 @@ class Entry {
     this.#closed = true;
     clearTimeout(this.#settle);
     for (const folder of [...this.#watchers.keys()]) this.#unwatch(folder);
+    // A load in progress may be one that never ends; the one that has ended is somebody's run now.
+    if (this.#loading) await this.#opened?.close();
     await this.#loading;
     await this.takeLoaded()?.close();
   }
