@@ -20,7 +20,12 @@ try {
 async function main() {
   const exitAfterRun = process.argv.includes("--exit");
   await ensureDependencies();
-  await step("Building", async () => (await import("./build.mjs")).build());
+  await step("Building", async () => {
+    const { build, buildTypes } = await import("./build.mjs");
+    await build();
+    // For `npx bettertest init` afterwards, which copies them.
+    buildTypes();
+  });
   const executor = await chooseExecutor();
 
   const interrupted = new Promise((resolve) => {

@@ -94,8 +94,9 @@ class Entry {
     const path = this.view.pipedef;
     const { loaded, host } = await load(path, async (pipedef) => {
       this.#opened = await this.#options.openHost(pipedef);
-      if (this.#closed) await this.#opened.close();
-      return this.#opened;
+      if (!this.#closed) return this.#opened;
+      await this.#opened.close();
+      throw new Error("the boss is stopping");
     });
     if (host && loaded.ok && this.#mayKeep && !this.#closed)
       this.#loaded = alreadyLoaded(host, loaded);

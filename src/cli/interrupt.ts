@@ -12,28 +12,41 @@ export interface Interrupts {
   stop(): void;
 }
 
+/** Of the command that runs; null where nothing has to be ended in order. */
+let endInOrder: (() => void) | null = null;
+
+/** As a first signal, but never as a second one. False where no command has trapped signals. */
+export function interruptOnce(): boolean {
+  endInOrder?.();
+  return endInOrder !== null;
+}
+
 const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export function trapInterrupts(): Interrupts {
   const controller = new AbortController();
   const lastWords: (() => void)[] = [];
   let first = "";
+  const begin = (why: string) => {
+    if (controller.signal.aborted) return false;
+    first = why;
+    controller.abort();
+    return true;
+  };
   const onSignal = (name: NodeJS.Signals) => {
-    if (!controller.signal.aborted) {
-      first = name === "SIGINT" ? "Ctrl-C" : name;
-      controller.abort();
-      return;
-    }
+    if (begin(name === "SIGINT" ? "Ctrl-C" : name)) return;
     for (const work of lastWords) work();
     process.exit(exitCodes.cancelled);
   };
   for (const name of names) process.on(name, onSignal);
+  endInOrder = () => void begin("the end of its reader");
   return {
     signal: controller.signal,
     by: () => first,
     onExit: (work) => void lastWords.push(work),
     stop: () => {
       for (const name of names) process.off(name, onSignal);
+      endInOrder = null;
     },
   };
 }

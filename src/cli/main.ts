@@ -2,6 +2,7 @@
 
 import { exitCodes } from "../model/exit-code.js";
 import { version } from "../version.js";
+import { interruptOnce } from "./interrupt.js";
 
 async function main(args: readonly string[]): Promise<number> {
   if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
@@ -54,8 +55,7 @@ for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", () => {
     if (readerGone) return;
     readerGone = true;
-    if (process.listenerCount("SIGTERM") > 0) process.kill(process.pid, "SIGTERM");
-    else process.exit(exitCodes.passed);
+    if (!interruptOnce()) process.exit(exitCodes.passed);
   });
 }
 

@@ -150,7 +150,7 @@ suite("the live view", () => {
   test("a frame never has more lines than the terminal, nor longer ones", async () => {
     const many = `import { stage } from "bettertest";
 const all = stage("AStageWithQuiteALongNameForANarrowTerminal");
-for (let n = 0; n < 500; n++) all.task("task_" + n, () => new Promise((end) => setTimeout(end, 10)));`;
+for (let n = 0; n < 500; n++) all.task("task_" + n, () => new Promise((end) => setTimeout(end, 60)));`;
     using repo = tempRepo({ [pipedef]: many });
     const [rows, columns] = [8, 30];
     const session = onTerminal(["run", "--executor", "process", "--slots", "20"], {

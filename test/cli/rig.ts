@@ -109,3 +109,11 @@ export function jsonLines(text: string): Record<string, unknown>[] {
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 }
+
+export async function waitFor(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 30_000;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error("waited 30 s in vain");
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}

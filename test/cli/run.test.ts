@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import type { LoggedEvent } from "../../src/model/events.js";
 import { applyEvent, newRun, type Run } from "../../src/model/run.js";
-import { cli, jsonLines, pipedefOf, startCli, tempRepo } from "./rig.js";
+import { cli, jsonLines, pipedefOf, startCli, tempRepo, waitFor } from "./rig.js";
 
 const here = ["run", "--executor", "process"];
 const pipedef = ".bettertest/pipedef.ts";
@@ -97,6 +97,46 @@ suite("exit codes of run", () => {
       assert.equal(result?.exitCode, 130);
     });
   }
+});
+
+suite("Ctrl-C while the pipedef loads, and never ends that", () => {
+  const endless: Readonly<Record<string, string>> = {
+    "pipedef.ts": `import { writeFileSync } from "node:fs";\nwriteFileSync("FILE", "");\nwhile (true);\n`,
+    "pipedef.py": `open("FILE", "w").close()\nwhile True:\n    pass\n`,
+  };
+  for (const [name, text] of Object.entries(endless)) {
+    for (const home of ["thread", "process"]) {
+      test(`${name} in a ${home}: 130, soon`, async () => {
+        using repo = tempRepo({});
+        const loading = join(repo.folder, "loading");
+        repo.write(`.bettertest/${name}`, text.replace("FILE", loading));
+        const running = startCli([...here, "--pipedef-host", home], { cwd: repo.folder });
+        await waitFor(() => existsSync(loading));
+        const began = performance.now();
+        running.child.kill("SIGINT");
+        const { exitCode, stderr } = await running.ended;
+        assert.equal(exitCode, 130, stderr);
+        // Loading as such would be given up after 30 s.
+        assert.ok(performance.now() - began < 20_000);
+      });
+    }
+  }
+});
+
+suite("nobody reads on", () => {
+  test("run ends its sandbox and itself", async () => {
+    const slow = pipedefOf({ A: { slow: "echo $$ > PIDFILE; sleep 600" }, B: { b: "true" } });
+    using repo = tempRepo({});
+    const pidFile = join(repo.folder, "pid");
+    repo.write(pipedef, slow.replace("PIDFILE", pidFile));
+    const running = startCli([...here, "--json", "--keep-going"], { cwd: repo.folder });
+    await waitFor(() => existsSync(pidFile) && readFileSync(pidFile, "utf8") !== "");
+    const pid = Number(readFileSync(pidFile, "utf8"));
+    running.child.stdout?.destroy();
+    running.child.kill("SIGTERM");
+    assert.equal((await running.ended).exitCode, 130);
+    assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
+  });
 });
 
 suite("plain lines", () => {

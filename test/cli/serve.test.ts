@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { suite, test } from "node:test";
-import { cli, jsonLines, pipedefOf, type RunningCli, startCli, tempRepo } from "./rig.js";
+import { cli, jsonLines, pipedefOf, type RunningCli, startCli, tempRepo, waitFor } from "./rig.js";
 
 const pipedef = ".bettertest/pipedef.ts";
 const free = ["--executor", "process", "--port", "0", "--worker-port", "0"];
@@ -196,11 +196,3 @@ suite("boss and worker", () => {
     }
   });
 });
-
-async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 30_000;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error("waited 30 s in vain");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
