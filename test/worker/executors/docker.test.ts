@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { createWorkerClient } from "../../../src/wire/worker-client.js";
 import { createDockerExecutor } from "../../../src/worker/executors/docker.js";
@@ -131,3 +136,55 @@ test("the next worker removes what a killed one left, and nothing of a living on
   await eventually(() => containersOf(living.pid).length === 0);
   for (const client of clients) client.close();
 });
+
+test("an engine that dies in the middle is a fault, never an exit code; what it left goes when it is back", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bettertest-test-"));
+  const engine = await startEngineProxy(join(folder, "docker.sock"));
+  const far = await startTestWorker({ executor: "docker", dockerHost: `unix://${engine.path}` });
+  const before = new Set(containersOf(process.pid));
+  const { ended } = await startCommand(far.client, "sleep 1; echo ready; sleep 1000");
+  const [container, ...more] = containersOf(process.pid).filter((id) => !before.has(id));
+  assert.deepEqual(more, []);
+  await engine.cut();
+  const outcome = await ended;
+  assert.equal(outcome.kind, "faulted");
+  assert.match(
+    JSON.stringify(outcome),
+    new RegExp(`container ${container}.*is the Docker engine well`),
+  );
+  const next = await far.execute("true");
+  assert.equal(next.outcome.kind, "faulted");
+
+  const back = await startEngineProxy(engine.path);
+  await eventually(() => !containersOf(process.pid).includes(container!), 40_000);
+  assert.deepEqual((await far.execute("exit 6")).outcome, { kind: "exited", exitCode: 6 });
+  await far[Symbol.asyncDispose]();
+  await back.cut();
+  rmSync(folder, { recursive: true });
+});
+
+/** Stands for an engine that can be killed: the real one is everybody's. */
+async function startEngineProxy(path: string) {
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connect({ path: "/var/run/docker.sock", allowHalfOpen: true });
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on("error", () => {});
+    }
+    near.pipe(far);
+    far.pipe(near);
+  });
+  server.listen(path);
+  await once(server, "listening");
+  return {
+    path,
+    async cut() {
+      // The end comes as a clean end of stream, as it does from a dying engine.
+      for (const socket of sockets) socket.end();
+      for (const socket of sockets) socket.destroySoon();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
