@@ -6,6 +6,7 @@ import type { ApiError } from "../wire/boss.js";
 import type { Engine } from "./engine.js";
 import { NotFound } from "./request.js";
 import { feedRoutes } from "./routes/feed.js";
+import { healthRoutes } from "./routes/health.js";
 import { legacyRoutes } from "./routes/legacy.js";
 import { openApiDocument } from "./routes/openapi.js";
 import { pageRoutes } from "./routes/page.js";
@@ -19,7 +20,7 @@ export interface AppOptions {
 export function createApp(engine: Engine, { version, log }: AppOptions): Hono {
   const app = new Hono();
 
-  app.get("/health", (c) => c.text("ok\n"));
+  app.route("/", healthRoutes(engine));
   app.route("/api/runs", runRoutes(engine));
   app.route("/api", feedRoutes(engine));
   app.route("/api", legacyRoutes(engine));

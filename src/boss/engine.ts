@@ -9,6 +9,7 @@ import type { PipelineView, StartRunRequest } from "../wire/boss.js";
 import { EventLog } from "./event-log.js";
 import { type HistoryOptions, openHistory } from "./history.js";
 import { endInterrupted } from "./interrupted.js";
+import { Metrics } from "./metrics.js";
 import type { Outputs } from "./outputs.js";
 import { Pipelines } from "./pipelines.js";
 import { executeRun } from "./run-execution.js";
@@ -73,6 +74,7 @@ export interface Engine {
   readonly pipelines: Pipelines;
   readonly workers: Workers;
   readonly outputs: Outputs;
+  readonly metrics: Metrics;
   /** Told whenever a pipeline or a worker changes. */
   readonly changes: Topic;
   start(request: StartRequest): StartResult;
@@ -124,6 +126,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   });
 
   const queue = new RunQueue(options.concurrentRuns);
+  const metrics = new Metrics({
+    liveRuns: () => queue.ids().flatMap((id) => store.run(id) ?? []),
+    workers: () => workers.views(),
+    outputBytes: () => outputs.bytesReceived,
+  });
+  const stopped = new AbortController();
+  void metrics.count(log.follow({ after: store.lastSeq(), signal: stopped.signal }));
   let closing = false;
 
   function begin(
@@ -206,6 +215,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     pipelines,
     workers,
     outputs,
+    metrics,
     changes,
     start,
 
@@ -249,6 +259,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await pipelines.close();
       await hostPool.close();
       workers.close();
+      stopped.abort();
+      metrics.close();
       await history.close();
     },
   };

@@ -24,6 +24,7 @@ export class Outputs {
   readonly #folder: string;
   readonly #limitBytes: number;
   readonly #live = new Map<string, ByteLog>();
+  #bytesOfEnded = 0;
 
   constructor(folder: string, { maxOutputBytes }: { readonly maxOutputBytes: number }) {
     this.#folder = folder;
@@ -39,12 +40,20 @@ export class Outputs {
     return log;
   }
 
+  /** Of all attempts since the start, those under way too. */
+  get bytesReceived(): number {
+    let bytes = this.#bytesOfEnded;
+    for (const log of this.#live.values()) bytes += log.length;
+    return bytes;
+  }
+
   /** Ends the file; readers who follow it then end too. */
   async close(ref: OutputRef): Promise<void> {
     const path = this.#path(ref);
     try {
       await this.#live.get(path)?.end();
     } finally {
+      this.#bytesOfEnded += this.#live.get(path)?.length ?? 0;
       this.#live.delete(path);
     }
   }

@@ -1,6 +1,8 @@
 // The contract between a boss and its readers: browser, command line, programs.
 //
 //   GET  /health                                   200 "ok\n"
+//   GET  /healthz                                  { live, ready, reasons }; 503 while not ready
+//   GET  /metrics                                  OpenMetrics
 //   GET  /api/pipelines                            PipelineView[]
 //   GET  /api/workers                              WorkerView[]
 //   POST /api/runs                                 StartRunRequest -> 201 { run }

@@ -23,6 +23,19 @@ export const operations: readonly Operation[] = [
   },
   {
     method: "get",
+    path: "/healthz",
+    summary: "Whether the boss can do its work",
+    answers: { 200: "{ live, ready, reasons }", 503: "not ready, with reasons" },
+  },
+  {
+    method: "get",
+    path: "/metrics",
+    summary: "Numbers for monitoring, in OpenMetrics",
+    answers: { 200: "OpenMetrics" },
+    type: "text/plain",
+  },
+  {
+    method: "get",
     path: "/api/pipelines",
     summary: "The pipelines with their stages and tasks",
     answers: { 200: "PipelineView[]" },
