@@ -42,7 +42,7 @@ describe("a log with a limit", () => {
         const input = text(size);
         const output = await logged(input, 1000, chunkBytes);
         const [, head, missing, tail] =
-          /^([^]*)\n\[(\d+) bytes are missing here: output is limited to 1000 B\]\n([^]*)$/.exec(
+          /^([\s\S]*)\n\[(\d+) bytes are missing here: output is limited to 1000 B\]\n([\s\S]*)$/.exec(
             output,
           )!;
         assert.equal(head, input.slice(0, 500));
