@@ -52,6 +52,21 @@ for (let n = 0; n < 60; n++) all.task("task_" + n, () => run("bettertest-base", 
     assert.deepEqual(leftOver(stdout), []);
   });
 
+  test("a reader that goes away ends the run like Ctrl-C, and leaves no container", async () => {
+    const some = `import { run, stage } from "bettertest";
+stage("Some", {
+  slow: () => run("bettertest-base", "sleep 600"),
+  talking: () => run("bettertest-base", "sleep 1"),
+});`;
+    using repo = tempRepo({ [pipedef]: some });
+    const running = startCli(["run", "--json", "--slots", "2"], { cwd: repo.folder });
+    await running.prints(/"call-started"[^]*"call-started"/);
+    running.child.stdout?.destroy();
+    const { exitCode, stdout, stderr } = await running.ended;
+    assert.equal(exitCode, 130, stderr);
+    assert.deepEqual(leftOver(stdout), []);
+  });
+
   test("an image that is not there: errored, the engine's words, a hint, exit 3", async () => {
     const missing = pipedefOf({ A: { a: "true" } }).replace(
       "bettertest-base",

@@ -159,7 +159,8 @@ async function removeLeftovers(docker: Docker, log: (line: string) => void) {
     return owner !== null && isDead(owner);
   });
   if (orphans.length === 0) return;
-  log(`removing ${orphans.length} containers that a killed worker left behind`);
+  const containers = orphans.length === 1 ? "a container" : `${orphans.length} containers`;
+  log(`removing ${containers} that a killed worker left behind`);
   await Promise.all(
     orphans.map(async ({ Id }) => {
       try {
