@@ -12,6 +12,7 @@ import { endInterrupted } from "./interrupted.js";
 import { Metrics } from "./metrics.js";
 import type { Outputs } from "./outputs.js";
 import { Pipelines } from "./pipelines.js";
+import { Retention, type RetentionLimits } from "./retention.js";
 import { executeRun } from "./run-execution.js";
 import { RunQueue } from "./run-queue.js";
 import type { Store } from "./store/store.js";
@@ -33,6 +34,8 @@ export interface EngineOptions {
   readonly pipedefMemoryBytes: number;
   readonly stallTimeoutMs: number;
   readonly concurrentRuns: number;
+  /** What is kept of runs that have ended. */
+  readonly retention: RetentionLimits;
   /** Of one attempt; of more, the beginning and the end are kept. */
   readonly maxOutputBytes: number;
   /** Reload pipedefs when their files change. */
@@ -52,6 +55,7 @@ export const engineDefaults = {
   pipedefMemoryBytes: 512 * 2 ** 20,
   stallTimeoutMs: 30_000,
   concurrentRuns: 4,
+  retention: { keepRuns: 1000, keepDays: Number.POSITIVE_INFINITY, maxDataBytes: 20 * 2 ** 30 },
   maxOutputBytes: 100 * 2 ** 20,
   watch: false,
   once: false,
@@ -125,6 +129,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     onChange: () => changes.publish(),
   });
 
+  const retention = new Retention({
+    store,
+    outputs,
+    limits: options.retention,
+    now: Date.now,
+    log: options.log,
+  });
+  void retention.sweep();
   const queue = new RunQueue(options.concurrentRuns);
   const metrics = new Metrics({
     liveRuns: () => queue.ids().flatMap((id) => store.run(id) ?? []),
@@ -161,7 +173,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         outputs,
         slots,
         now: Date.now,
-      }),
+      }).then(() => void retention.sweep()),
     );
     return id;
   }
@@ -261,6 +273,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       workers.close();
       stopped.abort();
       metrics.close();
+      await retention.idle();
       await history.close();
     },
   };

@@ -1,7 +1,7 @@
 // What tasks printed: one file of bytes per attempt.
 
 import { createReadStream, mkdirSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ByteLog } from "../lib/byte-log.js";
 import type { AttemptRef } from "../model/events.js";
@@ -96,6 +96,23 @@ export class Outputs {
     const live = this.#live.get(path);
     if (live) return live.follow(offset, signal);
     return createReadStream(path, { start: offset, ...(signal && { signal }) });
+  }
+
+  /** Of all attempts of a run. */
+  async bytesOf(run: number): Promise<number> {
+    const folder = join(this.#folder, String(run));
+    let bytes = 0;
+    for (const name of await readdir(folder).catch(() => [])) {
+      bytes += await stat(join(folder, name)).then(
+        ({ size }) => size,
+        () => 0,
+      );
+    }
+    return bytes;
+  }
+
+  async remove(run: number): Promise<void> {
+    await rm(join(this.#folder, String(run)), { recursive: true, force: true });
   }
 
   #path({ run, pipeline, attempt }: OutputRef): string {

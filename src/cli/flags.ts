@@ -36,6 +36,29 @@ export const maxOutputFlag = {
   },
 } as const satisfies Flags;
 
+export const retentionFlags = {
+  "keep-runs": {
+    type: "number",
+    requiresArg: true,
+    default: 1000,
+    group: server,
+    describe: "Runs to keep; the oldest go first",
+  },
+  "keep-days": {
+    type: "number",
+    requiresArg: true,
+    group: server,
+    describe: "Days to keep runs (default: for ever)",
+  },
+  "max-data": {
+    type: "string",
+    requiresArg: true,
+    default: "20g",
+    group: server,
+    describe: "Most space for the output of all runs",
+  },
+} as const satisfies Flags;
+
 export const dataFlag = {
   data: { type: "string", requiresArg: true, describe: "Folder for outputs and history" },
 } as const satisfies Flags;

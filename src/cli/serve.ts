@@ -22,6 +22,8 @@ import {
   hostSettings,
   type OutputFlags,
   outputSettings,
+  type RetentionFlags,
+  retentionSettings,
   type WorkerFlags,
   workerSettings,
   workerUrls,
@@ -40,7 +42,7 @@ interface ServerFlags extends OutputFlags {
   readonly json: boolean;
 }
 
-interface BossFlags extends ServerFlags, HostFlags {
+interface BossFlags extends ServerFlags, HostFlags, RetentionFlags {
   readonly pipedef?: readonly string[] | undefined;
   readonly worker?: readonly string[] | undefined;
   readonly "concurrent-runs": number;
@@ -143,6 +145,7 @@ async function openBoss(
       ...engineDefaults,
       ...settings,
       ...outputSettings(flags),
+      ...retentionSettings(flags),
       pipedefs,
       workers,
       ...(localStandIn !== undefined && { localStandIn }),

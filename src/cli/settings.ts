@@ -18,6 +18,25 @@ function sizeOf(flag: string, text: string): number {
   return bytes;
 }
 
+export interface RetentionFlags {
+  readonly "keep-runs": number;
+  readonly "keep-days"?: number | undefined;
+  readonly "max-data": string;
+}
+
+export function retentionSettings(flags: RetentionFlags) {
+  if (flags["keep-runs"] < 1) throw usageError("--keep-runs must be at least 1");
+  const keepDays = flags["keep-days"] ?? Number.POSITIVE_INFINITY;
+  if (!(keepDays > 0)) throw usageError("--keep-days must be more than 0");
+  return {
+    retention: {
+      keepRuns: flags["keep-runs"],
+      keepDays,
+      maxDataBytes: sizeOf("max-data", flags["max-data"]),
+    },
+  };
+}
+
 export interface HostFlags {
   readonly "pipedef-host": "thread" | "process";
   readonly "allow-env"?: readonly string[] | undefined;

@@ -102,6 +102,33 @@ export function storeContract(name: string, open: () => Store) {
       store.close();
     });
 
+    test("a run that has ended can be removed; its number is not given again", () => {
+      const store = open();
+      const [a, b] = [store.nextRunId(), store.nextRunId()];
+      store.append(a, created());
+      store.append(b, created());
+      store.append(b, finished);
+      assert.deepEqual(store.ended(), [{ id: b, finishedAt: 9 }]);
+      store.remove(a);
+      assert.equal(store.run(a)?.status, "queued", "one under way stays");
+      store.remove(b);
+      assert.equal(store.run(b), undefined);
+      assert.deepEqual(store.events({ run: b, after: 0, limit: 9 }), []);
+      assert.deepEqual(
+        store.events({ after: 0, limit: 9 }).map(({ run }) => run),
+        [a],
+      );
+      assert.deepEqual(
+        store.runs({ limit: 9 }).map((run) => run.id),
+        [a],
+      );
+      assert.deepEqual(store.ended(), []);
+      assert.equal(store.lastSeq(), 3);
+      assert.equal(store.nextRunId(), b + 1);
+      assert.equal(store.append(a, finished).seq, 4);
+      store.close();
+    });
+
     test("runs are listed newest first, in pages, and by pipeline", () => {
       const store = open();
       for (const name of ["shop", "blog", "shop", "shop"])

@@ -9,7 +9,8 @@ interface StoredRun {
 }
 
 export function createMemoryStore(): Store {
-  const all: LoggedEvent[] = [];
+  // Its place is an event's number; what was removed leaves a gap.
+  const all: (LoggedEvent | null)[] = [];
   const runs = new Map<number, StoredRun>();
   let lastRunId = 0;
 
@@ -33,7 +34,14 @@ export function createMemoryStore(): Store {
 
     events({ run, after, limit }) {
       // Sequence numbers of the whole log are array positions; those of one run only grow.
-      if (run === undefined) return all.slice(after, after + limit);
+      if (run === undefined) {
+        const found: LoggedEvent[] = [];
+        for (let index = after; index < all.length && found.length < limit; index++) {
+          const logged = all[index];
+          if (logged) found.push(logged);
+        }
+        return found;
+      }
       const events = runs.get(run)?.events ?? [];
       const start = firstAfter(events, after);
       return events.slice(start, start + limit);
@@ -55,6 +63,18 @@ export function createMemoryStore(): Store {
         }
       }
       return found;
+    },
+
+    ended: () =>
+      [...runs.values()].flatMap(({ run }) =>
+        run.finishedAt === null ? [] : [{ id: run.id, finishedAt: run.finishedAt }],
+      ),
+
+    remove(id) {
+      const stored = runs.get(id);
+      if (!stored || !isFinished(stored.run)) return;
+      for (const { seq } of stored.events) all[seq - 1] = null;
+      runs.delete(id);
     },
 
     close() {},

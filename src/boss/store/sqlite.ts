@@ -57,6 +57,13 @@ export function openSqliteStore(path: string): Store {
     "SELECT summary FROM runs WHERE id < ? AND (?2 IS NULL OR pipeline = ?2) ORDER BY id DESC LIMIT ?3",
   );
   const unfinished = statement("SELECT id FROM runs WHERE finished = 0 ORDER BY id");
+  const endedRuns = statement(
+    "SELECT id, json_extract(summary, '$.finishedAt') AS finishedAt FROM runs WHERE finished = 1 ORDER BY id",
+  );
+  const deleteEvents = statement(
+    "DELETE FROM events WHERE run = (SELECT id FROM runs WHERE id = ? AND finished = 1)",
+  );
+  const deleteRun = statement("DELETE FROM runs WHERE id = ? AND finished = 1");
   const keepCounters = statement("UPDATE counters SET run = ?, seq = ?");
 
   const [counters] = statement("SELECT run, seq FROM counters").all();
@@ -136,6 +143,17 @@ export function openSqliteStore(path: string): Store {
         const current = live.get(stored.id);
         return current ? summarizeRun(current) : stored;
       });
+    },
+
+    ended: () =>
+      endedRuns.all().map((row) => ({ id: Number(row.id), finishedAt: Number(row.finishedAt) })),
+
+    remove(id) {
+      // The newest numbers may go with it; they must not be given again.
+      keepCounters.run(lastRunId, lastSeq);
+      deleteEvents.run(id);
+      deleteRun.run(id);
+      ended.delete(id);
     },
 
     close() {

@@ -30,5 +30,9 @@ export interface Store {
     readonly limit: number;
     readonly pipeline?: string;
   }): RunSummary[];
+  /** Runs that have ended, oldest first. */
+  ended(): { readonly id: number; readonly finishedAt: number }[];
+  /** Forgets a run that has ended, with its events. Its number is not given again. */
+  remove(id: number): void;
   close(): void;
 }

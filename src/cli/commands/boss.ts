@@ -6,6 +6,7 @@ import {
   jsonFlag,
   maxOutputFlag,
   pipedefFlags,
+  retentionFlags,
   serverFlags,
 } from "../flags.js";
 
@@ -19,6 +20,7 @@ export const bossCommand = defineCommand({
     ...pipedefFlags,
     ...engineFlags,
     ...concurrentRunsFlag,
+    ...retentionFlags,
     ...maxOutputFlag,
     ...dataFlag,
     ...jsonFlag,

@@ -6,6 +6,7 @@ import {
   jsonFlag,
   maxOutputFlag,
   pipedefFlags,
+  retentionFlags,
   serverFlags,
   workerFlags,
 } from "../flags.js";
@@ -27,6 +28,7 @@ export const upCommand = defineCommand({
     ...workerFlags,
     ...engineFlags,
     ...concurrentRunsFlag,
+    ...retentionFlags,
     ...maxOutputFlag,
     ...dataFlag,
     ...jsonFlag,
