@@ -3,7 +3,7 @@
 import type { Duplex } from "node:stream";
 import type Docker from "dockerode";
 import { createDemux } from "./demux.js";
-import { engineWords, statusOf } from "./docker-errors.js";
+import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { ExecutorFault, type OutputSink, type Sandbox, type SandboxSpec } from "./executor.js";
 
 export interface OpenContainerOptions {
@@ -81,7 +81,7 @@ async function attach(container: Docker.Container): Promise<Duplex> {
 
 async function start(container: Docker.Container, spec: SandboxSpec) {
   try {
-    await container.start();
+    await answered(container.start());
   } catch (error) {
     const words = engineWords(error);
     const hint = /"sh":.*not found/.test(words)
@@ -147,17 +147,35 @@ async function drainedSoon(drained: Promise<void>, id: string) {
  */
 async function waitForEnd(container: Docker.Container, id: string) {
   try {
-    const waited: { StatusCode?: number; Error?: { Message: string } | null } =
-      await container.wait();
-    if (waited.Error) throw new Error(waited.Error.Message);
-    const { State } = await container.inspect();
-    if (typeof waited.StatusCode !== "number" || State.Running) {
-      throw new Error("the engine stopped answering before the command ended");
+    const answer = JSON.parse(await readWait(container)) as unknown;
+    const { State } = await answered(container.inspect());
+    if (typeof answer !== "object" || answer === null || !("StatusCode" in answer)) {
+      throw new Error("it did not say how the command ended");
     }
+    if (State.Running) throw new Error("it says both that the command has ended and that it runs");
     return { exitCode: State.ExitCode, outOfMemory: State.OOMKilled };
   } catch (error) {
     throw fault("lost", id, error);
   }
+}
+
+/** Not by container.wait(): that never settles when the connection breaks after the answer has begun. */
+async function readWait(container: Docker.Container): Promise<string> {
+  const answer = await new Promise<NodeJS.ReadableStream>((resolve, reject) => {
+    container.modem.dial(
+      {
+        path: `/containers/${container.id}/wait`,
+        method: "POST",
+        isStream: true,
+        statusCodes: { 200: true, 404: "no such container", 500: "server error" },
+      },
+      (error: Error | null, stream: NodeJS.ReadableStream) =>
+        error ? reject(error) : resolve(stream),
+    );
+  });
+  let text = "";
+  for await (const chunk of answer) text += chunk.toString();
+  return text;
 }
 
 /**
@@ -182,7 +200,7 @@ async function remove(container: Docker.Container, log: (line: string) => void) 
 
 async function removed(container: Docker.Container, log: (line: string) => void): Promise<boolean> {
   try {
-    await container.remove({ force: true, v: true });
+    await answered(container.remove({ force: true, v: true }));
     return true;
   } catch (error) {
     // 409: its removal is under way.

@@ -13,3 +13,19 @@ export function engineWords(error: unknown): string {
   if (typeof json === "object" && json !== null && "message" in json) return String(json.message);
   return error.message.trim() || ("code" in error ? String(error.code) : "no reason given");
 }
+
+/** Slow it may be, on a busy machine; but a broken connection can leave a call open for ever. */
+const answerWithinMs = 120_000;
+
+export async function answered<T>(call: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new Error(`the Docker engine did not answer within ${answerWithinMs / 1000} s`);
+    timer = setTimeout(reject, answerWithinMs, error);
+  });
+  try {
+    return await Promise.race([call, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

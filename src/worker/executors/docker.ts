@@ -5,7 +5,7 @@ import { Agent } from "node:http";
 import Docker from "dockerode";
 import { currentOwner, isDead, ownerKey, parseOwnerKey } from "../../lib/owner.js";
 import { openContainer } from "./docker-container.js";
-import { engineWords, statusOf } from "./docker-errors.js";
+import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { createImages, type PullPolicy } from "./docker-images.js";
 import { type Executor, ExecutorFault, type SandboxSpec } from "./executor.js";
 
@@ -109,7 +109,7 @@ async function checkEngine(docker: Docker, dockerHost: string | undefined) {
 /** Null where the image is missing. */
 async function createContainer(docker: Docker, config: Docker.ContainerCreateOptions) {
   try {
-    return await docker.createContainer(config);
+    return await answered(docker.createContainer(config));
   } catch (error) {
     if (statusOf(error) === 404) return null;
     throw new ExecutorFault(
