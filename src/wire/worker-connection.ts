@@ -1,79 +1,155 @@
-// HTTP to a worker, below wire/worker-client.ts: connections that are reused, and waits that end.
+// HTTP to one worker: connections that are used again, limits on waiting, errors in words.
 
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { Turns } from "../lib/turns.js";
+import { workerHeaders } from "./worker.js";
+
+export interface WorkerConnectionOptions {
+  readonly connectTimeoutMs?: number;
+  /** A worker sends a sign of life every 15 s. One that is silent for so long is lost. */
+  readonly silenceMs?: number;
+  readonly firstRetryMs?: number;
+  readonly longestRetryMs?: number;
+}
 
 export interface Call {
-  readonly method: "GET" | "PUT" | "DELETE";
+  readonly method: "GET" | "PUT" | "POST" | "DELETE";
   readonly path: string;
   readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Until the answer begins. */
   readonly timeoutMs?: number;
+  /** What it does must not be done twice. */
+  readonly once?: boolean;
 }
 
-export interface WorkerConnection {
-  /** Resolves with the beginning of the answer, whatever its status. */
-  open(call: Call): Promise<IncomingMessage>;
-  urlOf(path: string): URL;
-  close(): void;
+/** The request may have arrived, but no answer came. */
+export class NoAnswerError extends Error {
+  /** The connection was an old one, closed by the other end perhaps before the request came. */
+  readonly stale: boolean;
+
+  constructor(cause: Error, stale: boolean) {
+    super(causeOf(cause), { cause });
+    this.stale = stale;
+  }
 }
 
 /** The worker was reached, and said or did something else than it should. */
-export class WorkerError extends Error {}
+export class WorkerError extends Error {
+  /** It may be back soon; or another worker can do the same. */
+  readonly isAway: boolean;
 
-export function connectToWorker(
-  url: string,
-  { connectTimeoutMs, silenceMs }: { connectTimeoutMs: number; silenceMs: number },
-): WorkerConnection {
-  const base = new URL(url.endsWith("/") ? url : `${url}/`);
-  const isHttps = base.protocol === "https:";
-  const agent = new (isHttps ? HttpsAgent : Agent)({ keepAlive: true, keepAliveMsecs: 15_000 });
-  const send = isHttps ? httpsRequest : httpRequest;
-  const urlOf = (path: string) => new URL(path, base);
+  constructor(message: string, isAway = false) {
+    super(message);
+    this.isAway = isAway;
+  }
+}
 
-  function open(call: Call): Promise<IncomingMessage> {
-    const { method, path, body, signal, timeoutMs = silenceMs } = call;
+export class WorkerConnection {
+  readonly url: string;
+  readonly reachHint: string;
+  readonly connectTimeoutMs: number;
+  readonly silenceMs: number;
+  readonly firstRetryMs: number;
+  readonly longestRetryMs: number;
+  // A worker answers at once, also those who then wait for a slot. Thousands of connections at the same
+  // moment would only overflow its system's queue for new ones.
+  readonly turns = new Turns(64);
+  readonly #base: URL;
+  readonly #agent: Agent;
+  readonly #send: typeof httpRequest;
+  #instance: string | undefined;
+
+  constructor(
+    url: string,
+    {
+      connectTimeoutMs = 10_000,
+      silenceMs = 45_000,
+      firstRetryMs = 100,
+      longestRetryMs = 5_000,
+    }: WorkerConnectionOptions,
+  ) {
+    this.url = url;
+    this.connectTimeoutMs = connectTimeoutMs;
+    this.silenceMs = silenceMs;
+    this.firstRetryMs = firstRetryMs;
+    this.longestRetryMs = longestRetryMs;
+    this.#base = new URL(url.endsWith("/") ? url : `${url}/`);
+    const isHttps = this.#base.protocol === "https:";
+    const AgentHere = isHttps ? HttpsAgent : Agent;
+    this.#agent = new AgentHere({ keepAlive: true, keepAliveMsecs: 15_000 });
+    this.#send = isHttps ? httpsRequest : httpRequest;
+    this.reachHint = `Is it running? Try: curl ${new URL("health", this.#base)}`;
+  }
+
+  /** What the worker's last answer said of who it is. */
+  get instance(): string | undefined {
+    return this.#instance;
+  }
+
+  open(call: Call): Promise<IncomingMessage> {
+    const { method, path, body, signal, timeoutMs = this.silenceMs } = call;
     return new Promise((resolve, reject) => {
-      const headers = body === undefined ? {} : jsonHeaders(body);
-      const request = send(urlOf(path), {
+      const request = this.#send(new URL(path, this.#base), {
         method,
-        headers,
-        agent,
+        headers: { ...call.headers, ...(body !== undefined && jsonHeaders(body)) },
+        agent: this.#agent,
         ...(signal && { signal }),
       });
-      limitWaiting(request, connectTimeoutMs, timeoutMs);
-      request.once("response", resolve);
+      let connected = false;
+      limitWaiting(request, {
+        connectMs: this.connectTimeoutMs,
+        answerMs: timeoutMs,
+        connected: () => {
+          connected = true;
+        },
+      });
+      request.once("response", (response) => {
+        const instance = response.headers[workerHeaders.instance];
+        if (typeof instance === "string") this.#instance = instance;
+        resolve(response);
+      });
       request.on("error", (error) => {
-        // The worker closed an idle connection just when it was used again. Every call may be repeated.
         const isStale =
           request.reusedSocket &&
           "code" in error &&
           ["ECONNRESET", "EPIPE"].includes(String(error.code));
-        if (isStale && !signal?.aborted) open(call).then(resolve, reject);
-        else reject(error);
+        if (isStale && !call.once && !signal?.aborted) this.open(call).then(resolve, reject);
+        else reject(connected ? new NoAnswerError(error, isStale) : error);
       });
       request.end(body);
     });
   }
 
-  return { open, urlOf, close: () => agent.destroy() };
+  unreachable(error: unknown): string {
+    return `worker ${this.url} did not answer (${causeOf(error)})`;
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
 }
 
 function jsonHeaders(body: string) {
   return { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
 }
 
-function limitWaiting(request: ClientRequest, connectMs: number, answerMs: number) {
+function limitWaiting(
+  request: ClientRequest,
+  limits: { connectMs: number; answerMs: number; connected: () => void },
+) {
   let timer: NodeJS.Timeout | undefined;
   const wait = (ms: number) => {
     clearTimeout(timer);
     timer = setTimeout(() => request.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
   };
   const waitForAnswer = () => {
-    if (!request.destroyed) wait(answerMs);
+    limits.connected();
+    if (!request.destroyed) wait(limits.answerMs);
   };
-  wait(connectMs);
+  wait(limits.connectMs);
   request.once("socket", (socket) => {
     if (socket.connecting) socket.once("connect", waitForAnswer);
     else waitForAnswer();
@@ -97,6 +173,11 @@ export async function* untilSilent(response: IncomingMessage, silenceMs: number)
 
 export function silenceError(silenceMs: number): Error {
   return new Error(`silent for ${silenceMs / 1000} s`);
+}
+
+/** Jittered, so that many clients do not come back to a restarted worker at the same moment. */
+export function jittered(ms: number): number {
+  return ms * (0.5 + Math.random() / 2);
 }
 
 export async function refusal(response: IncomingMessage): Promise<string> {

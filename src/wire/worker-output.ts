@@ -1,4 +1,5 @@
-// Reading the output of an execution, for wire/worker-client.ts.
+// Copies an execution's output from the worker to whoever takes it. A copy that breaks can be begun again:
+// it goes on at the byte after the last one handed over.
 
 import type { IncomingMessage } from "node:http";
 import {
@@ -9,89 +10,113 @@ import {
   WorkerError,
 } from "./worker-connection.js";
 
-export interface CopyOutputOptions {
-  /** Gets each byte once. A promise means: no more until it resolves. */
-  readonly take: (bytes: Uint8Array) => Promise<void> | undefined;
-  /** `take` threw or rejected: nothing more is read. */
-  readonly refused: (error: TakerError) => void;
-  readonly signal: AbortSignal;
-  readonly silenceMs: number;
-}
-
-export interface OutputCopy {
-  /** So many there will be. While the command ran its events were the sign of life; now the output is. */
-  expect(bytes: number): void;
-  /** Resolves after the last byte has been taken. */
-  complete(): Promise<void>;
-}
+/** Gets every byte of output once, in order. A promise means: no more until it resolves. */
+export type OutputTaker = (bytes: Uint8Array) => Promise<void> | undefined;
 
 /** Whoever asked could not take the output. */
 export class TakerError extends Error {}
 
-/** Hands the output of an execution over as it comes. */
-export function copyOutput(
-  connection: WorkerConnection,
-  path: string,
-  { take, refused, signal, silenceMs }: CopyOutputOptions,
-): OutputCopy {
-  let received = 0;
-  let expected: number | null = null;
-  let response: IncomingMessage | null = null;
-  let silence: NodeJS.Timeout | undefined;
-  let isOver = false;
+/** The worker does not know the execution. */
+export class UnknownExecutionError extends Error {
+  constructor() {
+    super("it does not know the command any more: was it started anew?");
+  }
+}
 
-  const watchSilence = () => {
-    clearTimeout(silence);
-    if (isOver || expected === null || response?.isPaused()) return;
-    silence = setTimeout(() => response?.destroy(silenceError(silenceMs)), silenceMs);
-  };
-  const copy = async () => {
-    const opened = await connection.open({ method: "GET", path: `${path}/output`, signal });
-    response = opened;
-    if (opened.statusCode !== 200) throw new WorkerError(await refusal(opened));
-    let taking: Promise<void> | undefined;
+export class OutputCopy {
+  readonly #worker: WorkerConnection;
+  readonly #path: string;
+  readonly #take: OutputTaker;
+  readonly #heard: () => void;
+  #received = 0;
+  #expected: number | null = null;
+  #taking: Promise<void> | undefined;
+  #response: IncomingMessage | null = null;
+  #silence: NodeJS.Timeout | undefined;
+  #copied: Promise<void> | null = null;
+
+  constructor(
+    worker: WorkerConnection,
+    { path, take, heard }: { path: string; take: OutputTaker; heard: () => void },
+  ) {
+    this.#worker = worker;
+    this.#path = path;
+    this.#take = take;
+    this.#heard = heard;
+  }
+
+  /** So many there will be. While the command ran its events were the sign of life; now the output is. */
+  expect(bytes: number): void {
+    this.#expected = bytes;
+    this.#watchSilence();
+  }
+
+  /** Copies, from where it broke off, unless it does so already; resolves after the last byte is taken. */
+  run(signal: AbortSignal): Promise<void> {
+    this.#copied ??= this.#copy(signal)
+      .catch((error) => {
+        this.#copied = null;
+        throw error;
+      })
+      .finally(() => {
+        this.#response = null;
+        clearTimeout(this.#silence);
+      });
+    return this.#copied;
+  }
+
+  /** To be called when a run has ended well and `expect` has been. */
+  checkLength(): void {
+    if (this.#received === this.#expected) return;
+    throw new WorkerError(
+      `sent ${this.#received} bytes of output, and said they were ${this.#expected}`,
+    );
+  }
+
+  async #copy(signal: AbortSignal): Promise<void> {
+    await this.#taking;
+    const path = `${this.#path}/output?offset=${this.#received}`;
+    const response = await this.#worker.open({ method: "GET", path, signal });
+    if (response.statusCode === 404) throw new UnknownExecutionError();
+    if (response.statusCode !== 200) throw new WorkerError(await refusal(response));
+    this.#response = response;
+    this.#watchSilence();
     await new Promise<void>((resolve, reject) => {
       const refuse = (error: unknown) => {
-        opened.destroy();
-        refused(new TakerError(`the output could not be kept: ${causeOf(error)}`));
+        reject(new TakerError(`the output could not be kept: ${causeOf(error)}`));
+        response.destroy();
       };
-      opened.on("data", (chunk: Buffer) => {
-        received += chunk.length;
+      response.on("data", (chunk: Buffer) => {
+        this.#heard();
+        this.#received += chunk.length;
+        let taking: Promise<void> | undefined;
         try {
-          taking = take(chunk);
+          taking = this.#take(chunk);
         } catch (error) {
           return refuse(error);
         }
         if (taking) {
-          opened.pause();
-          taking.then(() => {
-            opened.resume();
-            watchSilence();
-          }, refuse);
+          response.pause();
+          this.#taking = taking.then(() => {
+            response.resume();
+            this.#watchSilence();
+          });
+          this.#taking.catch(refuse);
         }
-        if (expected !== null) watchSilence();
+        if (this.#expected !== null) this.#watchSilence();
       });
-      opened.on("end", resolve);
-      opened.on("error", reject);
-      opened.on("close", () => reject(new Error("the output was cut off")));
+      response.on("end", resolve);
+      response.on("error", reject);
+      response.on("close", () => reject(new Error("the output was cut off")));
     });
-    await taking;
-  };
-  const copied = copy().finally(() => {
-    isOver = true;
-    clearTimeout(silence);
-  });
-  // Asked for only after `finished`; a broken connection breaks the events as well.
-  copied.catch(() => {});
-  return {
-    expect(bytes: number) {
-      expected = bytes;
-      watchSilence();
-    },
-    async complete() {
-      await copied;
-      if (received === expected) return;
-      throw new WorkerError(`sent ${received} bytes of output, and said they were ${expected}`);
-    },
-  };
+    await this.#taking;
+  }
+
+  #watchSilence() {
+    clearTimeout(this.#silence);
+    const { silenceMs } = this.#worker;
+    const response = this.#response;
+    if (this.#expected === null || !response || response.isPaused()) return;
+    this.#silence = setTimeout(() => response.destroy(silenceError(silenceMs)), silenceMs);
+  }
 }

@@ -6,15 +6,30 @@
 //   POST   /run                        CommandRequest -> SSE for old clients: started, log, done | error
 //   PUT    /executions/{id}            CommandRequest -> SSE of ExecutionEvents. The caller makes the id,
 //                                      so a repeated PUT attaches to the same execution, never starts a second.
+//                                      Last-Event-ID: N leaves out the first N events.
+//   POST   /executions/{id}/lease      204: the client lives; 404: nothing of that id is here
 //   GET    /executions/{id}/output     ?offset=N -> raw bytes from there on, until the end of the output
 //   DELETE /executions/{id}            cancels if it still runs; forgets it and its output
 //
 // Output does not travel as events: bytes are addressed by offset, and `finished` says how many there are.
+//
+// A client that may lose its connection and come back says so with a lease: the execution, its outcome and
+// its output are kept until DELETE, or until the worker has heard no request about it for that long. An open
+// stream is no sign of life, since a cut network leaves it open. Without a lease the client must stay.
 
 import * as z from "zod";
 
 export const defaultWorkerPort = 9009;
 export const defaultWorkerUrl = `http://localhost:${defaultWorkerPort}`;
+
+export const workerHeaders = {
+  /** On PUT: the lease in milliseconds. */
+  lease: "bettertest-lease-ms",
+  /** On PUT, "1": attach, and start nothing; 404 where nothing of that id is here. */
+  resume: "bettertest-resume",
+  /** On every answer: another value means that the worker has been started anew and knows nothing. */
+  instance: "bettertest-instance",
+} as const;
 
 export const CommandRequest = z.strictObject({
   image: z.string().min(1),
@@ -36,7 +51,13 @@ export const Outcome = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("out-of-memory"), limitBytes: z.number().nullable() }),
   z.object({ kind: z.literal("cancelled") }),
   /** The machinery failed; says nothing about the command. */
-  z.object({ kind: z.literal("faulted"), message: z.string(), hint: z.string().optional() }),
+  z.object({
+    kind: z.literal("faulted"),
+    message: z.string(),
+    hint: z.string().optional(),
+    /** The worker is gone, and with it the command: on another, or later, it may well work. */
+    workerLost: z.literal(true).optional(),
+  }),
 ]);
 export type Outcome = z.infer<typeof Outcome>;
 

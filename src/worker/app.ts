@@ -5,7 +5,7 @@ import { type Context, Hono } from "hono";
 import { encodeSse } from "../lib/sse.js";
 import { BadRequest, parseBody } from "../wire/body.js";
 import { bytesResponse, sseResponse } from "../wire/stream.js";
-import { CommandRequest, type WorkerInfo } from "../wire/worker.js";
+import { CommandRequest, type WorkerInfo, workerHeaders } from "../wire/worker.js";
 import type { Executions } from "./executions.js";
 import { LogEvents } from "./log-events.js";
 import { runStream } from "./run-stream.js";
@@ -31,6 +31,12 @@ export function createWorkerApp(deps: AppDeps): Hono {
     // The rest of a body that is too large is still on its way: this connection is of no more use.
     if (status === 413) c.header("connection", "close");
     return c.json({ error: error.message }, status);
+  });
+
+  const instance = randomUUID();
+  app.use(async (c, next) => {
+    await next();
+    c.res.headers.set(workerHeaders.instance, instance);
   });
 
   app.get("/health", (c) => c.text("ok\n"));
@@ -67,7 +73,9 @@ export function createWorkerApp(deps: AppDeps): Hono {
   });
 
   app.put("/executions/:id", async (c) => {
-    if (deps.isStopping()) return stopping(c);
+    const resumes = c.req.header(workerHeaders.resume) === "1";
+    // Whoever comes back is still told how its command ended.
+    if (deps.isStopping() && !resumes) return stopping(c);
     const id = c.req.param("id");
     if (!executionId.test(id)) {
       return c.json({ error: `id: must match ${executionId.source}, not "${id}"` }, 400);
@@ -75,7 +83,12 @@ export function createWorkerApp(deps: AppDeps): Hono {
     const request = await parseBody(c.req.raw, CommandRequest);
     const after = readCount(c.req.header("last-event-id"));
     if (after === null) return c.json({ error: "Last-Event-ID: must be a number" }, 400);
-    const execution = executions.put(id, request);
+    const leaseMs = readCount(c.req.header(workerHeaders.lease));
+    if (leaseMs === null) {
+      return c.json({ error: `${workerHeaders.lease}: must be a number of milliseconds` }, 400);
+    }
+    if (resumes && !executions.get(id)) return unknown(c, id);
+    const execution = executions.put(id, request, leaseMs || null);
     if (!execution) {
       return c.json({ error: `execution ${id} exists, and was asked for something else` }, 409);
     }
@@ -89,10 +102,15 @@ export function createWorkerApp(deps: AppDeps): Hono {
     );
   });
 
+  app.post("/executions/:id/lease", (c) => {
+    const id = c.req.param("id");
+    return executions.renew(id) ? c.body(null, 204) : unknown(c, id);
+  });
+
   app.get("/executions/:id/output", (c) => {
     const id = c.req.param("id");
     const execution = executions.get(id);
-    if (!execution) return c.json({ error: `there is no execution ${id} here` }, 404);
+    if (!execution) return unknown(c, id);
     const offset = readCount(c.req.query("offset"));
     if (offset === null) return c.json({ error: "offset: must be a number of bytes" }, 400);
     return bytesResponse((signal) => execution.followOutput(offset, signal), {
@@ -110,6 +128,10 @@ export function createWorkerApp(deps: AppDeps): Hono {
 
 function stopping(c: Context) {
   return c.json({ error: "this worker is stopping" }, 503);
+}
+
+function unknown(c: Context, id: string) {
+  return c.json({ error: `there is no execution ${id} here` }, 404);
 }
 
 /** Nothing given counts as 0; null where it is no count. */

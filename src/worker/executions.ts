@@ -1,5 +1,6 @@
-// The executions a worker knows, by the id their client gave them, and the lease that keeps each alive:
-// with no stream open on it for that long its client is gone, so it ends and is forgotten.
+// The executions a worker knows, by the id their client gave them, and what keeps each alive: a client
+// that asked for a lease must be heard from within it, whatever its streams look like; any other must keep a
+// stream open. Otherwise the client is gone, so the execution ends and is forgotten.
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,18 +12,31 @@ export interface ExecutionsOptions extends Omit<ExecutionDeps, "openOutput"> {
   /** Of one command; of more, the beginning and the end are kept. */
   readonly maxOutputBytes: number;
   readonly folder: string;
+  /** How long a client without a lease of its own may be without a stream. */
   readonly leaseMs: number;
 }
 
 /** What has ended holds up nobody: a client that is slow to ask for the rest of the output may be so. */
 const keptMs = 60_000;
 
+/** No client is worth a sandbox for longer than it takes to notice and mend it by hand. */
+const longestLeaseMs = 24 * 3_600_000;
+
+const leaseIsOver = {
+  kind: "faulted",
+  message: "the worker heard nothing of its client for longer than the lease",
+  workerLost: true,
+} as const satisfies Outcome;
+
 interface Entry {
   readonly execution: Execution;
   /** As received, to tell a repeated request from another one under the same id. */
   readonly requestText: string;
   readonly outputPath: string;
+  /** What its client asked for; null: it must keep a stream open. */
+  readonly leaseMs: number | null;
   streams: number;
+  /** Ends it; set while its client is not known to be there. */
   lease: NodeJS.Timeout | null;
 }
 
@@ -43,7 +57,7 @@ export class Executions {
   }
 
   /** The execution of that id, started now if there is none; null if it was asked for something else. */
-  put(id: string, request: CommandRequest): Execution | null {
+  put(id: string, request: CommandRequest, leaseMs: number | null = null): Execution | null {
     const requestText = JSON.stringify(request);
     const known = this.#entries.get(id);
     if (known) return known.requestText === requestText ? known.execution : null;
@@ -53,7 +67,14 @@ export class Executions {
       ...this.#options,
       openOutput: () => new ByteLog(outputPath, { limitBytes: this.#options.maxOutputBytes }),
     });
-    const entry = { execution, requestText, outputPath, streams: 0, lease: null };
+    const entry: Entry = {
+      execution,
+      requestText,
+      outputPath,
+      leaseMs: leaseMs === null ? null : Math.min(leaseMs, longestLeaseMs),
+      streams: 0,
+      lease: null,
+    };
     this.#entries.set(id, entry);
     this.#startLease(entry);
     return execution;
@@ -64,15 +85,22 @@ export class Executions {
     const entry = this.#entries.get(id);
     if (!entry) return () => {};
     entry.streams += 1;
-    if (entry.lease) clearTimeout(entry.lease);
-    entry.lease = null;
+    if (entry.leaseMs !== null) this.renew(id);
+    else this.#stopLease(entry);
     let attached = true;
     return () => {
       if (!attached) return;
       attached = false;
       entry.streams -= 1;
-      if (entry.streams === 0) this.#startLease(entry);
+      if (entry.streams === 0 && entry.leaseMs === null) this.#startLease(entry);
     };
+  }
+
+  /** Its client has been heard from. False: there is none of that id. */
+  renew(id: string): boolean {
+    const entry = this.#entries.get(id);
+    if (entry && entry.leaseMs !== null) this.#startLease(entry);
+    return entry !== undefined;
   }
 
   /** Cancels it if it still runs, and forgets it. Resolves when nothing of it is left. */
@@ -80,7 +108,7 @@ export class Executions {
     const entry = this.#entries.get(id);
     if (!entry) return;
     this.#entries.delete(id);
-    if (entry.lease) clearTimeout(entry.lease);
+    this.#stopLease(entry);
     entry.execution.end(outcome);
     const left = this.#leave(entry);
     this.#leaving.add(left);
@@ -98,17 +126,29 @@ export class Executions {
   /** Ends all of them, and tells their clients why. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    const outcome = { kind: "faulted", message: "the worker was stopped" } as const;
+    const outcome = {
+      kind: "faulted",
+      message: "the worker was stopped",
+      workerLost: true,
+    } as const;
     const all = [...this.#entries.values()];
     for (const { execution } of all) execution.end(outcome);
     await Promise.all([...all.map(({ execution }) => execution.disposed), ...this.#leaving]);
-    for (const { lease } of all) if (lease) clearTimeout(lease);
+    for (const entry of all) this.#stopLease(entry);
   }
 
   #startLease(entry: Entry) {
-    if (this.#stopped || this.#entries.get(entry.execution.id) !== entry) return;
-    const { leaseMs } = this.#options;
-    const patienceMs = entry.execution.finished ? Math.max(leaseMs, keptMs) : leaseMs;
-    entry.lease = setTimeout(() => void this.remove(entry.execution.id), patienceMs);
+    this.#stopLease(entry);
+    const { id, finished } = entry.execution;
+    if (this.#stopped || this.#entries.get(id) !== entry) return;
+    const leaseMs = entry.leaseMs ?? this.#options.leaseMs;
+    const patienceMs = finished ? Math.max(leaseMs, keptMs) : leaseMs;
+    const outcome = entry.leaseMs === null ? undefined : leaseIsOver;
+    entry.lease = setTimeout(() => void this.remove(id, outcome), patienceMs);
+  }
+
+  #stopLease(entry: Entry) {
+    if (entry.lease) clearTimeout(entry.lease);
+    entry.lease = null;
   }
 }

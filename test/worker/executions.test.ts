@@ -153,6 +153,44 @@ test("the events stream tells each change of the worker", async () => {
   leaving.abort();
 });
 
+test("a client with a lease keeps its command as long as it is heard from, and no longer", async () => {
+  await using rig = await setUp({ leaseMs: 60_000 });
+  const headers = { "bettertest-lease-ms": "1000" };
+  const events = allEventsOf(await put(rig.url, "a", { headers }));
+  const command = await rig.executor.nextCommand();
+  const started = Date.now();
+  const renew = () => fetch(`${rig.url}/executions/a/lease`, { method: "POST" });
+  let renewedAt = started;
+  while (Date.now() - started < 1500) {
+    assert.equal((await renew()).status, 204);
+    renewedAt = Date.now();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  // Its stream is open all the time: a cut network does not close streams.
+  const end = (await events).at(-1)?.[1];
+  assert.ok(Date.now() - renewedAt >= 1000);
+  assert.match(JSON.stringify(end), /faulted.*longer than the lease.*workerLost/);
+  assert.deepEqual(command.signals, ["SIGKILL"]);
+  await eventually(async () => (await renew()).status === 404);
+});
+
+test("who resumes starts nothing, and sees who answers", async () => {
+  await using rig = await setUp();
+  const resume = { "bettertest-resume": "1" };
+  const unknown = await put(rig.url, "a", { headers: resume });
+  assert.equal(unknown.status, 404);
+  assert.equal(rig.info().running, 0);
+  const events = allEventsOf(await put(rig.url, "a"));
+  const command = await rig.executor.nextCommand();
+  const resumed = await put(rig.url, "a", { headers: resume });
+  assert.equal(
+    resumed.headers.get("bettertest-instance"),
+    unknown.headers.get("bettertest-instance"),
+  );
+  command.exit(0);
+  assert.deepEqual(await allEventsOf(resumed), await events);
+});
+
 for (const [what, path, init] of [
   ["an id with a slash in it", "/executions/a%2Fb", { method: "PUT", body: "{}" }],
   ["an offset that is no number", "/executions/a/output?offset=-1", {}],
@@ -160,6 +198,11 @@ for (const [what, path, init] of [
     "a Last-Event-ID that is no number",
     "/executions/b",
     { method: "PUT", headers: { "last-event-id": "x" } },
+  ],
+  [
+    "a lease that is no number",
+    "/executions/b",
+    { method: "PUT", headers: { "bettertest-lease-ms": "1m" } },
   ],
 ] as const) {
   test(`${what} is a 400`, async () => {
@@ -181,7 +224,7 @@ test("stop ends everything within its time, says so to the clients, and takes no
   assert.ok(Date.now() - before < 12_000);
   assert.deepEqual((await events).at(-1)?.[1], {
     type: "finished",
-    outcome: { kind: "faulted", message: "the worker was stopped" },
+    outcome: { kind: "faulted", message: "the worker was stopped", workerLost: true },
     outputBytes: 0,
   });
   assert.deepEqual(command.signals, ["SIGKILL"]);
