@@ -107,8 +107,7 @@ function readableUsageError(message: string, args: readonly string[]): CliError 
   const unknown = /^Unknown (?:argument|command)s?: (.+)$/.exec(message)?.[1]?.split(", ") ?? [];
   const [word] = unknown;
   if (word === undefined) {
-    const sentence = message.trim().replace(/\s*\n\s*/g, " ");
-    return usageError(sentence, seeHelp(command));
+    return usageError(plainWords(message, command), seeHelp(command));
   }
   const asFlag = args.find((arg) => new RegExp(`^--?${escapeRegExp(word)}(=|$)`).test(arg));
   if (asFlag) {
@@ -132,6 +131,23 @@ function readableUsageError(message: string, args: readonly string[]): CliError 
     `there is no command "${word}".${guess ? ` Did you mean "bettertest ${guess}"?` : ""}`,
     guess ? undefined : seeHelp(undefined),
   );
+}
+
+/** What yargs says of values, as a person would. */
+function plainWords(message: string, command: Command | undefined): string {
+  const sentence = message.trim().replace(/\s*\n\s*/g, " ");
+  const valueless = /^Not enough arguments following: (.+)$/.exec(sentence)?.[1];
+  if (valueless) return `--${valueless} needs a value`;
+  if (command && sentence.startsWith("Not enough non-option arguments")) {
+    return `something is missing: bettertest ${command.usage}`;
+  }
+  const [, name, given, choices] =
+    /^Invalid values: Argument: (.+), Given: "(.*)", Choices: (.+)$/.exec(sentence) ?? [];
+  if (name && choices && command) {
+    const shown = name in command.flags ? `--${name}` : `<${name}>`;
+    return `${shown} cannot be "${given}"; it is one of ${choices.replaceAll('"', "")}`;
+  }
+  return sentence;
 }
 
 function seeHelp(command: Command | undefined): string {

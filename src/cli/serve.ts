@@ -6,7 +6,7 @@ import { engineDefaults } from "../boss/engine.js";
 import type { HistoryOptions } from "../boss/history.js";
 import { type RunningBoss, startBoss } from "../boss/main.js";
 import { exitCodes } from "../model/exit-code.js";
-import { harmlessText, oneLine } from "../terminal/text.js";
+import { count, harmlessText, oneLine } from "../terminal/text.js";
 import { version } from "../version.js";
 import { defaultBossPort } from "../wire/boss.js";
 import { isLoopback } from "../wire/loopback-guard.js";
@@ -179,7 +179,7 @@ async function announceBoss(boss: RunningBoss, { json, host }: ServerFlags): Pro
   for (const { name, pipedef, pipeline, problem } of views) {
     const stages = pipeline?.stages ?? [];
     const tasks = stages.reduce((sum, stage) => sum + stage.tasks.length, 0);
-    const size = pipeline ? `  ${stages.length} stages, ${tasks} tasks` : "";
+    const size = pipeline ? `  ${count(stages.length, "stage")}, ${count(tasks, "task")}` : "";
     print(`        ${oneLine(name)}  ${shortPath(pipedef)}${size}`);
     if (problem !== null) {
       print(harmlessText(problem).replace(/^/gm, "          "));

@@ -38,8 +38,9 @@ export function createLiveView(options: RunViewOptions): RunView {
     run
       ? renderFrame(run, {
           ...tree(run),
-          // One line stays free: a block as high as the terminal would scroll with every frame.
-          height: screen.rows - 1,
+          // Two lines stay free: a block as high as the terminal would scroll with every frame, and tmux
+          // keeps what is cleared from the very top, so each frame would stay in its history.
+          height: screen.rows - 2,
           cancelling: run.cancelledBy !== null,
         })
       : [];

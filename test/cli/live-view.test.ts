@@ -169,7 +169,9 @@ for (let n = 0; n < 500; n++) all.task("task_" + n, () => new Promise((end) => s
     for (const frame of frames) {
       const plain = frame.replaceAll(new RegExp(`${esc}\\[[0-9;?]*[A-Za-z]`, "g"), "");
       const lines = plain.split("\r\n").slice(0, -1);
-      assert.ok(lines.length < rows, frame);
+      // With the cursor's own line below it, the block leaves the top line alone: what is cleared from
+      // there goes into tmux's history.
+      assert.ok(lines.length < rows - 1, frame);
       for (const line of lines) assert.ok([...line].length <= columns, line);
     }
   });

@@ -49,9 +49,9 @@ suite("the program", () => {
     [["run", "a", "b"], 'bettertest run does not take "b"'],
     [["run", "--slots", "many"], "--slots must be a whole number"],
     [["run", "--data", "a", "--data", "b"], "--data was given more than once"],
-    [["run", "--output", "some"], "Invalid values: Argument: output"],
-    [["run", "--only"], "Not enough arguments following: only"],
-    [["logs"], "Not enough non-option arguments: got 0, need at least 1"],
+    [["run", "--output", "some"], '--output cannot be "some"; it is one of all, failed, none'],
+    [["run", "--only"], "--only needs a value"],
+    [["logs"], "something is missing: bettertest logs <run> [task]"],
     [["logs", "x"], '"x" is no run: runs have numbers'],
     [["worker", "--port", "70000"], "--port 70000: ports end at 65535"],
   ];

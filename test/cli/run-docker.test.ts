@@ -60,7 +60,7 @@ stage("Some", {
 });`;
     using repo = tempRepo({ [pipedef]: some });
     const running = startCli(["run", "--json", "--slots", "2"], { cwd: repo.folder });
-    await running.prints(/"call-started"[^]*"call-started"/);
+    await running.prints(/"call-started"[\s\S]*"call-started"/);
     running.child.stdout?.destroy();
     const { exitCode, stdout, stderr } = await running.ended;
     assert.equal(exitCode, 130, stderr);
