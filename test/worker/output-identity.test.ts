@@ -30,7 +30,8 @@ const outputs = {
   "stderr only": "echo err >&2; printf tail >&2",
   "much, right before a failing exit": "yes output | head -c 2000000; exit 3",
   "a background child that goes on writing": "(while :; do sleep 1; echo late; done) & echo early",
-  "output of a killed child": "sh -c 'echo before; kill -9 $$; echo after'; echo code $?",
+  "output of a killed child":
+    "sh -c 'echo before; sleep 0.1; kill -9 $$; echo after'; code=$?; sleep 0.1; echo code $code",
   "what looks like SSE": "printf 'event: done\\ndata: 0\\n\\nid: 5\\n: comment\\n'",
   "what looks like the engine's frames":
     "printf '\\001\\000\\000\\000\\000\\000\\000\\005hello\\002\\000\\000\\000'",
