@@ -35,6 +35,11 @@ function endRun(run: Run, log: EventLog, at: number): void {
       log.append(run.id, { type: "task-skipped", at, ...ref, reason: fault.message });
     }
   }
+  for (const stage of run.stages) {
+    if (stage.status === "running") {
+      log.append(run.id, { type: "stage-finished", at, stage: stage.name });
+    }
+  }
   // Only its last word was missing: all its tasks had ended.
   if (!interrupted) {
     const verdict = verdictOf([...eachTask(run)].map(({ task }) => task.status));

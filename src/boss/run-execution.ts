@@ -33,8 +33,12 @@ export async function executeRun(
   let host: PipedefHost | undefined;
   let end: { verdict: RunVerdict; fault?: Fault };
   try {
-    host = await deps.openHost();
-    end = await executeWith(host, id, request, signal, deps);
+    // Cancelled in the queue: a boss that stops with hundreds of runs waiting must not open a host for each.
+    if (signal.aborted) end = { verdict: "cancelled" };
+    else {
+      host = await deps.openHost();
+      end = await executeWith(host, id, request, signal, deps);
+    }
   } catch (error) {
     // Only bugs of ours and broken machinery come here: red tests and broken pipedefs are values.
     end = { verdict: "errored", fault: { message: `bettertest failed: ${asError(error).stack}` } };

@@ -31,13 +31,23 @@ export const workerHeaders = {
   instance: "bettertest-instance",
 } as const;
 
+/** What a program can be started with: such a text ends at the first zero byte. */
+const text = z.string().regex(/^[^\0]*$/, "must not hold a zero byte");
+
+/** Linux starts no program with a longer argument. Refused here, where it is not taken for a red test. */
+const longestCommandBytes = 128 * 1024 - 1;
+
 export const CommandRequest = z.strictObject({
-  image: z.string().min(1),
+  image: text.min(1),
   /** Runs as `sh -c COMMAND`. */
-  command: z.string().min(1),
-  env: z.record(z.string().regex(/^[^=\0]+$/, "must not hold '='"), z.string()).optional(),
-  workdir: z.string().startsWith("/").optional(),
-  user: z.string().min(1).optional(),
+  command: text
+    .min(1)
+    .refine((command) => new TextEncoder().encode(command).length <= longestCommandBytes, {
+      message: `must not be longer than ${longestCommandBytes} bytes: put it in a script`,
+    }),
+  env: z.record(z.string().regex(/^[^=\0]+$/, "must not hold '='"), text).optional(),
+  workdir: text.startsWith("/").optional(),
+  user: text.min(1).optional(),
   timeoutMs: z.number().int().positive().optional(),
   cpus: z.number().positive().optional(),
   memoryBytes: z.number().int().positive().optional(),

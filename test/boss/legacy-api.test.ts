@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { engineDefaults } from "../../src/boss/engine.js";
+import { startBoss } from "../../src/boss/main.js";
 import { startRig } from "../rig/rig.js";
 
 const pipedef = `
@@ -71,4 +76,28 @@ test("an older client reads the state, starts a run and follows it", async () =>
       { name: "TestLater", tasks: [task("task_more", "Pending", "")] },
     ],
   });
+});
+
+test("an older client that asks while the boss still loads gets the stages", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bettertest-loading-"));
+  writeFileSync(
+    join(folder, "pipedef.ts"),
+    'import { stage } from "bettertest"; stage("one", { a: () => {} });',
+  );
+  const boss = await startBoss({
+    ...engineDefaults,
+    host: "127.0.0.1",
+    port: 0,
+    version: "0.0.0-test",
+    pipedefs: [join(folder, "pipedef.ts")],
+    workers: [],
+    log: () => {},
+  });
+  try {
+    const state = await (await fetch(`${boss.url}/api/state`)).json();
+    assert.deepEqual(state, { pipeline: { stages: [{ name: "one", tasks: ["a"] }] }, run: null });
+  } finally {
+    await boss.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

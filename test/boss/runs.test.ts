@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { LoggedEvent } from "../../src/model/events.js";
@@ -76,14 +76,18 @@ test("runs beyond the limit wait, and a waiting one can be cancelled", async () 
   const gate = join(rig.folder, "gate");
   rig.write(
     ".bettertest/pipedef.ts",
-    `${imports} stage("one", { gate: () => run("any", "while [ ! -e ${gate} ]; do sleep 0.05; done") });`,
+    `${imports} import { appendFileSync } from "node:fs"; appendFileSync(${JSON.stringify(join(rig.folder, "loads"))}, ".");
+     stage("one", { gate: () => run("any", "while [ ! -e ${gate} ]; do sleep 0.05; done") });`,
   );
   const start = async () => (await rig.post("/api/runs", {})).body.run as number;
   const [first, second, third] = [await start(), await start(), await start()];
   await untilEvent(rig, first, "call-started");
   assert.equal(rig.boss.engine.store.run(second)?.status, "queued");
+  const loads = () => readFileSync(join(rig.folder, "loads"), "utf8").length;
+  const loadsBefore = loads();
   await rig.post(`/api/runs/${second}/cancel`);
   assert.equal((await rig.boss.engine.finished(second)).status, "cancelled");
+  assert.equal(loads(), loadsBefore, "its pipedef was loaded to be cancelled");
   assert.equal(rig.boss.engine.store.run(third)?.status, "queued");
   writeFileSync(gate, "");
   assert.equal((await rig.boss.engine.finished(third)).status, "passed");

@@ -59,6 +59,10 @@ test("a killed boss keeps its history; what it was running is errored, never red
     assert.equal(run.status, "errored");
     assert.deepEqual(glance(run), ["one.quick passed", "one.long errored", "two.later skipped"]);
     assert.match(run.fault?.message ?? "", /killed in the middle/);
+    assert.deepEqual(
+      run.stages.map((stage) => stage.status),
+      ["finished", "waiting"],
+    );
     const output = await fetch(`${again}/api/runs/1/tasks/one/quick/output`);
     assert.equal(await output.text(), "quick\n");
 

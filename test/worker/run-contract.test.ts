@@ -143,3 +143,18 @@ test("health, info, and a path that is not there", async () => {
   assert.deepEqual(info, { ...real.worker.info() });
   assert.equal((await fetch(`${real.url}/nothing`)).status, 404);
 });
+
+test("what no program can be started with is refused by name, not run into a red test", async () => {
+  const refusal = async (body: object) => {
+    const response = await post(real.url, { image, command: "true", ...body });
+    assert.equal(response.status, 400);
+    return ((await response.json()) as { error: string }).error;
+  };
+  assert.equal(await refusal({ command: "echo \0" }), "command: must not hold a zero byte");
+  assert.equal(await refusal({ env: { A: "\0" } }), "env.A: must not hold a zero byte");
+  assert.equal(
+    await refusal({ command: `: ${"ä".repeat(65_535)}` }),
+    "command: must not be longer than 131071 bytes: put it in a script",
+  );
+  assert.match(await run(`: ${"x".repeat(131_069)}`), /done\ndata: 0/);
+});

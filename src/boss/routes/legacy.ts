@@ -39,6 +39,8 @@ export function legacyRoutes(engine: Engine): Hono {
   const app = new Hono();
 
   app.get("/state", async (c) => {
+    // Such a client asks once, at its start: it must not take a boss that still loads for one without stages.
+    await engine.pipelines.ready;
     const view = engine.pipelines.views()[0];
     const stages = view?.pipeline?.stages ?? [];
     const last = view && engine.store.runs({ limit: 1, pipeline: view.name })[0];

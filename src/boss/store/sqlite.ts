@@ -109,11 +109,18 @@ export function openSqliteStore(path: string): Store {
         throw new Error(`run ${id} does not exist: its first event must be run-created`);
       }
       const run = before ? applyEvent(before, event) : newRun(id, event as never);
-      insertEvent.run(lastSeq + 1, id, JSON.stringify(event));
+      // The first and the last event change the list of runs too: a boss killed between the two would keep
+      // a run that nobody finds, or end one twice.
+      const alone = before && !isFinished(run);
+      const write = () => {
+        insertEvent.run(lastSeq + 1, id, JSON.stringify(event));
+        if (!before) insertRun.run(id, run.request.pipelineName, JSON.stringify(summarizeRun(run)));
+        if (isFinished(run)) updateRun.run(1, JSON.stringify(summarizeRun(run)), id);
+      };
+      if (alone) write();
+      else allOrNothing(database, write);
       lastSeq += 1;
-      if (!before) insertRun.run(id, run.request.pipelineName, JSON.stringify(summarizeRun(run)));
       if (isFinished(run)) {
-        updateRun.run(1, JSON.stringify(summarizeRun(run)), id);
         keepEnded(run);
       } else {
         live.set(id, run);
@@ -162,6 +169,18 @@ export function openSqliteStore(path: string): Store {
       lock.release();
     },
   };
+}
+
+function allOrNothing(database: Database.Database, write: () => void): void {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    write();
+    database.exec("COMMIT");
+  } catch (error) {
+    // SQLite has rolled back by itself where the disk is full.
+    if (database.inTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
 }
 
 /** What we have written ourselves, by the types of this very file. */

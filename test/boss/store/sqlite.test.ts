@@ -113,6 +113,23 @@ test("a migration that fails leaves the file as it was", () => {
   store.close();
 });
 
+test("an event and the list of runs are written together, or not at all", () => {
+  const path = freshPath();
+  const store = openSqliteStore(path);
+  const id = store.nextRunId();
+  const other = new Database(path);
+  other.exec(
+    `INSERT INTO runs (id, pipeline, finished, summary) VALUES (${id}, 'in the way', 1, '{}')`,
+  );
+  assert.throws(() => store.append(id, created));
+  assert.deepEqual(store.events({ after: 0, limit: 10 }), []);
+  other.exec("DELETE FROM runs");
+  other.close();
+  assert.equal(store.append(id, created).seq, 1);
+  assert.deepEqual(store.unfinished(), [id]);
+  store.close();
+});
+
 test("a second boss on the same file is told so", () => {
   const path = freshPath();
   const store = openSqliteStore(path);
