@@ -191,3 +191,21 @@ describe("the boss's API", () => {
     assert.ok("/api/runs/{id}/events" in document.paths);
   });
 });
+
+test("the feed repeats no pipeline because a worker has changed", async () => {
+  await using rig = await startRig({
+    files: {
+      ".bettertest/pipedef.ts": `import { run, stage } from "bettertest";
+        const s = stage("one");
+        for (let n = 0; n < 5; n++) s.task("t" + n, () => run("any", "true"));`,
+    },
+  });
+  const told = { pipelines: 0, workers: 0 };
+  for await (const { event } of rig.sse("/api/events")) {
+    if (event === "pipelines" || event === "workers") told[event] += 1;
+    if (told.workers === 1 && event === "workers") await rig.post("/api/runs");
+    if (event === "run-finished") break;
+  }
+  assert.equal(told.pipelines, 1);
+  assert.ok(told.workers > 1, `workers were told ${told.workers} times`);
+});

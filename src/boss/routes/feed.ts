@@ -18,9 +18,18 @@ export function feedRoutes(engine: Engine): Hono {
     return streamSse((signal) =>
       mergeInto<SseMessage>(signal, async (emit, scope) => {
         const views = async () => {
+          // Workers change with every command; a pipeline of ten thousand tasks must not be sent with them.
+          const sent: Record<"pipelines" | "workers", readonly unknown[] | null> = {
+            pipelines: null,
+            workers: null,
+          };
           for await (const _ of engine.changes.changes(scope)) {
-            await emit({ event: "pipelines", data: JSON.stringify(engine.pipelines.views()) });
-            await emit({ event: "workers", data: JSON.stringify(engine.workers.views()) });
+            for (const event of ["pipelines", "workers"] as const) {
+              const views = engine[event].views();
+              if (sent[event] && sameItems(sent[event], views)) continue;
+              sent[event] = views;
+              await emit({ event, data: JSON.stringify(views) });
+            }
           }
         };
         const events = async () => {
@@ -35,4 +44,9 @@ export function feedRoutes(engine: Engine): Hono {
   });
 
   return app;
+}
+
+/** A view that has changed is another object. */
+function sameItems(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((item, index) => item === other[index]);
 }
