@@ -1,6 +1,7 @@
 // Images that are not here yet: fetched once, however many commands wait for them.
 
 import type Docker from "dockerode";
+import { credentialsFor, registryOf } from "./docker-credentials.js";
 import { engineWords } from "./docker-errors.js";
 import { ExecutorFault, type OpenOptions } from "./executor.js";
 
@@ -62,7 +63,11 @@ async function pullImage(
   signal: AbortSignal,
 ) {
   try {
-    const stream = await docker.pull(withTag(image), { abortSignal: signal });
+    const authconfig = await credentialsFor(image);
+    const stream = await docker.pull(withTag(image), {
+      abortSignal: signal,
+      ...(authconfig && { authconfig }),
+    });
     let unfinished = "";
     const statusOfLayer = new Map<string, string>();
     for await (const chunk of stream) {
@@ -100,7 +105,11 @@ function withTag(image: string): string {
 }
 
 function hintFor(image: string): string {
-  return `Build it on the worker's machine with: docker build -t ${image} . (or check the name)`;
+  const registry = registryOf(image);
+  const login = registry.startsWith("https:")
+    ? ""
+    : `; if it needs a login: docker login ${registry}`;
+  return `Build it on the worker's machine with: docker build -t ${image} . (or check the name${login})`;
 }
 
 function aborted(signal: AbortSignal): Promise<never> {
