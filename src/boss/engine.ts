@@ -33,6 +33,10 @@ export interface EngineOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly pipedefMemoryBytes: number;
   readonly stallTimeoutMs: number;
+  /** How long a lost worker is waited for, and keeps what it runs for us. */
+  readonly workerLeaseMs: number;
+  /** How often a task is tried again whose worker was lost. */
+  readonly infraRetries: number;
   readonly concurrentRuns: number;
   /** What is kept of runs that have ended. */
   readonly retention: RetentionLimits;
@@ -54,6 +58,8 @@ export const engineDefaults = {
   env: {},
   pipedefMemoryBytes: 512 * 2 ** 20,
   stallTimeoutMs: 30_000,
+  workerLeaseMs: 60_000,
+  infraRetries: 2,
   concurrentRuns: 4,
   retention: { keepRuns: 1000, keepDays: Number.POSITIVE_INFINITY, maxDataBytes: 20 * 2 ** 30 },
   maxOutputBytes: 100 * 2 ** 20,
@@ -102,6 +108,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const slots = new TaskSlots(() => workers.slots());
   const workers = new Workers({
     own: options.workers,
+    leaseMs: options.workerLeaseMs,
     ...(options.localStandIn !== undefined && { localStandIn: options.localStandIn }),
     onChange: () => {
       slots.pump();
@@ -170,6 +177,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         state: () => store.run(id)!,
         openHost: async () => pipelines.takeLoaded(view.name) ?? open(view.pipedef),
         workers,
+        infraRetries: options.infraRetries,
         outputs,
         slots,
         now: Date.now,

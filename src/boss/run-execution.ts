@@ -4,20 +4,22 @@ import { setMaxListeners } from "node:events";
 import type { CallRequest, CallResult, PipedefHost, TaskIo } from "../../runtime/host/host.js";
 import { faultOfProblem } from "../../runtime/host/problem.js";
 import type { ByteLog } from "../lib/byte-log.js";
-import type { RunCreated, RunEvent } from "../model/events.js";
+import type { AttemptRef, RunCreated, RunEvent } from "../model/events.js";
 import type { Fault, RunVerdict, TaskEnd } from "../model/failure.js";
 import { type Pipeline, type StageDefinition, type TaskRef, taskKey } from "../model/pipeline.js";
 import { eachTask, type Run, verdictOf } from "../model/run.js";
 import { OutputTail } from "./output-tail.js";
 import type { OutputRef, Outputs } from "./outputs.js";
 import type { TaskSlots } from "./task-slots.js";
-import type { Workers } from "./workers.js";
+import type { LostWorker, Workers } from "./workers.js";
 
 export interface RunDependencies {
   readonly emit: (event: RunEvent) => void;
   readonly state: () => Run;
   readonly openHost: () => Promise<PipedefHost>;
-  readonly workers: Pick<Workers, "execute">;
+  readonly workers: Pick<Workers, "execute" | "mayReturn" | "returned">;
+  /** How often a task is tried again whose worker was lost. */
+  readonly infraRetries: number;
   readonly outputs: Outputs;
   readonly slots: TaskSlots;
   readonly now: () => number;
@@ -136,7 +138,7 @@ async function executeStage(stage: StageDefinition, context: StageContext): Prom
         return;
       }
       try {
-        await executeTask(ref, context);
+        await executeTask(ref, stage, context);
       } finally {
         release();
       }
@@ -145,14 +147,77 @@ async function executeStage(stage: StageDefinition, context: StageContext): Prom
   deps.emit({ type: "stage-finished", at: deps.now(), stage: stage.name });
 }
 
-async function executeTask(ref: TaskRef, { host, id, pipeline, signal, deps }: StageContext) {
-  const attempt = { ...ref, attempt: 1 };
+/** Attempt after attempt, until one says how the task ended. */
+async function executeTask(
+  ref: TaskRef,
+  stage: StageDefinition,
+  context: StageContext,
+): Promise<void> {
+  const { signal, gone, deps } = context;
+  const retries = stage.tasks.find(({ name }) => name === ref.task)?.retries ?? 0;
+  const avoid = new Set<string>();
+  let redTries = 0;
+  let lostTries = 0;
+  for (let attempt = 1; ; attempt++) {
+    const { end, lost } = await executeAttempt({ ...ref, attempt }, avoid, context);
+    // A red test is red: trying it again is its author's choice. That of a lost worker says nothing.
+    const isRedAgain = end.status === "failed" && redTries < retries;
+    const isLostAgain =
+      end.status === "errored" &&
+      end.fault.origin !== "pipedef" &&
+      lost !== null &&
+      lostTries < deps.infraRetries &&
+      deps.workers.mayReturn(lost);
+    const retried = (isRedAgain || isLostAgain) && !gone.aborted;
+    deps.emit({
+      type: "attempt-finished",
+      at: deps.now(),
+      ...ref,
+      attempt,
+      end,
+      ...(retried && { retried }),
+    });
+    if (!retried) return;
+    if (isRedAgain) redTries += 1;
+    else if (lost) {
+      lostTries += 1;
+      avoid.add(lost.url);
+      await deps.workers.returned(lost, lostTries, gone);
+    }
+    if (gone.aborted) {
+      const reason = signal.aborted ? "the run was cancelled" : "the pipedef's host is gone";
+      deps.emit({ type: "task-skipped", at: deps.now(), ...ref, reason });
+      return;
+    }
+  }
+}
+
+interface AttemptResult {
+  readonly end: TaskEnd;
+  /** The worker that was lost on the way, if one was. */
+  readonly lost: LostWorker | null;
+}
+
+async function executeAttempt(
+  attempt: AttemptRef,
+  avoid: ReadonlySet<string>,
+  { host, id, pipeline, signal, deps }: StageContext,
+): Promise<AttemptResult> {
   const outputRef: OutputRef = { run: id, pipeline, attempt };
   // Opened before anybody hears of the attempt, so that whoever hears of it finds its output.
   const output = openOutput(deps.outputs, outputRef);
   deps.emit({ type: "attempt-started", at: deps.now(), ...attempt });
-  const end = await attemptTask(outputRef, output, host, signal, deps);
-  deps.emit({ type: "attempt-finished", at: deps.now(), ...attempt, end });
+  let lost: LostWorker | null = null;
+  const context = {
+    ref: outputRef,
+    avoid,
+    lose: (worker: LostWorker) => {
+      lost = worker;
+    },
+    deps,
+  };
+  const end = await attemptTask(output, host, signal, context);
+  return { end, lost };
 }
 
 function openOutput(outputs: Outputs, ref: OutputRef): ByteLog | Error {
@@ -163,20 +228,27 @@ function openOutput(outputs: Outputs, ref: OutputRef): ByteLog | Error {
   }
 }
 
+interface AttemptContext {
+  readonly ref: OutputRef;
+  readonly avoid: ReadonlySet<string>;
+  readonly lose: (worker: LostWorker) => void;
+  readonly deps: RunDependencies;
+}
+
 /** Never rejects: a started attempt always finishes, exactly once. */
 async function attemptTask(
-  ref: OutputRef,
   output: ByteLog | Error,
   host: PipedefHost,
   signal: AbortSignal,
-  deps: RunDependencies,
+  context: AttemptContext,
 ): Promise<TaskEnd> {
+  const { ref, deps } = context;
   try {
     if (output instanceof Error) throw output;
     const write = (bytes: Uint8Array) => output.append(bytes);
     const io: TaskIo = {
       write,
-      call: (call, callSignal) => executeCall(call, callSignal, { ref, write, deps }),
+      call: (call, callSignal) => executeCall(call, callSignal, { ...context, write }),
     };
     const end = await host.runTask(ref.attempt, io, signal);
     await deps.outputs.close(ref);
@@ -191,19 +263,17 @@ async function attemptTask(
 async function executeCall(
   { call, worker, request }: CallRequest & { readonly call: number },
   signal: AbortSignal,
-  context: {
-    readonly ref: OutputRef;
+  context: AttemptContext & {
     readonly write: (bytes: Uint8Array) => Promise<void> | undefined;
-    readonly deps: RunDependencies;
   },
 ): Promise<CallResult> {
-  const { deps, write } = context;
+  const { deps, write, avoid } = context;
   const attempt = context.ref.attempt;
   const tail = new OutputTail();
   const startedAt = performance.now();
   let chosen = worker ?? "";
   const outcome = await deps.workers.execute(
-    worker,
+    { worker, avoid },
     request,
     {
       chosen: (url) => {
@@ -230,6 +300,9 @@ async function executeCall(
     signal,
   );
   const durationMs = performance.now() - startedAt;
+  if (outcome.kind === "faulted" && outcome.workerLost) {
+    context.lose({ url: chosen, any: worker === null });
+  }
   deps.emit({ type: "call-finished", at: deps.now(), ...attempt, call, outcome });
   return { outcome, durationMs, output: tail.bytes(), outputBytes: tail.total };
 }

@@ -1,6 +1,8 @@
 // The workers a boss knows: its own, and those that pipedefs name by URL.
 
 import { availableParallelism } from "node:os";
+import { setTimeout as wait } from "node:timers/promises";
+import { Bell } from "../lib/bell.js";
 import type { WorkerView } from "../wire/boss.js";
 import { type CommandRequest, defaultWorkerPort, type Outcome } from "../wire/worker.js";
 import { createWorkerClient, type ExecutionIo, type WorkerClient } from "../wire/worker-client.js";
@@ -9,6 +11,8 @@ interface KnownWorker {
   readonly client: WorkerClient;
   readonly own: boolean;
   view: WorkerView;
+  /** Since when it does not answer any more; null: it does, or never has. */
+  lostAt: number | null;
   /** Commands sent and not yet answered. */
   inFlight: number;
 }
@@ -18,13 +22,32 @@ export interface WorkersOptions {
   readonly own: readonly string[];
   /** Stands in for http://localhost:9009 where nothing answers there. */
   readonly localStandIn?: string;
+  /** How long a lost worker is waited for, and keeps what it runs for us. */
+  readonly leaseMs: number;
   readonly onChange: () => void;
 }
+
+/** A worker that left a call without an outcome. */
+export interface LostWorker {
+  readonly url: string;
+  /** The call named no worker, so that any own one will do. */
+  readonly any: boolean;
+}
+
+export interface WorkerChoice {
+  /** Null: the own worker with most room. */
+  readonly worker: string | null;
+  /** Own workers to be chosen only where there is no other. */
+  readonly avoid: ReadonlySet<string>;
+}
+
+const firstPauseMs = 500;
 
 export class Workers {
   readonly #known = new Map<string, KnownWorker>();
   readonly #options: WorkersOptions;
   readonly #stop = new AbortController();
+  readonly #changes = new Bell();
 
   constructor(options: WorkersOptions) {
     this.#options = options;
@@ -45,9 +68,9 @@ export class Workers {
     return slots || availableParallelism();
   }
 
-  /** Never rejects. `worker` null: the own worker with most room. */
+  /** Never rejects. */
   async execute(
-    worker: string | null,
+    { worker, avoid }: WorkerChoice,
     request: CommandRequest,
     io: ExecutionIo & { readonly chosen: (url: string) => void },
     signal: AbortSignal,
@@ -56,7 +79,7 @@ export class Workers {
       const hint = `A worker is an address such as http://localhost:${defaultWorkerPort}`;
       return { kind: "faulted", message: `${JSON.stringify(worker)} is no worker's URL`, hint };
     }
-    const known = worker === null ? this.#roomiest() : await this.#named(worker);
+    const known = worker === null ? this.#roomiest(avoid) : await this.#named(worker);
     if (!known) {
       return {
         kind: "faulted",
@@ -73,6 +96,34 @@ export class Workers {
     }
   }
 
+  /** False: there is nobody to try again on, since it has been away for longer than the lease. */
+  mayReturn(lost: LostWorker): boolean {
+    return this.#candidates(lost).some(({ lostAt }) => this.#patienceMs(lostAt) > 0);
+  }
+
+  /** Waits a little, longer after each try; then for the worker, or one like it, as long as it may return. */
+  async returned(lost: LostWorker, tries: number, signal: AbortSignal): Promise<void> {
+    const pauseMs = firstPauseMs * 2 ** (tries - 1) * (0.5 + Math.random() / 2);
+    await wait(pauseMs, undefined, { signal }).catch(() => {});
+    const isThere = () => this.#candidates(lost).some(({ lostAt }) => lostAt === null);
+    while (!signal.aborted && !isThere() && this.mayReturn(lost)) {
+      const patienceMs = this.#candidates(lost).map(({ lostAt }) => this.#patienceMs(lostAt));
+      const timeUp = AbortSignal.timeout(Math.ceil(Math.max(...patienceMs)));
+      await this.#changes.heard(AbortSignal.any([signal, timeUp]));
+    }
+  }
+
+  #candidates({ url, any }: LostWorker): KnownWorker[] {
+    return [...this.#known.values()].filter(
+      (worker) => worker.view.url === url || (any && worker.own),
+    );
+  }
+
+  #patienceMs(lostAt: number | null): number {
+    if (lostAt === null) return Number.POSITIVE_INFINITY;
+    return lostAt + this.#options.leaseMs - performance.now();
+  }
+
   close(): void {
     this.#stop.abort();
     for (const { client } of this.#known.values()) client.close();
@@ -82,8 +133,9 @@ export class Workers {
     const found = this.#known.get(url);
     if (found) return found;
     const worker: KnownWorker = {
-      client: createWorkerClient(url),
+      client: createWorkerClient(url, { leaseMs: this.#options.leaseMs }),
       own,
+      lostAt: null,
       view: { url, status: "connecting", info: null, problem: null },
       inFlight: 0,
     };
@@ -91,16 +143,19 @@ export class Workers {
     void worker.client.watch((state) => {
       // What a lost one last said of itself stays: its slots are worth knowing while it restarts.
       worker.view = { url, ...state, info: state.info ?? worker.view.info };
+      worker.lostAt = state.status === "lost" ? (worker.lostAt ?? performance.now()) : null;
+      this.#changes.ring();
       this.#options.onChange();
     }, this.#stop.signal);
     return worker;
   }
 
-  #roomiest(): KnownWorker | undefined {
+  #roomiest(avoid: ReadonlySet<string>): KnownWorker | undefined {
     const load = (worker: KnownWorker) => worker.inFlight / (worker.view.info?.slots ?? 1);
     const own = [...this.#known.values()].filter((worker) => worker.own);
     const connected = own.filter((worker) => worker.view.status === "connected");
-    const candidates = connected.length > 0 ? connected : own;
+    const others = connected.filter((worker) => !avoid.has(worker.view.url));
+    const candidates = [others, connected].find((list) => list.length > 0) ?? own;
     return candidates.reduce<KnownWorker | undefined>(
       (best, worker) => (best === undefined || load(worker) < load(best) ? worker : best),
       undefined,

@@ -108,6 +108,20 @@ export const engineFlags = {
     group: tasks,
     describe: "URL of a worker to use (may be given again)",
   },
+  "worker-lease": {
+    type: "string",
+    requiresArg: true,
+    default: "60s",
+    group: tasks,
+    describe: "How long a lost worker is waited for, and keeps what it runs",
+  },
+  "infra-retries": {
+    type: "number",
+    requiresArg: true,
+    default: 2,
+    group: tasks,
+    describe: "How often a task is tried again whose worker was lost",
+  },
 } as const satisfies Flags;
 
 export const workerFlags = {

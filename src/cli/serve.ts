@@ -18,6 +18,8 @@ import { aborted, trapInterrupts } from "./interrupt.js";
 import { describeWorker } from "./session.js";
 import {
   checkPort,
+  type EngineFlags,
+  engineSettings,
   type HostFlags,
   hostSettings,
   type OutputFlags,
@@ -42,9 +44,8 @@ interface ServerFlags extends OutputFlags {
   readonly json: boolean;
 }
 
-interface BossFlags extends ServerFlags, HostFlags, RetentionFlags {
+interface BossFlags extends ServerFlags, HostFlags, RetentionFlags, EngineFlags {
   readonly pipedef?: readonly string[] | undefined;
-  readonly worker?: readonly string[] | undefined;
   readonly "concurrent-runs": number;
 }
 
@@ -144,6 +145,7 @@ async function openBoss(
     return await startBoss({
       ...engineDefaults,
       ...settings,
+      ...engineSettings(flags),
       ...outputSettings(flags),
       ...retentionSettings(flags),
       pipedefs,

@@ -6,6 +6,8 @@ import { createEngine, type Engine, engineDefaults } from "../boss/engine.js";
 import { version } from "../version.js";
 import type { RunningWorker } from "../worker/main.js";
 import {
+  type EngineFlags,
+  engineSettings,
   type HostFlags,
   hostSettings,
   type OutputFlags,
@@ -16,8 +18,7 @@ import {
 } from "./settings.js";
 import { infrastructureFailure } from "./start-failure.js";
 
-export interface SessionFlags extends HostFlags, WorkerFlags, OutputFlags {
-  readonly worker?: readonly string[] | undefined;
+export interface SessionFlags extends HostFlags, WorkerFlags, OutputFlags, EngineFlags {
   readonly data?: string | undefined;
 }
 
@@ -39,6 +40,7 @@ export async function openSession(
   const engine = await createEngine({
     ...engineDefaults,
     ...settings,
+    ...engineSettings(flags),
     ...outputSettings(flags),
     pipedefs: [pipedef],
     workers: own ? [own.url] : urls,

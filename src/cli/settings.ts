@@ -1,6 +1,7 @@
 // From flags, as typed, to the options of engine and worker; here is where values are refused.
 
-import { parseBytes } from "../lib/units.js";
+import { parseBytes, parseDurationMs } from "../lib/units.js";
+import { longestLeaseMs } from "../wire/worker.js";
 import { usageError } from "./cli-error.js";
 
 export interface OutputFlags {
@@ -35,6 +36,24 @@ export function retentionSettings(flags: RetentionFlags) {
       maxDataBytes: sizeOf("max-data", flags["max-data"]),
     },
   };
+}
+
+export interface EngineFlags {
+  readonly worker?: readonly string[] | undefined;
+  readonly "worker-lease": string;
+  readonly "infra-retries": number;
+}
+
+export function engineSettings(flags: EngineFlags) {
+  const lease = flags["worker-lease"];
+  const workerLeaseMs = lease === "0" ? 0 : parseDurationMs(lease);
+  if (workerLeaseMs === null || workerLeaseMs > longestLeaseMs) {
+    throw usageError(
+      `--worker-lease ${lease} is no time up to 24 h`,
+      "Times look like 90s or 5m; 0 waits for nobody.",
+    );
+  }
+  return { workerLeaseMs: Math.ceil(workerLeaseMs), infraRetries: flags["infra-retries"] };
 }
 
 export interface HostFlags {

@@ -17,7 +17,13 @@ export type RunEvent =
       readonly at: number;
       readonly outcome: CallOutcome;
     } & CallRef)
-  | ({ readonly type: "attempt-finished"; readonly at: number; readonly end: TaskEnd } & AttemptRef)
+  | ({
+      readonly type: "attempt-finished";
+      readonly at: number;
+      readonly end: TaskEnd;
+      /** Another attempt follows, so this end is not the task's. */
+      readonly retried?: true;
+    } & AttemptRef)
   | { readonly type: "stage-finished"; readonly at: number; readonly stage: string }
   | { readonly type: "cancel-requested"; readonly at: number; readonly by: string }
   | {

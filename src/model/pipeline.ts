@@ -16,6 +16,8 @@ export interface StageDefinition {
 export interface TaskDefinition {
   readonly name: string;
   readonly location?: SourceLocation;
+  /** How often it is tried again after a red attempt; absent: never. */
+  readonly retries?: number;
 }
 
 export interface SourceLocation {

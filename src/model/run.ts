@@ -115,7 +115,7 @@ export function applyEvent(run: Run, event: RunEvent): Run {
           end: event.end,
         })),
         event,
-        (task) => ({ ...task, status: event.end.status }),
+        (task) => ({ ...task, status: event.retried ? "queued" : event.end.status }),
       );
     case "cancel-requested":
       return { ...run, cancelledBy: event.by };
@@ -174,6 +174,18 @@ function changeAttempt(
 export function findTask(run: Run, ref: TaskRef): TaskState | undefined {
   const position = run.pipeline && taskPositions(run.pipeline).get(taskKey(ref));
   return position ? run.stages[position[0]]?.tasks[position[1]] : undefined;
+}
+
+/** Passed, and was red before: who trusts it should know. */
+export function isFlaky({ status, attempts }: TaskState): boolean {
+  return status === "passed" && attempts.some(({ end }) => end?.status === "failed");
+}
+
+/** "attempt 2", "flaky, attempt 2"; null where the first attempt is all there is. */
+export function attemptNote(task: TaskState): string | null {
+  const { length } = task.attempts;
+  if (length < 2) return null;
+  return isFlaky(task) ? `flaky, attempt ${length}` : `attempt ${length}`;
 }
 
 export function isFinished(run: Run): boolean {

@@ -1,7 +1,7 @@
 // A run as NDJSON: a header, every event as it is stored, output lines where asked for, a result.
 
 import type { AttemptRef } from "../model/events.js";
-import { eachTask, findTask, type Run } from "../model/run.js";
+import { eachTask, findTask, isFlaky, type Run } from "../model/run.js";
 import { eachLine } from "./output.js";
 import { createPrinter } from "./printer.js";
 import { hintOf, reasonOf } from "./reason.js";
@@ -71,6 +71,9 @@ function resultOf(run: Run) {
         reason: reasonOf(task) || null,
         hint: hintOf(task),
       })),
+    flaky: tasks
+      .filter(({ task }) => isFlaky(task))
+      .map(({ ref, task }) => ({ ...ref, attempts: task.attempts.length })),
     fault: run.fault,
   };
 }

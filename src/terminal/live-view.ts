@@ -1,6 +1,7 @@
 // A run on a terminal: a picture that moves at the bottom, and above it, for good, whatever failed.
 
 import type { AttemptRef } from "../model/events.js";
+import type { TaskEnd } from "../model/failure.js";
 import { findTask, type Run } from "../model/run.js";
 import { renderFrame } from "./frame.js";
 import { createPrinter } from "./printer.js";
@@ -55,10 +56,10 @@ export function createLiveView(options: RunViewOptions): RunView {
     if (!out.writableNeedDrain) draw();
   }, frameMs);
 
-  function block(ref: AttemptRef, now: Run) {
+  function block(ref: AttemptRef, { status }: TaskEnd, now: Run) {
     const task = findTask(now, ref);
     if (!task) return;
-    const red = task.status === "failed" || task.status === "errored";
+    const red = status === "failed" || status === "errored";
     if (!red && options.output !== "all") return;
     const headline = `${taskHeadline(ref, task, options)}\n`;
     const quiet = options.output === "none" || (options.output === "failed" && tails >= mostTails);
@@ -83,7 +84,7 @@ export function createLiveView(options: RunViewOptions): RunView {
   return {
     event({ event }, now) {
       run = now;
-      if (event.type === "attempt-finished") block(event, now);
+      if (event.type === "attempt-finished") block(event, event.end, now);
       if (event.type === "run-loaded") {
         const warnings = event.pipeline.warnings.map(
           (warning) => `${style.yellow("warning:")} ${oneLine(warning)}\n`,

@@ -44,7 +44,8 @@ export function createPlainView(options: RunViewOptions): RunView {
     const hint = hintOf(task);
     if (hint) line(`    ${hint}`);
     if (!ref || options.output === "none") return;
-    const red = task.status === "failed" || task.status === "errored";
+    const status = task.attempts[ref.attempt - 1]?.end?.status;
+    const red = status === "failed" || status === "errored";
     if (!red && options.output !== "all") return;
     const amount = options.output === "all" ? everything : failedTail;
     printer.queue((write) => printOutput(ref, amount, options, write));
@@ -66,7 +67,8 @@ export function createPlainView(options: RunViewOptions): RunView {
   }
 
   function taskLine(name: string, task: TaskState, names: number): string {
-    const word = padText(task.status === "failed" ? "FAILED" : task.status, 9);
+    const isAgain = task.status === "queued";
+    const word = padText(task.status === "failed" ? "FAILED" : isAgain ? "again" : task.status, 9);
     const ms = taskMs(task, Date.now());
     const right = ms === null ? "" : clock(ms);
     const lead = `  ${word} ${padText(oneLine(name), names)}`;

@@ -1,13 +1,16 @@
 // Why a task is not green, in one line.
 
 import { describeFailure, type TaskEnd } from "../model/failure.js";
-import type { TaskState } from "../model/run.js";
+import { attemptNote, type TaskState } from "../model/run.js";
 import { oneLine } from "./text.js";
 
 export function reasonOf(task: TaskState): string {
   if (task.skippedBecause !== null) return oneLine(task.skippedBecause);
   const end = task.attempts.at(-1)?.end;
-  return end ? reasonOfEnd(end) : "";
+  const reason = end ? reasonOfEnd(end) : "";
+  const note = attemptNote(task);
+  if (note === null) return reason;
+  return reason === "" ? note : `${reason} (${note})`;
 }
 
 export function reasonOfEnd(end: TaskEnd): string {

@@ -3,7 +3,7 @@
 import type { RunVerdict } from "../model/failure.js";
 import type { TaskRef } from "../model/pipeline.js";
 import { taskLabel } from "../model/pipeline.js";
-import { eachTask, type Run } from "../model/run.js";
+import { eachTask, isFlaky, type Run } from "../model/run.js";
 import { clock, mark } from "./marks.js";
 import { hintOf, reasonOf } from "./reason.js";
 import type { Style } from "./style.js";
@@ -38,6 +38,14 @@ export function summaryLines(run: Run, options: SummaryOptions): string[] {
     lines.push(`    ${style.dim(options.rerunCommand(ref))}`);
   }
   if (bad.length > mostShown) lines.push(`  … and ${bad.length - mostShown} more`);
+
+  const flaky = [...eachTask(run)].filter(({ task }) => isFlaky(task));
+  if (flaky.length > 0) lines.push("");
+  for (const { ref, task } of flaky.slice(0, mostShown)) {
+    const what = `${oneLine(taskLabel(ref))}  ${reasonOf(task)}`;
+    lines.push(`  ${mark("passed", style)} ${cutText(what, Math.max(20, options.width - 4))}`);
+  }
+  if (flaky.length > mostShown) lines.push(`  … and ${flaky.length - mostShown} more`);
   return lines;
 }
 

@@ -41,9 +41,11 @@ export async function printOutput(
 export function taskHeadline(ref: AttemptRef, task: TaskState, options: RunViewOptions): string {
   const { style } = options;
   const ms = taskMs(task, Date.now());
+  const status = task.attempts[ref.attempt - 1]?.end?.status ?? task.status;
   const parts = [
-    `${mark(task.status, style)} ${style.bold(oneLine(taskLabel(ref)))}`,
+    `${mark(status, style)} ${style.bold(oneLine(taskLabel(ref)))}`,
     reasonOf(task),
+    task.status === "queued" ? style.dim("is tried again") : "",
     ms === null ? "" : style.dim(clock(ms)),
   ];
   const hint = hintOf(task);

@@ -1,6 +1,6 @@
 // Stages and tasks as lines. Used by the live picture, and for what remains of it at the end.
 
-import type { Run, StageState, TaskState } from "../model/run.js";
+import { attemptNote, type Run, type StageState, type TaskState } from "../model/run.js";
 import { clock, mark, taskMs } from "./marks.js";
 import { reasonOf } from "./reason.js";
 import type { Style } from "./style.js";
@@ -121,7 +121,8 @@ export function taskRow(task: TaskState, names: number, options: TreeOptions): s
 
 function currentCommand(task: TaskState): string {
   const call = task.attempts.at(-1)?.calls.at(-1);
-  return call ? oneLine(call.command) : "";
+  const command = call ? oneLine(call.command) : "";
+  return [attemptNote(task), command].filter(Boolean).join(": ");
 }
 
 /** Everything there is. */

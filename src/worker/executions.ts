@@ -5,7 +5,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ByteLog } from "../lib/byte-log.js";
-import type { CommandRequest, Outcome } from "../wire/worker.js";
+import { type CommandRequest, longestLeaseMs, type Outcome } from "../wire/worker.js";
 import { Execution, type ExecutionDeps } from "./execution.js";
 
 export interface ExecutionsOptions extends Omit<ExecutionDeps, "openOutput"> {
@@ -18,9 +18,6 @@ export interface ExecutionsOptions extends Omit<ExecutionDeps, "openOutput"> {
 
 /** What has ended holds up nobody: a client that is slow to ask for the rest of the output may be so. */
 const keptMs = 60_000;
-
-/** No client is worth a sandbox for longer than it takes to notice and mend it by hand. */
-const longestLeaseMs = 24 * 3_600_000;
 
 const leaseIsOver = {
   kind: "faulted",

@@ -74,9 +74,14 @@ describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
       /http:\/\/[\w.:]+\d/.exec(await program.prints(/http:\/\/[\w.:]+\d/))![0];
 
     const first = worker();
-    const program = startCli(["run", "--worker", await addressOf(first), "--json"], {
-      cwd: repo.folder,
-    });
+    // Without a lease and tries again: a worker that is gone is gone.
+    const program = startCli(
+      [
+        ...["run", "--worker", await addressOf(first), "--json"],
+        ...["--worker-lease", "0", "--infra-retries", "0"],
+      ],
+      { cwd: repo.folder },
+    );
     await program.prints(/"attempt-finished"[^\n]*"task":"t10"/);
     first.child.kill("SIGKILL");
     const { exitCode, stdout } = await program.ended;

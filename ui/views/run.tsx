@@ -2,6 +2,7 @@ import { Component } from "preact";
 import { describeFailure, describeFault } from "../../src/model/failure.js";
 import { taskKey } from "../../src/model/pipeline.js";
 import {
+  attemptNote,
   isFinished,
   type Run,
   type StageState,
@@ -181,6 +182,7 @@ class TaskRow extends Component<RowProps> {
           <span class="task-name">{task.name}</span>
           <span class={`task-status is-${task.status}`}>{task.status}</span>
           <Duration from={last?.startedAt ?? null} to={last?.finishedAt ?? null} now={now} />
+          {attemptNote(task) && <span class="remark">{attemptNote(task)}</span>}
           {reasonOf(task) && <span class="reason">{reasonOf(task)}</span>}
         </a>
       </li>

@@ -1,6 +1,6 @@
 import { Component } from "preact";
 import type { TaskRef } from "../../src/model/pipeline.js";
-import type { TaskState } from "../../src/model/run.js";
+import { attemptNote, type TaskState } from "../../src/model/run.js";
 import { outputUrl } from "../effects.js";
 import { isEmpty, shownLine } from "../output-text.js";
 import type { OutputState } from "../state.js";
@@ -27,7 +27,7 @@ export function TaskPane({ run, shown: { ref, task }, output, now }: Props) {
         </span>
         <StatusBadge status={task.status} />
         <Duration from={last?.startedAt ?? null} to={last?.finishedAt ?? null} now={now} />
-        {attempt > 1 && <span class="remark">attempt {attempt}</span>}
+        {attemptNote(task) && <span class="remark">{attemptNote(task)}</span>}
         {attempt > 0 && (
           <a class="raw" href={outputUrl({ run, ref, attempt })} target="_blank" rel="noreferrer">
             raw output

@@ -11,6 +11,7 @@ import { type Context, Hono } from "hono";
 import type { SseMessage } from "../../lib/sse.js";
 import type { LoggedEvent } from "../../model/events.js";
 import { describeFault, type TaskEnd } from "../../model/failure.js";
+import type { TaskRef } from "../../model/pipeline.js";
 import { findTask, isFinished, type Run, type TaskState } from "../../model/run.js";
 import type { Engine } from "../engine.js";
 import { LineSplitter } from "../lines.js";
@@ -89,23 +90,28 @@ async function* legacyEvents(
 
   yield* mergeInto<SseMessage>(signal, async (emit, scope) => {
     const followers = new Map<string, Promise<void>>();
-    const follow = (stage: string, task: string) => {
-      const ref = lastAttempt(engine.store.run(id)!, stage, task);
-      if (!ref) return;
+    const follow = ({ stage, task }: TaskRef, attempt?: number) => {
+      const last = lastAttempt(engine.store.run(id)!, stage, task);
+      if (!last) return;
+      const ref = attempt === undefined ? last : { ...last, attempt: { stage, task, attempt } };
       const key = `${stage}\0${task}`;
       followers.set(key, followLines(engine, ref, offsets.get(key) ?? 0, scope, emit));
+      // A later attempt begins at its beginning.
+      offsets.delete(key);
     };
     for (const stage of run.stages) {
-      for (const task of stage.tasks) if (task.status === "running") follow(stage.name, task.name);
+      for (const task of stage.tasks) {
+        if (task.status === "running") follow({ stage: stage.name, task: task.name });
+      }
     }
     for await (const { event } of engine.log.follow({ run: id, after, signal: scope })) {
       if (event.type === "stage-started")
         await emit(message("stage_started", { stage: event.stage }));
-      if (event.type === "attempt-started") follow(event.stage, event.task);
+      if (event.type === "attempt-started") follow(event, event.attempt);
       if (event.type === "attempt-finished") {
         await followers.get(`${event.stage}\0${event.task}`);
         followers.delete(`${event.stage}\0${event.task}`);
-        await emit(await taskResult(engine, id, event));
+        if (!event.retried) await emit(await taskResult(engine, id, event));
       }
       if (event.type === "run-finished") await emit(message("run_done", {}));
     }
