@@ -7,14 +7,17 @@ import { commandRequest } from "./run-options.js";
 import {
   commandOutcomes,
   type FunctionalStage,
+  isRetryCount,
   registration,
+  retryCounts,
   taskContext,
 } from "./task-context.js";
 
 /**
  * A stage as a class: every static or instance method whose name starts with `task_` is a task. The tasks
  * of a stage run in parallel, the stages in the order of the source. `static always = true` makes a stage
- * that runs also after a red one.
+ * that runs also after a red one. `static retries = 2` tries its red tasks again, up to twice;
+ * `static retries = { task_e2e: 2 }` just that one.
  */
 export abstract class Stage {}
 
@@ -26,10 +29,15 @@ export interface StageOptions {
   readonly always?: boolean;
 }
 
+export interface TaskOptions {
+  /** How often it is tried again after a red attempt. One that then passes is shown as flaky. */
+  readonly retries?: number;
+}
+
 export interface StageHandle {
   readonly name: string;
   /** Adds one more task; returns the stage again. */
-  task(name: string, run: TaskFunction): StageHandle;
+  task(name: string, run: TaskFunction, options?: TaskOptions): StageHandle;
 }
 
 /** A stage as a call, so that loops can make its tasks. */
@@ -45,17 +53,22 @@ export function stage(
   const made: FunctionalStage = { name, always, tasks: [], calledAt: callerOf(stage) };
   const handle: StageHandle = {
     name,
-    task(taskName, run) {
+    task(taskName, run, { retries = 0 } = {}) {
       requireName("task", taskName);
       if (typeof run !== "function") {
         throw new TypeError(
           `task "${taskName}" of stage "${name}" must be a function, not ${typeof run}`,
         );
       }
+      if (!isRetryCount(retries)) {
+        throw new TypeError(
+          `task "${taskName}" of stage "${name}": retries must be ${retryCounts}`,
+        );
+      }
       if (registration()?.sealed) {
         throw new Error(`task "${taskName}" comes too late: the pipedef is loaded already`);
       }
-      made.tasks.push({ name: taskName, run, calledAt: callerOf(handle.task) });
+      made.tasks.push({ name: taskName, run, retries, calledAt: callerOf(handle.task) });
       return handle;
     },
   };

@@ -29,7 +29,14 @@ export interface FunctionalStage {
 export interface FunctionalTask {
   readonly name: string;
   readonly run: () => unknown;
+  readonly retries: number;
   readonly calledAt: Error;
+}
+
+export const retryCounts = "a whole number from 0 to 100";
+
+export function isRetryCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 100;
 }
 
 /** What a load has made so far. Set by the host before the pipedef's first line runs. */

@@ -5,7 +5,7 @@ import importlib.util
 import os
 import sys
 
-from ._paths import repo_root
+from ._paths import relative, repo_root
 from ._problems import describe_error, no_stage
 from ._run import context
 from ._stages import find_stages
@@ -44,7 +44,11 @@ def load(pipedef):
         context.loading = False
         opened.stop()
     files = _author_files(pipedef, root, opened.paths)
-    stages, functions = find_stages(module, root)
+    try:
+        stages, functions = find_stages(module, root)
+    except ValueError as error:
+        place = {"file": relative(pipedef, root), "line": 1}
+        raise Problem({"kind": "threw", "message": str(error), "location": place}, files) from None
     if not stages:
         raise Problem(no_stage(module, pipedef, root), files)
     pipeline = {"stages": stages, "warnings": find_warnings(module, pipedef, root)}

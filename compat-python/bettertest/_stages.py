@@ -25,9 +25,22 @@ def find_stages(module, root):
         for task, raw in tasks.items():
             functions[name, task] = _caller(value, task, raw)
             location = _location(raw, root)
-            definitions.append({"name": task, "location": location} if location else {"name": task})
+            definition = {"name": task}
+            if location:
+                definition["location"] = location
+            retries = _retries(value, task)
+            if retries:
+                definition["retries"] = retries
+            definitions.append(definition)
         stages.append({"name": name, "always": bool(value.always), "tasks": definitions})
     return stages, functions
+
+
+def _retries(stage, task):
+    retries = stage.retries.get(task, 0) if isinstance(stage.retries, dict) else stage.retries
+    if type(retries) is not int or not 0 <= retries <= 100:
+        raise ValueError("stage %s: retries of %s must be a whole number from 0 to 100" % (stage.__name__, task))
+    return retries
 
 
 def find_tasks(stage):

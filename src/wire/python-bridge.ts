@@ -33,7 +33,13 @@ const Pipeline = z.object({
     z.object({
       name: z.string(),
       always: z.boolean(),
-      tasks: z.array(z.object({ name: z.string(), location: SourceLocation.exactOptional() })),
+      tasks: z.array(
+        z.object({
+          name: z.string(),
+          location: SourceLocation.exactOptional(),
+          retries: z.number().int().nonnegative().exactOptional(),
+        }),
+      ),
     }),
   ),
   warnings: z.array(z.string()),

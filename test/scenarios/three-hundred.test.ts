@@ -111,7 +111,9 @@ describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
     using repo = manyTasks(marker, "trap '' TERM; sleep 600");
     const worker = startCli(["worker", "--port", "0", "--slots", "2"]);
     const url = /http:\/\/[\w.:]+\d/.exec(await worker.prints(/http:\/\/[\w.:]+\d/))![0];
-    const program = startCli(["run", "--worker", url, "--json"], { cwd: repo.folder });
+    const program = startCli(["run", "--worker", url, "--json", "--infra-retries", "0"], {
+      cwd: repo.folder,
+    });
     await program.prints(/"call-started"/);
     const stopped = Date.now();
     worker.child.kill("SIGTERM");

@@ -257,6 +257,7 @@ class TypeScriptHost implements PipedefHost {
         tasks: tasks.map((task) => ({
           name: task.name,
           ...(task.place && { location: shownLocation(task.place, this.#sources.root) }),
+          ...(task.retries && { retries: task.retries }),
         })),
       })),
     };

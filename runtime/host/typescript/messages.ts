@@ -43,7 +43,11 @@ const Place = z.object({
 });
 export type Place = z.infer<typeof Place>;
 
-const DiscoveredTask = z.object({ name: text, place: Place.optional() });
+const DiscoveredTask = z.object({
+  name: text,
+  place: Place.optional(),
+  retries: z.number().int().positive().optional(),
+});
 const DiscoveredStage = z.object({
   name: text,
   always: z.boolean(),

@@ -1,6 +1,6 @@
 // From a loaded pipedef to its stages. Reads only; no task runs.
 
-import type { FunctionalStage } from "../../../task-context.js";
+import { type FunctionalStage, isRetryCount, retryCounts } from "../../../task-context.js";
 import type { DiscoveredStage, LoadFailure, Place } from "../messages.js";
 import { shortPath } from "./describe-thrown.js";
 import {
@@ -45,7 +45,11 @@ export function discover(
   const placed = placeStages(found);
   const stages = inSourceOrder(placed, source);
 
-  const failure = firstDuplicate(stages) ?? firstBadAlways(stages) ?? noStage(stages, source.entry);
+  const failure =
+    firstDuplicate(stages) ??
+    firstBadAlways(stages) ??
+    firstBadRetries(stages) ??
+    noStage(stages, source.entry);
   if (failure) return { ok: false, failure };
 
   const forgotten = unreached(source.declared, classes);
@@ -62,7 +66,11 @@ export function discover(
       name,
       always: always === true,
       ...(place && { place }),
-      tasks: tasks.map((task) => ({ name: task.name, ...(task.place && { place: task.place }) })),
+      tasks: tasks.map((task) => ({
+        name: task.name,
+        ...(task.place && { place: task.place }),
+        ...(isRetryCount(task.retries) && task.retries > 0 && { retries: task.retries }),
+      })),
     })),
     warnings: [
       ...stages
@@ -120,6 +128,19 @@ function firstBadAlways(stages: readonly PlacedStage[]): LoadFailure | undefined
     message: `stage ${bad.name}: always must be true or false`,
     ...(bad.place && { place: bad.place }),
   };
+}
+
+function firstBadRetries(stages: readonly PlacedStage[]): LoadFailure | undefined {
+  for (const { name, place, tasks } of stages) {
+    const bad = tasks.find(({ retries }) => !isRetryCount(retries));
+    if (!bad) continue;
+    return {
+      kind: "threw",
+      message: `stage ${name}: retries of ${bad.name} must be ${retryCounts}`,
+      ...(place && { place }),
+    };
+  }
+  return undefined;
 }
 
 function noStage(stages: readonly PlacedStage[], entry: string): LoadFailure | undefined {

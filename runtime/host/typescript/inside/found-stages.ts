@@ -9,6 +9,8 @@ export type StageClass = typeof Stage;
 export interface FoundTask {
   readonly name: string;
   readonly run: () => unknown;
+  /** Of a class, whatever its author wrote. */
+  readonly retries: unknown;
   /** What the engine knows the place of. */
   readonly definition: Locatable;
   readonly calledAt?: Error;
@@ -55,8 +57,8 @@ export function classStage(definition: StageClass, exportName: string): FoundSta
 
 /** Inherited tasks come first; one that a subclass defines again keeps its turn. */
 export function classTasks(definition: StageClass): FoundTask[] {
-  const ofClass = new Map<string, FoundTask>();
-  const ofInstance = new Map<string, FoundTask>();
+  const ofClass = new Map<string, Omit<FoundTask, "retries">>();
+  const ofInstance = new Map<string, Omit<FoundTask, "retries">>();
   for (const level of [...lineage(definition)].reverse()) {
     for (const [name, method] of taskMethods(level)) {
       ofClass.set(name, { name, run: () => method.call(definition), definition: method });
@@ -68,7 +70,12 @@ export function classTasks(definition: StageClass): FoundTask[] {
     }
   }
   // Both lists, unmerged: a name in both is reported as a duplicate.
-  return [...ofClass.values(), ...ofInstance.values()];
+  const found = [...ofClass.values(), ...ofInstance.values()];
+  const retries: unknown = Reflect.get(definition, "retries") ?? 0;
+  if (typeof retries !== "object" || retries === null) {
+    return found.map((task) => ({ ...task, retries }));
+  }
+  return found.map((task) => ({ ...task, retries: Reflect.get(retries, task.name) ?? 0 }));
 }
 
 export function* lineage(definition: StageClass): Generator<StageClass> {
