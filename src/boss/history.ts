@@ -36,7 +36,15 @@ export async function openHistory(
     };
   }
   // What tasks print may hold secrets of theirs.
-  await mkdir(options.folder, { recursive: true, mode: 0o700 });
+  try {
+    await mkdir(options.folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `the folder for runs cannot be made (${message}). Name another with --data DIR`,
+      { cause },
+    );
+  }
   const { openSqliteStore } = await import("./store/sqlite.js");
   const store = openSqliteStore(join(options.folder, "history.db"));
   return {

@@ -19,6 +19,19 @@ async function urlOf(running: RunningCli, type: "boss" | "worker"): Promise<stri
 }
 
 suite("up", () => {
+  test("a home that cannot be written: what it wanted there, and the flag for another place", async () => {
+    using repo = tempRepo({ [pipedef]: stages, "no-folder": "" });
+    const { exitCode, stderr } = await cli(
+      ["up", "--executor", "process", "--port", "19901", "--worker-port", "0"],
+      {
+        cwd: repo.folder,
+        env: { HOME: `${repo.folder}/no-folder` },
+      },
+    );
+    assert.equal(exitCode, 3);
+    assert.match(stderr, /folder for runs cannot be made .*ENOTDIR.*--data DIR/);
+  });
+
   test("serves runs to the client commands, and ends in time with what still runs", async () => {
     using repo = tempRepo({ [pipedef]: stages });
     const up = startCli(["up", ...free, "--json"], { cwd: repo.folder });
