@@ -76,6 +76,23 @@ export function openSqliteStore(path: string): Store {
   const live = new Map<number, Run>();
   const ended = new Map<number, Run>();
 
+  /** Told, but not stored yet, since the disk is full or the file is locked. The runs they end stay live. */
+  let unsaved: Unsaved[] = [];
+
+  function save() {
+    if (unsaved.length === 0) return;
+    // The first and the last event change the list of runs too: a boss killed between the two would keep a
+    // run that nobody finds, or end one twice.
+    allOrNothing(database, () => {
+      for (const { write } of unsaved) write();
+    });
+    for (const { logged } of unsaved) {
+      const run = live.get(logged.run);
+      if (run && isFinished(run)) keepEnded(run);
+    }
+    unsaved = [];
+  }
+
   function keepEnded(run: Run) {
     live.delete(run.id);
     ended.delete(run.id);
@@ -99,7 +116,7 @@ export function openSqliteStore(path: string): Store {
   return {
     nextRunId() {
       lastRunId += 1;
-      keepCounters.run(lastRunId, lastSeq);
+      orSaying(path, () => allOrNothing(database, () => keepCounters.run(lastRunId, lastSeq)));
       return lastRunId;
     },
 
@@ -109,35 +126,45 @@ export function openSqliteStore(path: string): Store {
         throw new Error(`run ${id} does not exist: its first event must be run-created`);
       }
       const run = before ? applyEvent(before, event) : newRun(id, event as never);
-      // The first and the last event change the list of runs too: a boss killed between the two would keep
-      // a run that nobody finds, or end one twice.
-      const alone = before && !isFinished(run);
-      const write = () => {
-        insertEvent.run(lastSeq + 1, id, JSON.stringify(event));
-        if (!before) insertRun.run(id, run.request.pipelineName, JSON.stringify(summarizeRun(run)));
-        if (isFinished(run)) updateRun.run(1, JSON.stringify(summarizeRun(run)), id);
-      };
-      if (alone) write();
-      else allOrNothing(database, write);
-      lastSeq += 1;
-      if (isFinished(run)) {
-        keepEnded(run);
-      } else {
-        live.set(id, run);
+      const logged = { seq: lastSeq + 1, run: id, event };
+      unsaved.push({
+        logged,
+        write() {
+          insertEvent.run(logged.seq, id, JSON.stringify(event));
+          const summary = () => JSON.stringify(summarizeRun(run));
+          if (!before) insertRun.run(id, run.request.pipelineName, summary());
+          if (isFinished(run)) updateRun.run(1, summary(), id);
+        },
+      });
+      try {
+        orSaying(path, save);
+      } catch (error) {
+        // A run under way goes on, and ends in order, where the disk is full; a new one is refused.
+        if (!before || !isPassing(error)) {
+          unsaved.pop();
+          throw error;
+        }
       }
-      return { seq: lastSeq, run: id, event };
+      lastSeq = logged.seq;
+      if (isFinished(run) && unsaved.length === 0) keepEnded(run);
+      else live.set(id, run);
+      return logged;
     },
 
     events({ run, after, limit }) {
       const rows =
         run === undefined ? eventsOfAll.all(after, limit) : eventsOfRun.all(run, after, limit);
-      return rows.map(
+      const stored = rows.map(
         (row): LoggedEvent => ({
           seq: Number(row.seq),
           run: Number(row.run),
           event: parse<RunEvent>(row.event),
         }),
       );
+      const more = unsaved
+        .map(({ logged }) => logged)
+        .filter((logged) => logged.seq > after && (run === undefined || logged.run === run));
+      return more.length === 0 ? stored : [...stored, ...more].slice(0, limit);
     },
 
     lastSeq: () => lastSeq,
@@ -157,21 +184,56 @@ export function openSqliteStore(path: string): Store {
 
     remove(id) {
       // The newest numbers may go with it; they must not be given again.
-      keepCounters.run(lastRunId, lastSeq);
-      deleteEvents.run(id);
-      deleteRun.run(id);
+      allOrNothing(database, () => {
+        keepCounters.run(lastRunId, lastSeq);
+        deleteEvents.run(id);
+        deleteRun.run(id);
+      });
       ended.delete(id);
     },
 
     close() {
-      keepCounters.run(lastRunId, lastSeq);
-      database.close();
-      lock.release();
+      try {
+        save();
+        allOrNothing(database, () => keepCounters.run(lastRunId, lastSeq));
+      } catch (error) {
+        // The next boss ends the runs whose last events are missing.
+        if (!isPassing(error)) throw error;
+      } finally {
+        database.close();
+        lock.release();
+      }
     },
   };
 }
 
+interface Unsaved {
+  readonly logged: LoggedEvent;
+  readonly write: () => void;
+}
+
+class HistoryUnwritable extends Error {}
+
+/** Trouble of the machine that may pass, not a mistake of ours. */
+function isPassing(error: unknown): boolean {
+  if (error instanceof HistoryUnwritable) return true;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return /^SQLITE_(FULL|BUSY|IOERR)/.test(code);
+}
+
+function orSaying(path: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!isPassing(error)) throw error;
+    const words = error instanceof Error ? error.message : String(error);
+    throw new HistoryUnwritable(`${path} cannot be written: ${words}. Is the disk full?`);
+  }
+}
+
 function allOrNothing(database: Database.Database, write: () => void): void {
+  // Takes the lock: a prepared statement that cannot have it stays open in this driver, and no later
+  // transaction could commit.
   database.exec("BEGIN IMMEDIATE");
   try {
     write();

@@ -55,13 +55,15 @@ test("what was stored is there after closing and opening again", () => {
 test("a writer that is killed loses nothing it was told is stored", async () => {
   const path = freshPath();
   const script = `
+    const { writeSync } = await import("node:fs");
     const { openSqliteStore } = await import(${JSON.stringify(new URL("../../../src/boss/store/sqlite.js", import.meta.url).href)});
     const store = openSqliteStore(${JSON.stringify(path)});
     const id = store.nextRunId();
     store.append(id, ${JSON.stringify(created)});
     for (let n = 0; ; n++) {
       const { seq } = store.append(id, { type: "cancel-requested", at: n, by: "x".repeat(n % 3000) });
-      process.stdout.write(seq + "\\n");
+      // Waits for its reader, and ends with it: in a loop without a pause process.stdout would do neither.
+      writeSync(1, seq + "\\n");
     }`;
   for (let round = 0; round < 3; round++) {
     rmSync(path, { force: true });
@@ -128,6 +130,34 @@ test("an event and the list of runs are written together, or not at all", () => 
   assert.equal(store.append(id, created).seq, 1);
   assert.deepEqual(store.unfinished(), [id]);
   store.close();
+});
+
+test("where the file cannot be written, runs under way go on, and are stored later", () => {
+  const path = freshPath();
+  const store = openSqliteStore(path);
+  const id = store.nextRunId();
+  store.append(id, created);
+  const other = new Database(path);
+  other.exec("BEGIN IMMEDIATE");
+  store.append(id, { type: "cancel-requested", at: 2, by: "me" });
+  store.append(id, { type: "run-finished", at: 3, verdict: "cancelled" });
+  assert.equal(store.run(id)?.status, "cancelled");
+  const types = () => store.events({ run: id, after: 0, limit: 9 }).map(({ event }) => event.type);
+  assert.deepEqual(types(), ["run-created", "cancel-requested", "run-finished"]);
+  assert.deepEqual(
+    store.runs({ limit: 5 }).map((run) => run.status),
+    ["cancelled"],
+  );
+  assert.throws(() => store.nextRunId(), /cannot be written: .*locked.*Is the disk full/);
+  other.exec("ROLLBACK");
+  other.close();
+  store.close();
+
+  const again = openSqliteStore(path);
+  assert.equal(again.run(id)?.status, "cancelled");
+  assert.equal(again.lastSeq(), 3);
+  assert.deepEqual(again.unfinished(), []);
+  again.close();
 });
 
 test("a second boss on the same file is told so", () => {
