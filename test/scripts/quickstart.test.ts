@@ -21,7 +21,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 const parts =
-  "package.json package-lock.json tsconfig.json bin compat-python examples runtime scripts src ui";
+  "package.json package-lock.json tsconfig.json tsconfig.types.json bin compat-python examples runtime scripts src ui";
 
 describe("npm run quickstart", () => {
   const folder = mkdtempSync(join(realpathSync(tmpdir()), "bettertest-clone-"));

@@ -25,10 +25,13 @@ export type FromHooks =
       readonly source: Uint8Array;
     }
   | { readonly type: "child"; readonly pid: number; readonly alive: boolean }
+  | { readonly type: "flushed" }
   | { readonly type: "ended-children" };
 
 export type ToHooks =
   | { readonly type: "transformed"; readonly id: number; readonly code: Uint8Array | null }
+  /** Asks for `flushed`, which comes behind all that was posted before. */
+  | { readonly type: "flush" }
   | { readonly type: "end-children" };
 
 let port: MessagePort;
@@ -41,6 +44,7 @@ export function initialize(data: HookData): void {
   // tsx has an esbuild child here as soon as it transforms something by itself.
   trackChildren({ changed: (pid, alive) => post({ type: "child", pid, alive }) });
   port.on("message", (message: ToHooks) => {
+    if (message.type === "flush") return post({ type: "flushed" });
     if (message.type === "end-children") {
       endChildren().then(() => post({ type: "ended-children" }));
       return;

@@ -31,6 +31,7 @@ export function prepareLoader(link: Link): Loader {
   const touched = new Set<string>();
   let missing: { specifier: string; importer: string } | undefined;
   let childrenEnded = () => {};
+  let flushed = () => {};
 
   function touch(path: string): void {
     if (touched.has(path)) return;
@@ -56,11 +57,23 @@ export function prepareLoader(link: Link): Loader {
       case "child":
         link.send(message);
         break;
+      case "flushed":
+        flushed();
+        break;
       case "ended-children":
         childrenEnded();
         break;
     }
   });
+  function flush(): Promise<void> {
+    if (sync) return Promise.resolve();
+    const done = new Promise<void>((resolve) => {
+      flushed = resolve;
+    });
+    toHooks({ type: "flush" });
+    return done;
+  }
+
   const toHooks = (message: ToHooks) => hooks.postMessage(message);
 
   registerModules({ tsconfig: false });
@@ -84,7 +97,14 @@ export function prepareLoader(link: Link): Loader {
   hooks.unref();
 
   return {
-    load: (path) => import(pathToFileURL(path).href),
+    async load(path) {
+      try {
+        return await import(pathToFileURL(path).href);
+      } finally {
+        // What the hooks reported may still be on its way when the import has ended.
+        await flush();
+      }
+    },
     transformed: (id, code) => toHooks({ type: "transformed", id, code }),
     missing: () => missing,
     executionOrder: (entry) => postOrder(entry, imports),
