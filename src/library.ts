@@ -1,6 +1,7 @@
 // bettertest from a program: load a pipedef, run it, watch its events, get a typed result.
 
 import { resolve } from "node:path";
+import { repoRoot } from "../runtime/host/repo-root.js";
 import { createEngine, type Engine, engineDefaults } from "./boss/engine.js";
 import type { LoggedEvent } from "./model/events.js";
 import type { Failure, Fault, RunVerdict } from "./model/failure.js";
@@ -74,6 +75,7 @@ export async function openPipedef(path: string, options: OpenOptions = {}): Prom
         host: "127.0.0.1",
         port: 0,
         executor: options.executor ?? "docker",
+        startIn: repoRoot(resolve(path)),
         ...(options.slots !== undefined && { slots: options.slots }),
         version,
         log: () => {},

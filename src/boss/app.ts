@@ -11,6 +11,7 @@ import { legacyRoutes } from "./routes/legacy.js";
 import { openApiDocument } from "./routes/openapi.js";
 import { pageRoutes } from "./routes/page.js";
 import { runRoutes } from "./routes/runs.js";
+import { HistoryUnwritable } from "./store/store.js";
 
 export interface AppOptions {
   readonly version: string;
@@ -37,6 +38,7 @@ export function createApp(engine: Engine, { version, log }: AppOptions): Hono {
       if (error.status === 413) c.header("connection", "close");
       return c.json(body, error.status);
     }
+    if (error instanceof HistoryUnwritable) return c.json({ error: error.message }, 503);
     if (error instanceof NotFound) return c.json({ error: error.message }, 404);
     log(`${c.req.method} ${c.req.path}: ${error.stack ?? error.message}`);
     return c.json({ error: "bettertest failed to answer; its log has the reason" }, 500);

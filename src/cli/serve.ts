@@ -2,6 +2,7 @@
 
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { repoRoot } from "../../runtime/host/repo-root.js";
 import { engineDefaults } from "../boss/engine.js";
 import type { HistoryOptions } from "../boss/history.js";
 import { type RunningBoss, startBoss } from "../boss/main.js";
@@ -72,7 +73,10 @@ export async function serveBoth(flags: BothFlags): Promise<number> {
   const interrupts = trapInterrupts();
   // Before anything starts: a missing pipedef is said at once.
   findPipedefs(flags.pipedef ?? [], process.cwd());
-  const worker = await openWorker(flags, flags["worker-port"], "worker-port");
+  const pipedefs = findPipedefs(flags.pipedef ?? [], process.cwd());
+  // Plain processes start in the repo; where there are several, no folder is the right one for all.
+  const startIn = pipedefs.length === 1 ? repoRoot(resolve(pipedefs[0]!)) : undefined;
+  const worker = await openWorker(flags, flags["worker-port"], "worker-port", startIn);
   let boss: RunningBoss;
   try {
     boss = await openBoss(flags, [worker.url, ...workerUrls(flags.worker)], worker.url);
@@ -92,6 +96,7 @@ async function openWorker(
   flags: ServerFlags & WorkerFlags,
   wantedPort: number | undefined,
   flag: string,
+  startIn?: string,
 ): Promise<RunningWorker> {
   const host = listenHost(flags);
   const port = checkPort(flag, wantedPort ?? defaultWorkerPort);
@@ -100,6 +105,7 @@ async function openWorker(
     return await startWorker({
       ...settings,
       ...outputSettings(flags),
+      ...(startIn !== undefined && { startIn }),
       host,
       port,
       allowHosts: flags["allow-host"] ?? [],

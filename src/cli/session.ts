@@ -2,6 +2,7 @@
 // one was named, and an engine. No port that anybody could know, and nothing left behind.
 
 import { resolve } from "node:path";
+import { repoRoot } from "../../runtime/host/repo-root.js";
 import { createEngine, type Engine, engineDefaults } from "../boss/engine.js";
 import { version } from "../version.js";
 import type { RunningWorker } from "../worker/main.js";
@@ -36,7 +37,7 @@ export async function openSession(
 ): Promise<Session> {
   const settings = hostSettings(flags);
   const urls = workerUrls(flags.worker);
-  const own = urls.length === 0 ? await startOwnWorker(flags, log) : null;
+  const own = urls.length === 0 ? await startOwnWorker(pipedef, flags, log) : null;
   const engine = await createEngine({
     ...engineDefaults,
     ...settings,
@@ -60,6 +61,7 @@ export async function openSession(
 }
 
 async function startOwnWorker(
+  pipedef: string,
   flags: WorkerFlags & OutputFlags,
   log: (line: string) => void,
 ): Promise<RunningWorker> {
@@ -69,6 +71,7 @@ async function startOwnWorker(
     return await startWorker({
       ...settings,
       ...outputSettings(flags),
+      startIn: repoRoot(resolve(pipedef)),
       host: "127.0.0.1",
       port: 0,
       version,

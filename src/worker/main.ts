@@ -18,6 +18,8 @@ export interface WorkerOptions {
   /** Foreign names that a worker on loopback answers to. */
   readonly allowHosts?: readonly string[];
   readonly executor?: "docker" | "process" | Executor;
+  /** Process executor: where commands start that name no workdir; absent: an empty folder each. */
+  readonly startIn?: string;
   /** As DOCKER_HOST, which counts where this is absent. */
   readonly dockerHost?: string;
   /** Commands at a time; default: as many as there are cores. */
@@ -119,7 +121,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
 
 /** Loads an executor's libraries only for those who use it. */
 async function createExecutor(
-  { executor = "docker", dockerHost, pull = "missing" }: WorkerOptions,
+  { executor = "docker", dockerHost, pull = "missing", startIn }: WorkerOptions,
   folder: string,
   log: (line: string) => void,
 ): Promise<Executor> {
@@ -129,7 +131,7 @@ async function createExecutor(
   }
   if (executor === "process") {
     const { createProcessExecutor } = await import("./executors/process.js");
-    return createProcessExecutor({ folder, log });
+    return createProcessExecutor({ folder, log, ...(startIn !== undefined && { startIn }) });
   }
   return executor;
 }

@@ -68,7 +68,7 @@ export function runRoutes(engine: Engine): Hono {
     const run = theRun(engine, c);
     const ref = theAttempt(run, c);
     const length = await engine.outputs.length(ref);
-    if (length === null) throw new NotFound("the task has not started, so there is no output yet");
+    if (length === null) throw new NotFound("the output of this task is not there any more");
     const tail = numberParameter(c, "tail", { min: 0 });
     const offset =
       tail === undefined

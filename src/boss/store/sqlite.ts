@@ -6,7 +6,7 @@ import type { LoggedEvent, RunEvent } from "../../model/events.js";
 import { applyEvent, isFinished, newRun, type Run } from "../../model/run.js";
 import { type RunSummary, summarizeRun } from "../../model/run-summary.js";
 import { migrate } from "./migrations.js";
-import type { Store } from "./store.js";
+import { HistoryUnwritable, type Store } from "./store.js";
 
 /** Folds of ended runs that somebody looked at lately; those under way are always kept. */
 const keptFolds = 20;
@@ -211,8 +211,6 @@ interface Unsaved {
   readonly logged: LoggedEvent;
   readonly write: () => void;
 }
-
-class HistoryUnwritable extends Error {}
 
 /** Trouble of the machine that may pass, not a mistake of ours. */
 function isPassing(error: unknown): boolean {

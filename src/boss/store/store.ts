@@ -36,3 +36,6 @@ export interface Store {
   remove(id: number): void;
   close(): void;
 }
+
+/** The disk is full, or another program holds the file. It may pass. */
+export class HistoryUnwritable extends Error {}

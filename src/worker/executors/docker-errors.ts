@@ -11,7 +11,9 @@ export function engineWords(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const json: unknown = "json" in error ? error.json : null;
   if (typeof json === "object" && json !== null && "message" in json) return String(json.message);
-  return error.message.trim() || ("code" in error ? String(error.code) : "no reason given");
+  // dockerode puts the status before the words: "(HTTP code 500) server error - no such host".
+  const words = error.message.replace(/^\(HTTP code \d+\) [\w ]+ - /, "").trim();
+  return words || ("code" in error ? String(error.code) : "no reason given");
 }
 
 /** Slow it may be, on a busy machine; but a broken connection can leave a call open for ever. */

@@ -109,7 +109,7 @@ function hintFor(image: string): string {
   const login = registry.startsWith("https:")
     ? ""
     : `; if it needs a login: docker login ${registry}`;
-  return `Build it on the worker's machine with: docker build -t ${image} . (or check the name${login})`;
+  return `Build it on the worker's machine with: docker build -t ${image} . (with -f where the Dockerfile lies elsewhere), or check the name${login}`;
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

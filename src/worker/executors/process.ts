@@ -17,6 +17,8 @@ import { createPipes, type Pipes } from "./process-pipes.js";
 export interface ProcessExecutorOptions {
   /** Holds a working directory for each command. */
   readonly folder: string;
+  /** Where commands start that name no workdir; absent: an empty folder each. */
+  readonly startIn?: string;
   readonly log: (line: string) => void;
 }
 
@@ -37,7 +39,7 @@ const inheritedNames = [
 const strayOutputMs = 1_000;
 
 export async function createProcessExecutor(options: ProcessExecutorOptions): Promise<Executor> {
-  const { folder, log } = options;
+  const { folder, startIn, log } = options;
   const guard = startProcessGuard();
   const pipes = createPipes(folder);
   const inherited = Object.fromEntries(
@@ -65,7 +67,8 @@ export async function createProcessExecutor(options: ProcessExecutorOptions): Pr
         throw error;
       }
       const env = { ...inherited, ...spec.env };
-      return new ProcessSandbox({ spec, home, env, guard, pipes, log });
+      const cwd = spec.workdir ?? startIn ?? home;
+      return new ProcessSandbox({ spec, home, cwd, env, guard, pipes, log });
     },
 
     async close() {
@@ -76,7 +79,9 @@ export async function createProcessExecutor(options: ProcessExecutorOptions): Pr
 
 interface ProcessSandboxDeps {
   readonly spec: SandboxSpec;
+  /** Its own folder; goes with it. */
   readonly home: string;
+  readonly cwd: string;
   readonly env: Record<string, string>;
   readonly guard: ProcessGuard;
   readonly pipes: Pipes;
@@ -96,14 +101,14 @@ class ProcessSandbox implements Sandbox {
   }
 
   async run(sink: Parameters<Sandbox["run"]>[0]) {
-    const { spec, home, env, guard, pipes } = this.#deps;
+    const { spec, cwd, env, guard, pipes } = this.#deps;
     const { readEnd, writeEnd } = await pipes.open();
     const output = new Socket({ fd: readEnd, readable: true, writable: false });
     const drained = drain(output, sink);
     drained.catch(() => {});
     try {
       const child = spawn("/bin/sh", ["-c", spec.command], {
-        cwd: spec.workdir ?? home,
+        cwd,
         env,
         detached: true,
         stdio: ["ignore", writeEnd, writeEnd],

@@ -95,7 +95,7 @@ test("an image that cannot be had is a fault with the engine's words and a hint"
   );
   assert.match(
     outcome.hint ?? "",
-    /docker build -t bettertest.invalid\/no\/such-image \. \(or check the name; if it needs a login: docker login bettertest.invalid\)/,
+    /docker build -t bettertest.invalid\/no\/such-image \. \(with -f where the Dockerfile lies elsewhere\), or check the name; if it needs a login: docker login bettertest.invalid$/,
   );
   assert.equal(output.toString(), `Pulling image ${missing}\n`);
 });
