@@ -8,7 +8,7 @@ import type { Failure, Fault, RunVerdict } from "./model/failure.js";
 import type { Pipeline } from "./model/pipeline.js";
 import { eachTask, type Run, type TaskState } from "./model/run.js";
 import { version } from "./version.js";
-import { startWorker } from "./worker/main.js";
+import { type RunningWorker, startWorker } from "./worker/main.js";
 
 export type { LoggedEvent, RunEvent } from "./model/events.js";
 export type { Failure, Fault, RunVerdict } from "./model/failure.js";
@@ -69,9 +69,9 @@ export class PipedefError extends Error {
 
 /** Rejects with a PipedefError where the pipedef is broken. */
 export async function openPipedef(path: string, options: OpenOptions = {}): Promise<OpenPipedef> {
-  const own = options.workers
+  const starting = options.workers
     ? undefined
-    : await startWorker({
+    : startWorker({
         host: "127.0.0.1",
         port: 0,
         executor: options.executor ?? "docker",
@@ -80,16 +80,24 @@ export async function openPipedef(path: string, options: OpenOptions = {}): Prom
         version,
         log: () => {},
       });
+  starting?.catch(() => {});
   const engine = await createEngine({
     ...engineDefaults,
     pipedefs: [resolve(path)],
-    workers: options.workers ?? [own!.url],
-    ...(own && { localStandIn: own.url }),
+    workers: options.workers ?? [],
     hostHome: options.hostHome ?? engineDefaults.hostHome,
     env: options.env ?? {},
     once: true,
     log: () => {},
   });
+  let own: RunningWorker | undefined;
+  try {
+    own = await starting;
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  if (own) engine.workers.bring(own.url);
   const close = async () => {
     await engine.close();
     await own?.stop();

@@ -47,11 +47,19 @@ export class Workers {
   readonly #known = new Map<string, KnownWorker>();
   readonly #options: WorkersOptions;
   readonly #stop = new AbortController();
+  #localStandIn: string | undefined;
   readonly #changes = new Bell();
 
   constructor(options: WorkersOptions) {
     this.#options = options;
+    this.#localStandIn = options.localStandIn && normalizeUrl(options.localStandIn);
     for (const url of options.own) this.#know(normalizeUrl(url), true);
+  }
+
+  /** One more of the boss's own, which stands in for http://localhost:9009 too. */
+  bring(url: string): void {
+    this.#localStandIn = normalizeUrl(url);
+    this.#know(this.#localStandIn, true);
   }
 
   views(): WorkerView[] {
@@ -164,9 +172,9 @@ export class Workers {
 
   async #named(worker: string): Promise<KnownWorker> {
     const url = normalizeUrl(worker);
-    const { localStandIn } = this.#options;
-    if (localStandIn !== undefined && isLocalDefault(url) && !(await answers(url))) {
-      return this.#know(normalizeUrl(localStandIn), true);
+    const standIn = this.#localStandIn;
+    if (standIn !== undefined && isLocalDefault(url) && !(await answers(url))) {
+      return this.#know(standIn, true);
     }
     return this.#know(url, false);
   }

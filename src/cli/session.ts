@@ -37,19 +37,28 @@ export async function openSession(
 ): Promise<Session> {
   const settings = hostSettings(flags);
   const urls = workerUrls(flags.worker);
-  const own = urls.length === 0 ? await startOwnWorker(pipedef, flags, log) : null;
+  // Side by side: the worker looks for its engine while the pipedef loads in its own thread.
+  const starting = urls.length === 0 ? startOwnWorker(pipedef, flags, log) : null;
+  starting?.catch(() => {});
   const engine = await createEngine({
     ...engineDefaults,
     ...settings,
     ...engineSettings(flags),
     ...outputSettings(flags),
     pipedefs: [pipedef],
-    workers: own ? [own.url] : urls,
-    ...(own && { localStandIn: own.url }),
+    workers: urls,
     ...(flags.data !== undefined && { history: { kind: "memory", folder: resolve(flags.data) } }),
     once: true,
     log,
   });
+  let own: RunningWorker | null;
+  try {
+    own = await starting;
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  if (own) engine.workers.bring(own.url);
   return {
     engine,
     where: own ? describeWorker(own) : urls.join(", "),
