@@ -7,6 +7,7 @@
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { asError } from "./as-error.js";
 import { Bell } from "./bell.js";
 import { TailFile } from "./tail-file.js";
 import { formatBytes } from "./units.js";
@@ -92,7 +93,7 @@ export class ByteLog {
   }
 
   #fail(error: unknown): void {
-    this.#error ??= error instanceof Error ? error : new Error(String(error));
+    this.#error ??= asError(error);
     this.#changes.ring();
   }
 

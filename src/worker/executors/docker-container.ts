@@ -2,6 +2,7 @@
 
 import type { Duplex } from "node:stream";
 import type Docker from "dockerode";
+import { asError } from "../../lib/as-error.js";
 import { createDemux } from "./demux.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { ExecutorFault, type OutputSink, type Sandbox, type SandboxSpec } from "./executor.js";
@@ -104,7 +105,7 @@ function drain(output: Duplex, sink: OutputSink): Promise<void> {
         const payload = payloadOf(chunk);
         taking = payload.length === 0 ? undefined : sink(payload);
       } catch (error) {
-        output.destroy(error instanceof Error ? error : new Error(String(error)));
+        output.destroy(asError(error));
         return;
       }
       if (!taking) return;
