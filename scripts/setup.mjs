@@ -137,8 +137,26 @@ function isKnownPackage(name) {
   return spawnSync("apt-cache", ["show", name], { stdio: "ignore" }).status === 0;
 }
 
+/**
+ * An engine that was killed leaves files with its process ids. A new one takes whatever runs under such an
+ * id today for the old one, and refuses to start.
+ */
+function removeStalePids() {
+  const files = [
+    ["/var/run/docker.pid", "dockerd"],
+    ["/var/run/docker/containerd/containerd.pid", "containerd"],
+  ];
+  for (const [path, name] of files) {
+    if (!existsSync(path)) continue;
+    const comm = `/proc/${readFileSync(path, "utf8").trim()}/comm`;
+    const isRunning = existsSync(comm) && readFileSync(comm, "utf8").trim() === name;
+    if (!isRunning) rmSync(path, { force: true });
+  }
+}
+
 /** Starts an engine of our own; resolves when it answers. `stop` ends it, and it alone. */
 export async function startEngine() {
+  removeStalePids();
   const folder = mkdtempSync(join(tmpdir(), "bettertest-engine-"));
   const logFile = join(folder, "dockerd.log");
   const log = openSync(logFile, "w");
