@@ -14,7 +14,7 @@ test("a flood is capped and marked, keeps its verdict, and costs neither memory 
       ".bettertest/pipedef.ts": `
         import { run, stage } from "bettertest";
         const s = stage("s");
-        s.task("flood", () => run("any", "yes flooding | head -c 300000000; echo the end; exit 7"));
+        s.task("flood", () => run("any", "yes flooding | head -c 1000000000; echo the end; exit 7"));
         s.task("printer", () => { for (let i = 0; i < 300_000; i++) console.log("line " + i); });
         s.task("quiet", () => run("any", "echo quiet"));`,
     },
@@ -42,6 +42,6 @@ test("a flood is capped and marked, keeps its verdict, and costs neither memory 
   assert.ok(printed.startsWith("line 0\n") && printed.endsWith("line 299999\n"));
   assert.match(printed, /bytes are missing here/);
   assert.equal(await rig.output(run.id, "s", "quiet"), "quiet\n");
-  // Boss, worker and this test share a process; the bound is what both may take together.
-  assert.ok(most - before < 300 * mib, `${Math.round((most - before) / mib)} MiB more than before`);
+  // Boss, worker, pipedef and this test share a process; half of what was printed is more than all may take.
+  assert.ok(most - before < 500 * mib, `${Math.round((most - before) / mib)} MiB more than before`);
 });
