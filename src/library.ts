@@ -2,13 +2,14 @@
 
 import { resolve } from "node:path";
 import { repoRoot } from "../runtime/host/repo-root.js";
-import { createEngine, type Engine, engineDefaults } from "./boss/engine.js";
+import { type Engine, type EngineOptions, engineDefaults } from "./boss/engine.js";
+import { createEngineBesideWorker } from "./boss/engine-beside-worker.js";
 import type { LoggedEvent } from "./model/events.js";
 import type { Failure, Fault, RunVerdict } from "./model/failure.js";
 import type { Pipeline } from "./model/pipeline.js";
 import { eachTask, type Run, type TaskState } from "./model/run.js";
 import { version } from "./version.js";
-import { type RunningWorker, startWorker } from "./worker/main.js";
+import { startWorker } from "./worker/main.js";
 
 export type { LoggedEvent, RunEvent } from "./model/events.js";
 export type { Failure, Fault, RunVerdict } from "./model/failure.js";
@@ -70,7 +71,7 @@ export class PipedefError extends Error {
 /** Rejects with a PipedefError where the pipedef is broken. */
 export async function openPipedef(path: string, options: OpenOptions = {}): Promise<OpenPipedef> {
   const starting = options.workers
-    ? undefined
+    ? null
     : startWorker({
         host: "127.0.0.1",
         port: 0,
@@ -80,8 +81,7 @@ export async function openPipedef(path: string, options: OpenOptions = {}): Prom
         version,
         log: () => {},
       });
-  starting?.catch(() => {});
-  const engine = await createEngine({
+  const engineOptions: EngineOptions = {
     ...engineDefaults,
     pipedefs: [resolve(path)],
     workers: options.workers ?? [],
@@ -89,19 +89,8 @@ export async function openPipedef(path: string, options: OpenOptions = {}): Prom
     env: options.env ?? {},
     once: true,
     log: () => {},
-  });
-  let own: RunningWorker | undefined;
-  try {
-    own = await starting;
-  } catch (error) {
-    await engine.close();
-    throw error;
-  }
-  if (own) engine.workers.bring(own.url);
-  const close = async () => {
-    await engine.close();
-    await own?.stop();
   };
+  const { engine, close } = await createEngineBesideWorker(engineOptions, starting);
   await engine.pipelines.ready;
   const [view] = engine.pipelines.views();
   if (!view?.pipeline) {

@@ -3,7 +3,8 @@
 
 import { resolve } from "node:path";
 import { repoRoot } from "../../runtime/host/repo-root.js";
-import { createEngine, type Engine, engineDefaults } from "../boss/engine.js";
+import { type Engine, type EngineOptions, engineDefaults } from "../boss/engine.js";
+import { createEngineBesideWorker } from "../boss/engine-beside-worker.js";
 import { version } from "../version.js";
 import type { RunningWorker } from "../worker/main.js";
 import {
@@ -37,10 +38,8 @@ export async function openSession(
 ): Promise<Session> {
   const settings = hostSettings(flags);
   const urls = workerUrls(flags.worker);
-  // Side by side: the worker looks for its engine while the pipedef loads in its own thread.
   const starting = urls.length === 0 ? startOwnWorker(pipedef, flags, log) : null;
-  starting?.catch(() => {});
-  const engine = await createEngine({
+  const options: EngineOptions = {
     ...engineDefaults,
     ...settings,
     ...engineSettings(flags),
@@ -50,23 +49,9 @@ export async function openSession(
     ...(flags.data !== undefined && { history: { kind: "memory", folder: resolve(flags.data) } }),
     once: true,
     log,
-  });
-  let own: RunningWorker | null;
-  try {
-    own = await starting;
-  } catch (error) {
-    await engine.close();
-    throw error;
-  }
-  if (own) engine.workers.bring(own.url);
-  return {
-    engine,
-    where: own ? describeWorker(own) : urls.join(", "),
-    async close() {
-      await engine.close();
-      await own?.stop();
-    },
   };
+  const { engine, own, close } = await createEngineBesideWorker(options, starting);
+  return { engine, where: own ? describeWorker(own) : urls.join(", "), close };
 }
 
 async function startOwnWorker(

@@ -4,7 +4,7 @@ import type { RunVerdict } from "../model/failure.js";
 import type { TaskRef } from "../model/pipeline.js";
 import { taskLabel } from "../model/pipeline.js";
 import { eachTask, isFlaky, type Run } from "../model/run.js";
-import { clock, mark } from "./marks.js";
+import { clock, mark, paintStatus } from "./marks.js";
 import { hintOf, reasonOf } from "./reason.js";
 import type { Style } from "./style.js";
 import { describeTally, tallyRun, total } from "./tally.js";
@@ -56,7 +56,7 @@ function verdictLine(run: Run, style: Style): string {
   const took = clock((run.finishedAt ?? started) - started);
   const by = run.cancelledBy && verdict === "cancelled" ? [`by ${run.cancelledBy}`] : [];
   const counts = total(tally) > 0 ? [describeTally(tally)] : [];
-  const word = style.bold(paintVerdict(verdict, verdict.toUpperCase(), style));
+  const word = style.bold(paintStatus(verdict.toUpperCase(), verdict, style));
   return `${word}  ${[...by, ...counts, took].join(" · ")}`;
 }
 
@@ -74,18 +74,4 @@ function faultLines(message: string, hint: string | undefined, style: Style): st
 
 function isVerdict(status: Run["status"]): status is RunVerdict {
   return status !== "queued" && status !== "running";
-}
-
-function paintVerdict(verdict: RunVerdict, text: string, style: Style): string {
-  switch (verdict) {
-    case "passed":
-      return style.green(text);
-    case "failed":
-      return style.red(text);
-    case "errored":
-    case "cancelled":
-      return style.yellow(text);
-    default:
-      return verdict satisfies never;
-  }
 }
