@@ -1,5 +1,6 @@
 // `npm test`: sets up what the tests need and runs them all. `npm test -- PATTERN ...` runs the files whose
 // path holds one of the patterns.
+import { spawnSync } from "node:child_process";
 import { ensureBaseImage } from "./base-image.mjs";
 import { endRunningTests, findTests, runTests } from "./run-tests.mjs";
 import {
@@ -60,6 +61,7 @@ async function ensurePrograms() {
   const missing = [];
   if (!findProgram("python3")) missing.push("python3");
   if (!findProgram("ps")) missing.push("procps");
+  if (!hasMetricsParser()) missing.push("python3-prometheus-client");
   // The browser's package only recommends fonts, and a page without letters is hard to judge.
   if (!findChromium()) missing.push("chromium", "fonts-dejavu-core");
   if (missing.length === 0) return;
@@ -71,6 +73,12 @@ async function ensurePrograms() {
     return;
   }
   await installPackages(missing).catch((error) => shout(`${names}: ${error.message}`));
+}
+
+/** The strict reader of what /metrics says. */
+function hasMetricsParser() {
+  const args = ["-c", "import prometheus_client.openmetrics.parser"];
+  return ["/usr/bin/python3", "python3"].some((python) => spawnSync(python, args).status === 0);
 }
 
 async function ensureEngine() {

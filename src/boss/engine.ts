@@ -16,6 +16,7 @@ import { Retention, type RetentionLimits } from "./retention.js";
 import { executeRun } from "./run-execution.js";
 import { RunQueue } from "./run-queue.js";
 import type { Store } from "./store/store.js";
+import { StreamCount } from "./stream.js";
 import { TaskSlots } from "./task-slots.js";
 import { Topic } from "./topic.js";
 import { Workers } from "./workers.js";
@@ -85,6 +86,8 @@ export interface Engine {
   readonly workers: Workers;
   readonly outputs: Outputs;
   readonly metrics: Metrics;
+  /** Of events, to readers. */
+  readonly streams: StreamCount;
   /** Told whenever a pipeline or a worker changes. */
   readonly changes: Topic;
   start(request: StartRequest): StartResult;
@@ -145,10 +148,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   });
   void retention.sweep();
   const queue = new RunQueue(options.concurrentRuns);
+  const streams = new StreamCount();
   const metrics = new Metrics({
     liveRuns: () => queue.ids().flatMap((id) => store.run(id) ?? []),
     workers: () => workers.views(),
     outputBytes: () => outputs.bytesReceived,
+    readers: () => streams.open,
+    spans: () => null,
   });
   const stopped = new AbortController();
   void metrics.count(log.follow({ after: store.lastSeq(), signal: stopped.signal }));
@@ -236,6 +242,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     workers,
     outputs,
     metrics,
+    streams,
     changes,
     start,
 

@@ -2,16 +2,19 @@
 
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
+import { openMetricsType } from "../lib/openmetrics.js";
 import { encodeSse } from "../lib/sse.js";
 import { BadRequest, parseBody } from "../wire/body.js";
 import { bytesResponse, sseResponse } from "../wire/stream.js";
 import { CommandRequest, type WorkerInfo, workerHeaders } from "../wire/worker.js";
 import type { Executions } from "./executions.js";
 import { LogEvents } from "./log-events.js";
+import type { WorkerMetrics } from "./metrics.js";
 import { runStream } from "./run-stream.js";
 
 export interface AppDeps {
   readonly executions: Executions;
+  readonly metrics: WorkerMetrics;
   readonly info: () => WorkerInfo;
   /** The info now and at each change. */
   readonly followInfo: (signal: AbortSignal) => AsyncGenerator<WorkerInfo>;
@@ -40,6 +43,16 @@ export function createWorkerApp(deps: AppDeps): Hono {
   });
 
   app.get("/health", (c) => c.text("ok\n"));
+
+  app.get("/healthz", (c) => {
+    const reasons = deps.isStopping() ? ["the worker is stopping"] : [];
+    const ready = reasons.length === 0;
+    return c.json({ live: true, ready, reasons }, ready ? 200 : 503);
+  });
+
+  app.get("/metrics", (c) =>
+    c.body(deps.metrics.text(deps.info()), 200, { "content-type": openMetricsType }),
+  );
 
   app.get("/info", (c) => c.json(deps.info()));
 

@@ -18,11 +18,13 @@ import {
   type Sandbox,
   type SandboxExit,
 } from "./executors/executor.js";
+import type { WorkerMetrics } from "./metrics.js";
 
 export interface ExecutionDeps {
   readonly executor: Executor;
   readonly admission: Admission;
   readonly openOutput: (id: string) => ByteLog;
+  readonly metrics: WorkerMetrics;
   readonly log: (line: string) => void;
   /** From SIGTERM to SIGKILL when the time is up. */
   readonly graceMs: number;
@@ -101,15 +103,17 @@ export class Execution {
     const slot = await admission.enter({ signal: this.#opening.signal, moved }).catch(() => null);
     // The one seam where whatever went wrong becomes an outcome: a started execution always finishes.
     const outcome = slot
-      ? await this.#attempt().catch((error: unknown) => faulted(error))
+      ? await this.#attempt().catch((error: unknown) => this.#faulted(error))
       : undefined;
     clearTimeout(this.#giveUpTimer);
     this.#finished = true;
-    this.#tell({
+    const finished = {
       type: "finished",
       outcome: this.#ending ?? outcome ?? { kind: "cancelled" },
       outputBytes: this.#output?.length ?? 0,
-    });
+    } as const;
+    this.#deps.metrics.finished(finished.outcome, finished.outputBytes);
+    this.#tell(finished);
     await this.#sandbox?.dispose();
     slot?.release();
   }
@@ -130,6 +134,7 @@ export class Execution {
 
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
     const { timeoutMs, ...spec } = this.request;
+    const turnAt = performance.now();
     const sandbox = await this.#deps.executor.open(spec, {
       signal: this.#opening.signal,
       progress: (text) => {
@@ -139,6 +144,7 @@ export class Execution {
     this.#sandbox = sandbox;
     if (this.#finished) await sandbox.dispose();
     if (this.#ending) throw new ExecutorFault("ended before it ran");
+    this.#deps.metrics.started(performance.now() - turnAt);
     this.#tell({ type: "started", sandbox: sandbox.id });
 
     const timers: NodeJS.Timeout[] = [];
@@ -173,6 +179,12 @@ export class Execution {
       return { kind: "out-of-memory", limitBytes: this.request.memoryBytes ?? null };
     }
     return { kind: "exited", exitCode };
+  }
+
+  #faulted(error: unknown): Outcome {
+    // What fails because it is being ended is no trouble of the engine.
+    if (!this.#ending) this.#deps.metrics.engineFailed();
+    return faulted(error);
   }
 
   #tell(event: ExecutionEvent) {

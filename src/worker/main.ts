@@ -10,6 +10,7 @@ import { Executions } from "./executions.js";
 import type { PullPolicy } from "./executors/docker-images.js";
 import type { Executor } from "./executors/executor.js";
 import { createInfoFeed } from "./info-feed.js";
+import { WorkerMetrics } from "./metrics.js";
 
 export interface WorkerOptions {
   readonly host?: string;
@@ -67,6 +68,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
   } = options;
 
   const folder = await makeOwnedFolder("worker", options.dataDir);
+  const metrics = new WorkerMetrics();
   let executor: Executor | null = null;
   try {
     executor = await createExecutor(options, folder.path, log);
@@ -87,11 +89,13 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       maxOutputBytes,
       leaseMs,
       graceMs,
+      metrics,
       log,
     });
     let stopped: Promise<void> | null = null;
     const app = createWorkerApp({
       executions,
+      metrics,
       info: feed.info,
       followInfo: feed.follow,
       keepAliveMs,
@@ -104,6 +108,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       await atMost(sandboxesMs, executions.stop(), () => log("some sandboxes would not end"));
       await server.close(lastWordsMs);
       await executor?.close();
+      metrics.close();
       await folder.remove();
     };
     return {
@@ -113,6 +118,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       stop: () => (stopped ??= stop()),
     };
   } catch (error) {
+    metrics.close();
     await executor?.close();
     await folder.remove();
     throw error;

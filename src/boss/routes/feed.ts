@@ -15,7 +15,7 @@ export function feedRoutes(engine: Engine): Hono {
   app.get("/events", (c) => {
     // A reader that does not say where to go on is interested in what happens from now on.
     const after = resumeAfter(c) ?? engine.store.lastSeq();
-    return streamSse((signal) =>
+    return streamSse(engine.streams, (signal) =>
       mergeInto<SseMessage>(signal, async (emit, scope) => {
         const views = async () => {
           // Workers change with every command; a pipeline of ten thousand tasks must not be sent with them.

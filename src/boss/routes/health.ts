@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { openMetricsType } from "../../lib/openmetrics.js";
 import type { Engine } from "../engine.js";
 
 /** Whether it lives, whether it can do its work and if not why, and numbers about it. */
@@ -13,9 +14,7 @@ export function healthRoutes(engine: Engine): Hono {
   });
 
   app.get("/metrics", (c) =>
-    c.body(engine.metrics.text(), 200, {
-      "content-type": "application/openmetrics-text; version=1.0.0; charset=utf-8",
-    }),
+    c.body(engine.metrics.text(), 200, { "content-type": openMetricsType }),
   );
   return app;
 }

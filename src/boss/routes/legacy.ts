@@ -64,7 +64,7 @@ export function legacyRoutes(engine: Engine): Hono {
 
   app.get("/run/:id/events", (c: Context) => {
     const { id } = theRun(engine, c);
-    return streamSse((signal) => legacyEvents(engine, id, signal));
+    return streamSse(engine.streams, (signal) => legacyEvents(engine, id, signal));
   });
 
   return app;

@@ -42,7 +42,7 @@ export function runRoutes(engine: Engine): Hono {
   app.get("/:id/events", (c) => {
     const { id } = theRun(engine, c);
     const after = resumeAfter(c) ?? 0;
-    return streamSse(async function* (signal) {
+    return streamSse(engine.streams, async function* (signal) {
       for await (const logged of engine.log.follow({ run: id, after, signal })) {
         yield { event: logged.event.type, id: String(logged.seq), data: JSON.stringify(logged) };
       }
