@@ -6,6 +6,7 @@ import type { RunCreated, RunEvent } from "../model/events.js";
 import { type Pipeline, selectTasks, type TaskRef } from "../model/pipeline.js";
 import { eachTask, isFinished, type Run } from "../model/run.js";
 import type { PipelineView, StartRunRequest } from "../wire/boss.js";
+import { Disk, type DiskState } from "./disk.js";
 import { EventLog } from "./event-log.js";
 import { type HistoryOptions, openHistory } from "./history.js";
 import { endInterrupted } from "./interrupted.js";
@@ -88,7 +89,8 @@ export interface Engine {
   readonly metrics: Metrics;
   /** Of events, to readers. */
   readonly streams: StreamCount;
-  /** Told whenever a pipeline or a worker changes. */
+  readonly disk: { readonly state: DiskState };
+  /** Told whenever a pipeline, a worker or the disk changes. */
   readonly changes: Topic;
   start(request: StartRequest): StartResult;
   rerun(run: number, options: { readonly failed: boolean; readonly trigger: string }): StartResult;
@@ -101,13 +103,22 @@ export interface Engine {
 }
 
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const history = await openHistory(options.history, options);
+  const history = await openHistory(options.history, {
+    maxOutputBytes: options.maxOutputBytes,
+    onTrouble: () => disk.look(),
+  });
   const { store, outputs } = history;
+  const changes = new Topic();
+  const disk = new Disk({
+    folder: history.folder,
+    store,
+    onChange: () => changes.publish(),
+    log: options.log,
+  });
   const log = new EventLog(store);
   for (const id of endInterrupted(store, log, Date.now())) {
     options.log(`run ${id} was under way when the last boss was killed: errored`);
   }
-  const changes = new Topic();
   const slots = new TaskSlots(() => workers.slots());
   const workers = new Workers({
     own: options.workers,
@@ -243,6 +254,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     outputs,
     metrics,
     streams,
+    disk,
     changes,
     start,
 
@@ -289,6 +301,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       stopped.abort();
       metrics.close();
       await retention.idle();
+      await disk.close();
       await history.close();
     },
   };

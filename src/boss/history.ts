@@ -13,20 +13,23 @@ export type HistoryOptions =
   | { readonly kind: "durable"; readonly folder: string };
 
 export interface History {
+  /** Where its files are. */
+  readonly folder: string;
   readonly store: Store;
   readonly outputs: Outputs;
   close(): Promise<void>;
 }
 
-/** Rejects with a sentence where the folder is in use, or of a newer version. */
+/** `onTrouble` is told whenever something could not be written. Rejects with a sentence where the folder is in use, or of a newer version. */
 export async function openHistory(
   options: HistoryOptions,
-  limits: { readonly maxOutputBytes: number },
+  limits: { readonly maxOutputBytes: number; readonly onTrouble?: () => void },
 ): Promise<History> {
   if (options.kind === "memory") {
     const folder = await makeOwnedFolder("boss", options.folder);
     const store = createMemoryStore();
     return {
+      folder: folder.path,
       store,
       outputs: new Outputs(folder.path, limits),
       async close() {
@@ -46,8 +49,9 @@ export async function openHistory(
     );
   }
   const { openSqliteStore } = await import("./store/sqlite.js");
-  const store = openSqliteStore(join(options.folder, "history.db"));
+  const store = openSqliteStore(join(options.folder, "history.db"), limits);
   return {
+    folder: options.folder,
     store,
     outputs: new Outputs(join(options.folder, "outputs"), limits),
     close: async () => store.close(),

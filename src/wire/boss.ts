@@ -70,6 +70,14 @@ export interface WorkerView {
   readonly problem: string | null;
 }
 
+/** Also what GET /healthz answers, with `live: true` besides. */
+export interface HealthView {
+  /** Whether new runs can be started and can work. */
+  readonly ready: boolean;
+  /** Sentences for people: why it is not ready, and what soon may make it so. May hold some although ready. */
+  readonly reasons: readonly string[];
+}
+
 export interface RunSnapshot {
   /** The last event that is in it. */
   readonly seq: number;
@@ -81,6 +89,7 @@ export interface FeedMessage {
   /** At the start and whenever one changes. */
   readonly pipelines: readonly PipelineView[];
   readonly workers: readonly WorkerView[];
+  readonly health: HealthView;
 }
 
 export interface ApiError {

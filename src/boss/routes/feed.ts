@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import type { SseMessage } from "../../lib/sse.js";
 import type { Engine } from "../engine.js";
+import { healthOf } from "../health.js";
 import { mergeInto } from "../merge.js";
 import { streamSse } from "../stream.js";
 import { resumeAfter } from "./runs.js";
@@ -23,7 +24,11 @@ export function feedRoutes(engine: Engine): Hono {
             pipelines: null,
             workers: null,
           };
+          let health = "";
           for await (const _ of engine.changes.changes(scope)) {
+            const healthNow = JSON.stringify(healthOf(engine));
+            if (health !== healthNow) await emit({ event: "health", data: healthNow });
+            health = healthNow;
             for (const event of ["pipelines", "workers"] as const) {
               const views = engine[event].views();
               if (sent[event] && sameItems(sent[event], views)) continue;

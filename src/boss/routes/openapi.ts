@@ -52,7 +52,7 @@ export const operations: readonly Operation[] = [
     summary: "Everything that happens, as it happens; resumes with Last-Event-ID",
     query: { after: "go on after this sequence number" },
     answers: {
-      200: "LoggedEvent as data, its type as event, its sequence number as id; also pipelines and workers",
+      200: "LoggedEvent as data, its type as event, its sequence number as id; also pipelines, workers and health",
     },
     type: "text/event-stream",
   },

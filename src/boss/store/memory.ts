@@ -77,6 +77,8 @@ export function createMemoryStore(): Store {
       runs.delete(id);
     },
 
+    unwritable: () => null,
+    retry() {},
     close() {},
   };
 }

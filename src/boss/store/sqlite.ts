@@ -11,14 +11,20 @@ import { HistoryUnwritable, type Store } from "./store.js";
 /** Folds of ended runs that somebody looked at lately; those under way are always kept. */
 const keptFolds = 20;
 
+/** After a failed write, for the next one. */
+const retryPauseMs = 500;
+
 /** What SQLite can hold. Anything else ends the process inside the driver, so nothing else may reach it. */
 type Value = string | number | null;
 
 /**
  * Throws with a sentence for the user where the file is of a newer bettertest, is no database, or is in use
- * by another boss.
+ * by another boss. `onTrouble` is told whenever a write has failed.
  */
-export function openSqliteStore(path: string): Store {
+export function openSqliteStore(
+  path: string,
+  { onTrouble = () => {} }: { readonly onTrouble?: () => void } = {},
+): Store {
   // One boss a file: a second one would number its runs alike.
   const lock = takeLock(`${path}.lock`);
   if (!lock.ok) {
@@ -79,6 +85,32 @@ export function openSqliteStore(path: string): Store {
   /** Told, but not stored yet, since the disk is full or the file is locked. The runs they end stay live. */
   let unsaved: Unsaved[] = [];
 
+  let unwritable: string | null = null;
+  let triedAt = 0;
+
+  /** Turns trouble that may pass into a sentence, and remembers it. */
+  function orSaying(write: () => void): void {
+    triedAt = performance.now();
+    try {
+      write();
+      unwritable = null;
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      const words = error instanceof Error ? error.message : String(error);
+      unwritable = `${path} cannot be written: ${words}. Is the disk full?`;
+      onTrouble();
+      throw new HistoryUnwritable(unwritable);
+    }
+  }
+
+  function saveOrSay(): void {
+    // Where another program has the file, each try takes seconds in which the whole boss stands still.
+    if (unwritable !== null && performance.now() - triedAt < retryPauseMs) {
+      throw new HistoryUnwritable(unwritable);
+    }
+    orSaying(save);
+  }
+
   function save() {
     if (unsaved.length === 0) return;
     // The first and the last event change the list of runs too: a boss killed between the two would keep a
@@ -116,7 +148,7 @@ export function openSqliteStore(path: string): Store {
   return {
     nextRunId() {
       lastRunId += 1;
-      orSaying(path, () => allOrNothing(database, () => keepCounters.run(lastRunId, lastSeq)));
+      orSaying(() => allOrNothing(database, () => keepCounters.run(lastRunId, lastSeq)));
       return lastRunId;
     },
 
@@ -137,7 +169,7 @@ export function openSqliteStore(path: string): Store {
         },
       });
       try {
-        orSaying(path, save);
+        saveOrSay();
       } catch (error) {
         // A run under way goes on, and ends in order, where the disk is full; a new one is refused.
         if (!before || !isPassing(error)) {
@@ -192,6 +224,19 @@ export function openSqliteStore(path: string): Store {
       ended.delete(id);
     },
 
+    unwritable: () => unwritable,
+
+    retry() {
+      try {
+        orSaying(() => {
+          save();
+          allOrNothing(database, () => keepCounters.run(lastRunId, lastSeq));
+        });
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+      }
+    },
+
     close() {
       try {
         save();
@@ -217,16 +262,6 @@ function isPassing(error: unknown): boolean {
   if (error instanceof HistoryUnwritable) return true;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return /^SQLITE_(FULL|BUSY|IOERR)/.test(code);
-}
-
-function orSaying(path: string, write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    if (!isPassing(error)) throw error;
-    const words = error instanceof Error ? error.message : String(error);
-    throw new HistoryUnwritable(`${path} cannot be written: ${words}. Is the disk full?`);
-  }
 }
 
 function allOrNothing(database: Database.Database, write: () => void): void {

@@ -34,6 +34,10 @@ export interface Store {
   ended(): { readonly id: number; readonly finishedAt: number }[];
   /** Forgets a run that has ended, with its events. Its number is not given again. */
   remove(id: number): void;
+  /** Why the last write failed, in a sentence; null where it went well. Events told since are kept in memory. */
+  unwritable(): string | null;
+  /** Tries again, and stores what could not be stored. */
+  retry(): void;
   close(): void;
 }
 
