@@ -3,9 +3,10 @@
 import { createReadStream, mkdirSync } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ByteLog } from "../lib/byte-log.js";
 import type { AttemptRef } from "../model/events.js";
 import { type Pipeline, taskKey, taskPositions } from "../model/pipeline.js";
+import { AttemptOutput, marksPath } from "./attempt-output.js";
+import { type Mark, marksInFile, readMarks } from "./output-marks.js";
 
 /** Names one attempt of a run. The file is named by position, since task names may hold anything. */
 export interface OutputRef {
@@ -23,7 +24,7 @@ const slackBytes = 64 * 1024;
 export class Outputs {
   readonly #folder: string;
   readonly #limitBytes: number;
-  readonly #live = new Map<string, ByteLog>();
+  readonly #live = new Map<string, AttemptOutput>();
   #bytesOfEnded = 0;
 
   constructor(folder: string, { maxOutputBytes }: { readonly maxOutputBytes: number }) {
@@ -31,13 +32,16 @@ export class Outputs {
     this.#limitBytes = maxOutputBytes + slackBytes;
   }
 
-  /** At once, so that attempts are announced in the order in which they start. */
-  open(ref: OutputRef): ByteLog {
+  /**
+   * At once, so that attempts are announced in the order in which they start. `reopen`: an earlier boss was
+   * killed in the middle of it.
+   */
+  open(ref: OutputRef, { reopen = false } = {}): AttemptOutput {
     const path = this.#path(ref);
     mkdirSync(dirname(path), { recursive: true });
-    const log = new ByteLog(path, { limitBytes: this.#limitBytes });
-    this.#live.set(path, log);
-    return log;
+    const output = new AttemptOutput(path, { limitBytes: this.#limitBytes, reopen });
+    this.#live.set(path, output);
+    return output;
   }
 
   /** Of all attempts since the start, those under way too. */
@@ -67,6 +71,11 @@ export class Outputs {
       (found) => found.size,
       () => null,
     );
+  }
+
+  /** Whose bytes are where in what there is now, and when they came. */
+  async marks(ref: OutputRef): Promise<Mark[]> {
+    return marksInFile(readMarks(marksPath(this.#path(ref))), (await this.length(ref)) ?? 0);
   }
 
   /** The bytes that are there now. */

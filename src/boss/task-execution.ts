@@ -2,10 +2,10 @@
 
 import type { CallRequest, CallResult, PipedefHost, TaskIo } from "../../runtime/host/host.js";
 import { asError } from "../lib/as-error.js";
-import type { ByteLog } from "../lib/byte-log.js";
 import type { AttemptRef, RunEvent } from "../model/events.js";
 import type { TaskEnd } from "../model/failure.js";
 import type { Pipeline, StageDefinition, TaskRef } from "../model/pipeline.js";
+import { type AttemptOutput, ownSource } from "./attempt-output.js";
 import { OutputTail } from "./output-tail.js";
 import type { OutputRef, Outputs } from "./outputs.js";
 import type { LostWorker, Workers } from "./workers.js";
@@ -104,7 +104,7 @@ async function executeAttempt(
   return { end, lost };
 }
 
-function openOutput(outputs: Outputs, ref: OutputRef): ByteLog | Error {
+function openOutput(outputs: Outputs, ref: OutputRef): AttemptOutput | Error {
   try {
     return outputs.open(ref);
   } catch (error) {
@@ -121,7 +121,7 @@ interface AttemptContext {
 
 /** Never rejects: a started attempt always finishes, exactly once. */
 async function attemptTask(
-  output: ByteLog | Error,
+  output: AttemptOutput | Error,
   host: PipedefHost,
   signal: AbortSignal,
   context: AttemptContext,
@@ -129,10 +129,13 @@ async function attemptTask(
   const { ref, deps } = context;
   try {
     if (output instanceof Error) throw output;
-    const write = (bytes: Uint8Array) => output.append(bytes);
     const io: TaskIo = {
-      write,
-      call: (call, callSignal) => executeCall(call, callSignal, { ...context, write }),
+      write: (bytes) => output.append(ownSource, bytes),
+      call: (call, callSignal) =>
+        executeCall(call, callSignal, {
+          ...context,
+          write: (bytes) => output.append(call.call, bytes),
+        }),
     };
     const end = await host.runTask(ref.attempt, io, signal);
     await deps.outputs.close(ref);

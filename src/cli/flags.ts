@@ -59,6 +59,15 @@ export const retentionFlags = {
   },
 } as const satisfies Flags;
 
+export const graceFlag = {
+  grace: {
+    type: "string",
+    requiresArg: true,
+    default: "30s",
+    describe: "When told to stop: how long what runs may take to finish",
+  },
+} as const satisfies Flags;
+
 export const dataFlag = {
   data: { type: "string", requiresArg: true, describe: "Folder for outputs and history" },
 } as const satisfies Flags;

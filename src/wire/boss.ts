@@ -15,6 +15,8 @@
 //   GET  /api/runs/{id}/tasks/{stage}/{task}/output
 //            ?attempt (default: last), offset, limit, tail (bytes from the end), follow=1 (until it ends)
 //            raw bytes; header bettertest-output-length: bytes so far
+//   GET  /api/runs/{id}/tasks/{stage}/{task}/output/marks
+//            ?attempt (default: last)              OutputMarksView: whose bytes are where, and when they came
 //   GET  /api/events                               SSE of everything: see FeedMessage
 //   GET  /api/openapi.json
 //
@@ -82,6 +84,14 @@ export interface RunSnapshot {
   /** The last event that is in it. */
   readonly seq: number;
   readonly run: Run;
+}
+
+export interface OutputMarksView {
+  /**
+   * Offset of the first byte, when it came (milliseconds of the boss's clock), and where from: 0 is the task's
+   * own code, n its call n. Each holds up to the next. At least one every quarter of a second of output.
+   */
+  readonly marks: readonly (readonly [offset: number, atMs: number, source: number])[];
 }
 
 /** What /api/events carries, by `event:` name; run events besides (with their own names and an `id:`). */

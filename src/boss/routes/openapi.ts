@@ -126,6 +126,16 @@ export const operations: readonly Operation[] = [
   },
   {
     method: "get",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/output/marks",
+    summary: "Whose bytes are where in a task's output, and when they came",
+    query: { attempt: "which attempt (the last)" },
+    answers: {
+      200: "{ marks: [offset, atMs, source][] }; source 0 is the task's own code, n its call n",
+      404: "not started",
+    },
+  },
+  {
+    method: "get",
     path: "/api/state",
     summary: "For older clients: pipeline and last run",
     answers: { 200: "{ pipeline, run }" },

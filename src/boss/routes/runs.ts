@@ -3,6 +3,7 @@ import type { AttemptRef } from "../../model/events.js";
 import { findTask, type Run, type TaskState } from "../../model/run.js";
 import { parseBody } from "../../wire/body.js";
 import {
+  type OutputMarksView,
   outputLengthHeader,
   RerunRequest,
   type RunSnapshot,
@@ -92,6 +93,15 @@ export function runRoutes(engine: Engine): Hono {
         },
       },
     );
+  });
+
+  app.get("/:id/tasks/:stage/:task/output/marks", async (c) => {
+    const ref = theAttempt(theRun(engine, c), c);
+    const marks = await engine.outputs.marks(ref);
+    const view: OutputMarksView = {
+      marks: marks.map(({ offset, atMs, source }) => [offset, atMs, source]),
+    };
+    return c.json(view);
   });
 
   return app;
