@@ -20,6 +20,7 @@ import type { Store } from "./store/store.js";
 import { StreamCount } from "./stream.js";
 import { TaskSlots } from "./task-slots.js";
 import { Topic } from "./topic.js";
+import { startTracing } from "./tracing/tracing.js";
 import { Workers } from "./workers.js";
 
 export interface EngineOptions {
@@ -51,6 +52,8 @@ export interface EngineOptions {
    * nothing is kept warm for a second one.
    */
   readonly once: boolean;
+  /** Where traces of runs are sent: an OTLP/HTTP receiver. */
+  readonly otlp?: string;
   readonly log: (line: string) => void;
 }
 
@@ -116,6 +119,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     log: options.log,
   });
   const log = new EventLog(store);
+  const tracing =
+    options.otlp === undefined
+      ? null
+      : startTracing(store, log, { url: options.otlp, log: options.log });
   for (const id of endInterrupted(store, log, Date.now())) {
     options.log(`run ${id} was under way when the last boss was killed: errored`);
   }
@@ -165,7 +172,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     workers: () => workers.views(),
     outputBytes: () => outputs.bytesReceived,
     readers: () => streams.open,
-    spans: () => null,
+    spans: () => tracing?.counts ?? null,
   });
   const stopped = new AbortController();
   void metrics.count(log.follow({ after: store.lastSeq(), signal: stopped.signal }));
@@ -301,6 +308,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       stopped.abort();
       metrics.close();
       await retention.idle();
+      await tracing?.close();
       await disk.close();
       await history.close();
     },

@@ -1,6 +1,8 @@
+import type { Log } from "../lib/log.js";
 import { type Listening, listen } from "../wire/listen.js";
 import { createApp } from "./app.js";
 import { createEngine, type Engine, type EngineOptions } from "./engine.js";
+import { logActivity } from "./run-log.js";
 
 export interface BossOptions extends EngineOptions {
   readonly host: string;
@@ -8,6 +10,7 @@ export interface BossOptions extends EngineOptions {
   /** Foreign names that a boss on loopback answers to. */
   readonly allowHosts?: readonly string[];
   readonly version: string;
+  readonly log: Log;
 }
 
 export interface RunningBoss {
@@ -28,12 +31,15 @@ export async function startBoss(options: BossOptions): Promise<RunningBoss> {
     await engine.close();
     throw error;
   }
+  const stopped = new AbortController();
+  logActivity(engine, options.log, stopped.signal);
   return {
     url: listening.url,
     port: listening.port,
     engine,
     async stop({ graceMs = 0 } = {}) {
       await engine.close({ graceMs });
+      stopped.abort();
       await listening.close();
     },
   };

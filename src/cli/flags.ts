@@ -25,6 +25,12 @@ export const serverFlags = {
     group: server,
     describe: "Name of a proxy that passes requests on to loopback",
   },
+  "log-format": {
+    choices: ["text", "json"],
+    default: "text",
+    group: server,
+    describe: "Of the log, on standard error; json: one object a line",
+  },
 } as const satisfies Flags;
 
 export const maxOutputFlag = {
@@ -130,6 +136,11 @@ export const engineFlags = {
     default: 2,
     group: tasks,
     describe: "How often a task is tried again whose worker was lost",
+  },
+  otlp: {
+    type: "string",
+    requiresArg: true,
+    describe: "Send traces of runs to this OpenTelemetry receiver (OTLP/HTTP)",
   },
 } as const satisfies Flags;
 

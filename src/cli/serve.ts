@@ -16,6 +16,7 @@ import { type RunningWorker, startWorker } from "../worker/main.js";
 import { usageError } from "./cli-error.js";
 import { findPipedefs, shortPath } from "./find-pipedef.js";
 import { aborted, trapInterrupts } from "./interrupt.js";
+import { createLog, type LogFormat } from "./log.js";
 import { describeWorker } from "./session.js";
 import {
   checkPort,
@@ -43,6 +44,7 @@ interface ServerFlags extends OutputFlags {
   readonly "allow-host"?: readonly string[] | undefined;
   readonly data?: string | undefined;
   readonly json: boolean;
+  readonly "log-format": LogFormat;
 }
 
 interface BossFlags extends ServerFlags, HostFlags, RetentionFlags, EngineFlags {
@@ -58,7 +60,7 @@ export async function serveWorker(flags: ServerFlags & WorkerFlags): Promise<num
   const interrupts = trapInterrupts();
   const worker = await openWorker(flags, flags.port, "port");
   announceWorker(worker, flags);
-  return await untilStopped(interrupts.signal, flags.json, () => worker.stop());
+  return await untilStopped(interrupts.signal, flags, () => worker.stop());
 }
 
 export async function serveBoss(flags: BossFlags): Promise<number> {
@@ -66,7 +68,7 @@ export async function serveBoss(flags: BossFlags): Promise<number> {
   const urls = workerUrls(flags.worker);
   const boss = await openBoss(flags, urls.length > 0 ? urls : [defaultWorkerUrl], undefined);
   await announceBoss(boss, flags);
-  return await untilStopped(interrupts.signal, flags.json, () => boss.stop());
+  return await untilStopped(interrupts.signal, flags, () => boss.stop());
 }
 
 export async function serveBoth(flags: BothFlags): Promise<number> {
@@ -86,7 +88,7 @@ export async function serveBoth(flags: BothFlags): Promise<number> {
   }
   announceWorker(worker, flags);
   await announceBoss(boss, flags);
-  return await untilStopped(interrupts.signal, flags.json, async () => {
+  return await untilStopped(interrupts.signal, flags, async () => {
     await boss.stop();
     await worker.stop();
   });
@@ -111,17 +113,18 @@ async function openWorker(
       allowHosts: flags["allow-host"] ?? [],
       version,
       ...(flags.data !== undefined && { dataDir: resolve(flags.data) }),
-      log: logLine,
+      log: createLog(flags["log-format"]),
     });
   } catch (error) {
     throw await startFailure(error, { role: "worker", host, port, flag });
   }
 }
 
-function listenHost({ host = loopback }: ServerFlags): string {
+function listenHost({ host = loopback, "log-format": format }: ServerFlags): string {
   if (!isLoopback(host)) {
-    logLine(
+    createLog(format)(
       `listening on ${host} without a login: whoever reaches this port can run commands on this machine`,
+      { level: "warn", fields: { host } },
     );
   }
   return host;
@@ -164,23 +167,38 @@ async function openBoss(
       port,
       allowHosts: flags["allow-host"] ?? [],
       version,
-      log: logLine,
+      log: createLog(flags["log-format"]),
     });
   } catch (error) {
     throw await startFailure(error, { role: "boss", host, port, flag: "port" });
   }
 }
 
-function announceWorker(worker: RunningWorker, { json, host }: ServerFlags): void {
+function announceWorker(worker: RunningWorker, flags: ServerFlags): void {
+  const { json, host } = flags;
   if (json) printJson({ type: "worker", url: worker.url, ...worker.info() });
-  else print(`worker  ${friendlyUrl(worker.url, host)}  ${describeWorker(worker)}`);
+  else if (flags["log-format"] === "json") {
+    const { executor, slots } = worker.info();
+    createLog("json")(`worker at ${worker.url}`, { fields: { url: worker.url, executor, slots } });
+  } else print(`worker  ${friendlyUrl(worker.url, host)}  ${describeWorker(worker)}`);
 }
 
-async function announceBoss(boss: RunningBoss, { json, host }: ServerFlags): Promise<void> {
+async function announceBoss(boss: RunningBoss, flags: ServerFlags): Promise<void> {
+  const { json, host } = flags;
   await boss.engine.pipelines.ready;
   const views = boss.engine.pipelines.views();
   if (json) {
     printJson({ type: "boss", url: boss.url, version, pipelines: views });
+    return;
+  }
+  if (flags["log-format"] === "json") {
+    const log = createLog("json");
+    log(`boss at ${boss.url}`, { fields: { url: boss.url, version } });
+    for (const { name, pipedef, problem } of views) {
+      const fields = { pipeline: name, pipedef };
+      if (problem === null) log(`pipeline ${name} has loaded`, { fields });
+      else log(`pipeline ${name} cannot be used: ${problem}`, { level: "error", fields });
+    }
     return;
   }
   print(`boss    ${friendlyUrl(boss.url, host)}`);
@@ -199,11 +217,12 @@ async function announceBoss(boss: RunningBoss, { json, host }: ServerFlags): Pro
 
 async function untilStopped(
   signal: AbortSignal,
-  json: boolean,
+  { json, "log-format": format }: ServerFlags,
   stop: () => Promise<void>,
 ): Promise<number> {
   await aborted(signal);
   if (json) printJson({ type: "stopping" });
+  else if (format === "json") createLog("json")("stopping");
   else print("stopping");
   const late = setTimeout(() => {
     process.stderr.write(`bettertest: could not stop in ${stopLimitMs / 1000} s, exiting anyway\n`);
@@ -218,10 +237,6 @@ async function untilStopped(
 /** People know the loopback address by its name, and browsers keep cookies by it. */
 function friendlyUrl(url: string, host: string | undefined): string {
   return host === undefined ? url.replace(`//${loopback}:`, "//localhost:") : url;
-}
-
-function logLine(line: string): void {
-  process.stderr.write(`${line}\n`);
 }
 
 function print(line: string): void {

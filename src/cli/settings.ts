@@ -42,6 +42,7 @@ export interface EngineFlags {
   readonly worker?: readonly string[] | undefined;
   readonly "worker-lease": string;
   readonly "infra-retries": number;
+  readonly otlp?: string | undefined;
 }
 
 export function engineSettings(flags: EngineFlags) {
@@ -53,7 +54,23 @@ export function engineSettings(flags: EngineFlags) {
       "Times look like 90s or 5m; 0 waits for nobody.",
     );
   }
-  return { workerLeaseMs: Math.ceil(workerLeaseMs), infraRetries: flags["infra-retries"] };
+  const { otlp } = flags;
+  return {
+    workerLeaseMs: Math.ceil(workerLeaseMs),
+    infraRetries: flags["infra-retries"],
+    ...(otlp !== undefined && { otlp: receiverUrl(otlp) }),
+  };
+}
+
+function receiverUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
+    throw usageError(
+      "--otlp must be the http or https URL of a receiver, without a login in it",
+      "It looks like http://localhost:4318",
+    );
+  }
+  return text;
 }
 
 export interface HostFlags {

@@ -22,8 +22,8 @@ export interface CliOptions {
 export interface RunningCli {
   readonly child: ChildProcess;
   readonly ended: Promise<CliResult>;
-  /** Resolves when stdout holds the text; rejects with all output if the program ends before. */
-  prints(text: string | RegExp): Promise<string>;
+  /** Resolves when stdout (or stderr) holds the text; rejects with all output if the program ends before. */
+  prints(text: string | RegExp, where?: "stdout" | "stderr"): Promise<string>;
 }
 
 export function startCli(args: readonly string[], { cwd, env }: CliOptions = {}): RunningCli {
@@ -42,6 +42,7 @@ export function startCli(args: readonly string[], { cwd, env }: CliOptions = {})
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
+    for (const watch of watchers) watch();
   });
   const ended = new Promise<CliResult>((resolve) => {
     child.on("close", (code, signal) => {
@@ -51,13 +52,14 @@ export function startCli(args: readonly string[], { cwd, env }: CliOptions = {})
   return {
     child,
     ended,
-    prints: (wanted) =>
+    prints: (wanted, where = "stdout") =>
       new Promise((resolve, reject) => {
         const look = () => {
-          const found = typeof wanted === "string" ? stdout.includes(wanted) : wanted.test(stdout);
+          const text = where === "stdout" ? stdout : stderr;
+          const found = typeof wanted === "string" ? text.includes(wanted) : wanted.test(text);
           if (!found) return;
           watchers.delete(look);
-          resolve(stdout);
+          resolve(text);
         };
         watchers.add(look);
         look();
