@@ -1,6 +1,8 @@
 // The contract between whoever wants a command run (boss, Python, curl) and a worker.
 //
 //   GET    /health                     200 "ok\n"
+//   GET    /healthz                    { live, ready, reasons }; 503 while not ready
+//   GET    /metrics                    OpenMetrics
 //   GET    /info                       WorkerInfo
 //   GET    /events                     SSE: `info` with a WorkerInfo, now and whenever it changes
 //   POST   /run                        CommandRequest -> SSE for old clients: started, log, done | error

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { noParser, parseOpenMetrics, sampleOf } from "../rig/openmetrics.js";
 import { startRig } from "../rig/rig.js";
 import { startTestWorker } from "../rig/worker.js";
@@ -80,4 +82,35 @@ test("a worker's metrics count its commands", { skip: noParser }, async () => {
   is(5, "bettertest_worker_output_bytes_total");
   is(3, "bettertest_worker_slots");
   is(0, "bettertest_worker_queued");
+});
+
+test("the dashboard shows every metric there is, and none that is not", async () => {
+  await using rig = await startRig({
+    files: { ".bettertest/pipedef.ts": pipedef },
+    // With a receiver for traces that is not there.
+    otlp: "http://127.0.0.1:9",
+  });
+  const texts = await Promise.all(
+    [rig.url, rig.worker.url].map(async (url) => (await fetch(`${url}/metrics`)).text()),
+  );
+  const exported = new Set(
+    texts
+      .join("")
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => /^\w+/.exec(line)![0])
+      // Of a histogram, a dashboard asks for the buckets.
+      .filter((name) => !/_seconds_(sum|count)$/.test(name)),
+  );
+  const dashboard = readFileSync(
+    fileURLToPath(new URL("../../../docs/grafana-dashboard.json", import.meta.url)),
+    "utf8",
+  );
+  const expressions = [...dashboard.matchAll(/"expr": "((?:[^"\\]|\\.)*)"/g)].map(
+    ([, text]) => text,
+  );
+  const shown = new Set(
+    expressions.flatMap((text) => text!.match(/\b(bettertest|process|nodejs)_\w+/g) ?? []),
+  );
+  assert.deepEqual([...shown].sort(), [...exported].sort());
 });
