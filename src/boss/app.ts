@@ -9,6 +9,7 @@ import { feedRoutes } from "./routes/feed.js";
 import { healthRoutes } from "./routes/health.js";
 import { legacyRoutes } from "./routes/legacy.js";
 import { openApiDocument } from "./routes/openapi.js";
+import { outputRoutes } from "./routes/output.js";
 import { pageRoutes } from "./routes/page.js";
 import { runRoutes } from "./routes/runs.js";
 import { HistoryUnwritable } from "./store/store.js";
@@ -23,6 +24,7 @@ export function createApp(engine: Engine, { version, log }: AppOptions): Hono {
 
   app.route("/", healthRoutes(engine));
   app.route("/api/runs", runRoutes(engine));
+  app.route("/api/runs", outputRoutes(engine));
   app.route("/api", feedRoutes(engine));
   app.route("/api", legacyRoutes(engine));
   app.get("/api/openapi.json", (c) => c.json(openApiDocument(version) as object));

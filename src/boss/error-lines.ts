@@ -42,7 +42,8 @@ const strong: readonly RegExp[] = [
 const weak =
   /\b(?:error|fatal|failed|failure|panic(?:ked)?|exception|assertion)\b(?!s?["']?\s*[:=]\s*(?:0|none|null|false)\b)/i;
 /** "0 errors", "no failures", "error-free": good news. */
-const harmless = /\b(?:0|no|zero|without)\s+(?:\w+\s+)?(?:errors?|failures?|failed)\b|error[-_ ]?free|\berrors?: 0\b/i;
+const harmless =
+  /\b(?:0|no|zero|without)\s+(?:\w+\s+)?(?:errors?|failures?|failed)\b|error[-_ ]?free|\berrors?: 0\b/i;
 
 /** What stands before the words: times, counters, names of services. */
 const prefix = /^(?:\[[^\]]{1,40}\]\s*|\d{4}-\d\d-\d\d[T ][\d:.,]+Z?\s+|\d\d:\d\d:\d\d[\d.,]*\s+)+/;

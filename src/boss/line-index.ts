@@ -98,12 +98,12 @@ export class LineIndex {
     const base = this.bytes;
     let start = 0;
     let at = this.#escape === "" ? 0 : this.#continueEscape(bytes);
-    let escape = bytes.indexOf(escapeByte, at);
+    let esc = bytes.indexOf(escapeByte, at);
     let feed = bytes.indexOf(lineFeed, 0);
-    while (feed !== -1 || escape !== -1) {
-      if (escape !== -1 && (feed === -1 || escape < feed)) {
-        at = this.#readEscape(bytes, escape + 1);
-        escape = bytes.indexOf(escapeByte, at);
+    while (feed !== -1 || esc !== -1) {
+      if (esc !== -1 && (feed === -1 || esc < feed)) {
+        at = this.#readEscape(bytes, esc + 1);
+        esc = bytes.indexOf(escapeByte, at);
         continue;
       }
       this.#endLine(bytes, start, feed, base);
@@ -113,7 +113,8 @@ export class LineIndex {
     this.bytes = base + bytes.length;
     if (start < bytes.length && this.#carry.length <= maxComparedBytes) {
       const rest = bytes.subarray(start, start + maxComparedBytes + 1);
-      this.#carry = this.#carry.length === 0 ? Buffer.from(rest) : Buffer.concat([this.#carry, rest]);
+      this.#carry =
+        this.#carry.length === 0 ? Buffer.from(rest) : Buffer.concat([this.#carry, rest]);
     }
   }
 
@@ -136,7 +137,10 @@ export class LineIndex {
       const whole =
         this.#carry.length > maxComparedBytes
           ? this.#carry
-          : Buffer.concat([this.#carry, bytes.subarray(start, Math.min(feed, start + maxComparedBytes))]);
+          : Buffer.concat([
+              this.#carry,
+              bytes.subarray(start, Math.min(feed, start + maxComparedBytes)),
+            ]);
       this.#mark(whole, 0, whole.length, line);
       this.#carry = Buffer.alloc(0);
     }
@@ -228,8 +232,8 @@ export class LineIndex {
     if (bytes[from] !== 0x5b) return from;
     let at = from + 1;
     while (at < bytes.length && at - from < maxEscapeBytes && isParameter(bytes[at]!)) at += 1;
-    if (at >= bytes.length) this.#escape = `\x1b${bytes.latin1Slice(from, at)}`;
-    else if (bytes[at] === 0x6d) this.#apply(bytes.latin1Slice(from + 1, at));
+    if (at >= bytes.length) this.#escape = `\x1b${bytes.toString("latin1", from, at)}`;
+    else if (bytes[at] === 0x6d) this.#apply(bytes.toString("latin1", from + 1, at));
     return at;
   }
 

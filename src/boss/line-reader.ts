@@ -26,16 +26,16 @@ export async function readLines(
   { first, count }: { readonly first: number; readonly count: number },
 ): Promise<OutputLines> {
   const end = Math.min(first + count, index.lines);
-  const total = { lines: index.lines, bytes: index.bytes, ended: index.ended };
+  const extent = { lines: index.lines, bytes: index.bytes, ended: index.ended };
   const gathered: Gathered = { lines: [], offsets: [], looks: {} };
-  if (first >= end) return { from: first + 1, ...total, ...gathered };
+  if (first >= end) return { extent, from: first + 1, ...gathered };
   const file = await open(path, "r");
   try {
     let place: Checkpoint | null = index.before(first);
     let look = place.look;
     while (place !== null && place.line < end) {
       const next: Checkpoint | null = index.after(place.line);
-      const region: Region = { place, look, end: next?.offset ?? total.bytes };
+      const region: Region = { place, look, end: next?.offset ?? extent.bytes };
       look = await readRegion(file, region, { first, end }, gathered);
       // A line that was cut may have changed the look unseen; the index knows.
       if (next) look = next.look;
@@ -44,7 +44,7 @@ export async function readLines(
   } finally {
     await file.close();
   }
-  return { from: first + 1, ...total, ...gathered };
+  return { extent, from: first + 1, ...gathered };
 }
 
 interface Region {
@@ -98,11 +98,11 @@ async function readExactly(file: FileHandle, offset: number, size: number): Prom
 }
 
 function lookAfter(look: string, bytes: Buffer, start: number, end: number): string {
-  const escape = bytes.indexOf(0x1b, start);
-  if (escape === -1 || escape >= end) return look;
+  const esc = bytes.indexOf(0x1b, start);
+  if (esc === -1 || esc >= end) return look;
   let result = decodeLook(look);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what it looks for
-  for (const [, parameters] of bytes.latin1Slice(escape, end).matchAll(/\x1b\[([\d;:]*)m/g)) {
+  for (const [, parameters] of bytes.toString("latin1", esc, end).matchAll(/\x1b\[([\d;:]*)m/g)) {
     result = applySgr(result, parameters!);
   }
   return encodeLook(result);
@@ -128,7 +128,8 @@ function cutParts(head: Buffer, tail: Buffer, bytes: number): OutputLine {
   let headEnd = headBytes;
   while (headEnd > 0 && isContinuation(head[headEnd])) headEnd -= 1;
   let tailStart = 0;
-  while (tailStart < tail.length && isContinuation(tail[tailStart]) && tailStart < 3) tailStart += 1;
+  while (tailStart < tail.length && isContinuation(tail[tailStart]) && tailStart < 3)
+    tailStart += 1;
   return {
     head: head.toString("utf8", 0, headEnd),
     tail: tail.toString("utf8", tailStart),

@@ -58,7 +58,10 @@ export function* search(order: SearchOrder): Generator<SearchPart> {
       const read = size > 0 ? readSync(file, buffer, 0, size, offset) : 0;
       offset += read;
       isDone = read === 0;
-      const bytes = rest.length > 0 ? Buffer.concat([rest, buffer.subarray(0, read)]) : buffer.subarray(0, read);
+      const bytes =
+        rest.length > 0
+          ? Buffer.concat([rest, buffer.subarray(0, read)])
+          : buffer.subarray(0, read);
       let end = isDone ? bytes.length : bytes.lastIndexOf(10) + 1;
       // Within a line longer than a block.
       const isPiece = end === 0 && bytes.length >= blockBytes;
@@ -79,7 +82,13 @@ export function* search(order: SearchOrder): Generator<SearchPart> {
       line += isPiece ? 0 : feeds;
       rest = Buffer.from(bytes.subarray(isPiece ? Math.max(0, end - overlap) : end));
       const hasWeights = order.what.kind === "errors";
-      yield { lines, ...(hasWeights && { weights }), count, read: offset - order.offset, done: isDone };
+      yield {
+        lines,
+        ...(hasWeights && { weights }),
+        count,
+        read: offset - order.offset,
+        done: isDone,
+      };
     }
   } finally {
     closeSync(file);

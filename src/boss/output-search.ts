@@ -5,7 +5,7 @@ import { Bell } from "../lib/bell.js";
 import { BadRequest } from "../wire/body.js";
 import type { SearchOrder, SearchPart } from "./output-search-thread.js";
 
-const threads = 2;
+const threads = 4;
 const maxWaiting = 50;
 export const maxPatternChars = 1000;
 const memoryMb = 128;
@@ -21,17 +21,15 @@ export class OutputSearch {
   #waiting = 0;
   readonly #freed = new Bell();
 
-  constructor({ limitMs = 20_000 }: { readonly limitMs?: number } = {}) {
+  constructor({ limitMs = 10_000 }: { readonly limitMs?: number } = {}) {
     this.#limitMs = limitMs;
   }
 
   /** Part by part, until all is searched or the signal is aborted. */
   async *search(order: SearchOrder, signal: AbortSignal): AsyncGenerator<SearchPart> {
     await this.#turn(signal);
-    if (signal.aborted) return;
-    this.#running += 1;
     try {
-      yield* runThread(order, { limitMs: this.#limitMs, signal });
+      if (!signal.aborted) yield* runThread(order, { limitMs: this.#limitMs, signal });
     } finally {
       this.#running -= 1;
       this.#freed.ring();
@@ -39,14 +37,14 @@ export class OutputSearch {
   }
 
   async #turn(signal: AbortSignal) {
-    if (this.#running < threads) return;
-    if (this.#waiting >= maxWaiting) throw new SearchBusy("too many searches at once: try again");
-    this.#waiting += 1;
-    try {
+    if (this.#running >= threads) {
+      if (this.#waiting >= maxWaiting) throw new SearchBusy("too many searches at once: try again");
+      this.#waiting += 1;
       while (this.#running >= threads && !signal.aborted) await this.#freed.heard(signal);
-    } finally {
       this.#waiting -= 1;
     }
+    // Without an await since the look at it: two that were woken must not take the same place.
+    this.#running += 1;
   }
 }
 

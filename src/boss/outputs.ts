@@ -37,7 +37,7 @@ export class Outputs {
    * killed in the middle of it.
    */
   open(ref: OutputRef, { reopen = false } = {}): AttemptOutput {
-    const path = this.#path(ref);
+    const path = this.path(ref);
     mkdirSync(dirname(path), { recursive: true });
     const output = new AttemptOutput(path, { limitBytes: this.#limitBytes, reopen });
     this.#live.set(path, output);
@@ -53,7 +53,7 @@ export class Outputs {
 
   /** Ends the file; readers who follow it then end too. */
   async close(ref: OutputRef): Promise<void> {
-    const path = this.#path(ref);
+    const path = this.path(ref);
     try {
       await this.#live.get(path)?.end();
     } finally {
@@ -64,7 +64,7 @@ export class Outputs {
 
   /** Bytes so far; null where the attempt has not started. */
   async length(ref: OutputRef): Promise<number | null> {
-    const path = this.#path(ref);
+    const path = this.path(ref);
     const live = this.#live.get(path);
     if (live) return live.length;
     return stat(path).then(
@@ -75,7 +75,7 @@ export class Outputs {
 
   /** Whose bytes are where in what there is now, and when they came. */
   async marks(ref: OutputRef): Promise<Mark[]> {
-    return marksInFile(readMarks(marksPath(this.#path(ref))), (await this.length(ref)) ?? 0);
+    return marksInFile(readMarks(marksPath(this.path(ref))), (await this.length(ref)) ?? 0);
   }
 
   /** The bytes that are there now. */
@@ -101,7 +101,7 @@ export class Outputs {
     ref: OutputRef,
     { offset = 0, signal }: { readonly offset?: number; readonly signal?: AbortSignal } = {},
   ): AsyncIterable<Uint8Array> {
-    const path = this.#path(ref);
+    const path = this.path(ref);
     const live = this.#live.get(path);
     if (live) return live.follow(offset, signal);
     return createReadStream(path, { start: offset, ...(signal && { signal }) });
@@ -124,7 +124,8 @@ export class Outputs {
     await rm(join(this.#folder, String(run)), { recursive: true, force: true });
   }
 
-  #path({ run, pipeline, attempt }: OutputRef): string {
+  /** Where it is. Whoever reads there sees what has been written so far. */
+  path({ run, pipeline, attempt }: OutputRef): string {
     const position = taskPositions(pipeline).get(taskKey(attempt));
     if (!position) throw new Error(`run ${run} has no task ${attempt.stage}.${attempt.task}`);
     return join(this.#folder, String(run), `${position[0]}-${position[1]}-${attempt.attempt}.out`);

@@ -10,7 +10,9 @@ export type SectionMark =
 export const maxSectionName = 200;
 
 /** The first byte of every line that may be a mark: most lines need no closer look. */
-export const sectionBytes: ReadonlySet<number> = new Set([..."#:+-"].map((char) => char.charCodeAt(0)));
+export const sectionBytes: ReadonlySet<number> = new Set(
+  [..."#:+-"].map((char) => char.charCodeAt(0)),
+);
 
 export function sectionMark(line: string): SectionMark | null {
   const text = line.replace(/\r$/, "");
@@ -22,5 +24,9 @@ export function sectionMark(line: string): SectionMark | null {
   const name = headline[2]!.trim();
   // Go's "--- FAIL: TestName (0.00s)" is a result, "--- x ---" a rule.
   if (/^(?:FAIL|PASS|SKIP|BENCH):/.test(name) || /[-+]{3}$/.test(name)) return null;
-  return { kind: "headline", name: name.slice(0, maxSectionName), sign: headline[1] === "---" ? "-" : "+" };
+  return {
+    kind: "headline",
+    name: name.slice(0, maxSectionName),
+    sign: headline[1] === "---" ? "-" : "+",
+  };
 }

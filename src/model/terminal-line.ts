@@ -91,7 +91,8 @@ class SpanLine {
 
   write(text: string, look: Look) {
     const last = this.#spans.at(-1);
-    if (last && last.look === look) this.#spans[this.#spans.length - 1] = { text: last.text + text, look };
+    if (last && last.look === look)
+      this.#spans[this.#spans.length - 1] = { text: last.text + text, look };
     else this.#spans.push({ text, look });
   }
 

@@ -17,6 +17,11 @@
 //            raw bytes; header bettertest-output-length: bytes so far
 //   GET  /api/runs/{id}/tasks/{stage}/{task}/output/marks
 //            ?attempt (default: last)              OutputMarksView: whose bytes are where, and when they came
+//   GET  .../output/outline                        ?attempt, follow=1 -> a JSON OutputOutline a line: how far the
+//            output goes, what can be folded
+//   GET  .../output/lines                          ?attempt, from (1: the first), count -> OutputLines
+//   GET  .../output/search                         ?attempt, q, regex=1, case=1, from; or errors=1
+//            a JSON OutputMatches a line, until all is searched
 //   GET  /api/events                               SSE of everything: see FeedMessage
 //   GET  /api/openapi.json
 //
@@ -100,6 +105,65 @@ export interface FeedMessage {
   readonly pipelines: readonly PipelineView[];
   readonly workers: readonly WorkerView[];
   readonly health: HealthView;
+}
+
+/** How far an output goes; every number of a line counts from 1. */
+export interface OutputExtent {
+  readonly lines: number;
+  readonly bytes: number;
+  /** No more will come. */
+  readonly ended: boolean;
+}
+
+/** One message of an outline; later ones hold what has changed since. */
+export interface OutputOutline extends OutputExtent {
+  readonly folds: readonly OutputFold[];
+}
+
+export interface OutputFold {
+  /** "group" from ::group:: to ::endgroup::, "headline" from one --- or +++ to the next, equal lines. */
+  readonly kind: "group" | "headline" | "repeat";
+  /** No two of a kind begin in the same line. */
+  readonly first: number;
+  /** Null while its end has not come. */
+  readonly last: number | null;
+}
+
+export interface OutputLines {
+  readonly extent: OutputExtent;
+  /** Number of the first one. */
+  readonly from: number;
+  /** Without their line feeds; fewer than asked for where there are no more. */
+  readonly lines: readonly OutputLine[];
+  /** Where each begins. */
+  readonly offsets: readonly number[];
+  /** Parameters of the escape sequence (ESC [ ... m) in force at the start of the line of this number. */
+  readonly looks: Readonly<Record<number, string>>;
+}
+
+/** A long line is cut in the middle. */
+export type OutputLine = string | CutLine;
+
+export interface CutLine {
+  readonly head: string;
+  readonly tail: string;
+  /** Of the whole line. */
+  readonly bytes: number;
+  /** What is left out, in bytes from the start of the line. */
+  readonly hiddenFrom: number;
+  readonly hiddenTo: number;
+}
+
+/** One message of a search; the last one is `done`, or says why there is no more. */
+export interface OutputMatches {
+  /** Numbers of lines that match, in order; after the first 500,000 they are only counted. */
+  readonly lines: readonly number[];
+  /** Of errors, for each line: 2, the words of a known tool; 1, a line that speaks of an error. */
+  readonly weights?: readonly number[];
+  readonly count: number;
+  readonly bytes: number;
+  readonly done: boolean;
+  readonly error?: string;
 }
 
 export interface ApiError {

@@ -10,7 +10,7 @@ interface Operation {
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: z.ZodType;
   readonly answers: Readonly<Record<string, string>>;
-  readonly type?: "application/json" | "text/event-stream" | "text/plain";
+  readonly type?: "application/json" | "text/event-stream" | "text/plain" | "application/x-ndjson";
 }
 
 export const operations: readonly Operation[] = [
@@ -136,6 +136,40 @@ export const operations: readonly Operation[] = [
   },
   {
     method: "get",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/output/outline",
+    summary: "How far an output goes, and what of it can be folded",
+    query: { attempt: "which attempt (the last)", follow: "1: go on until the attempt ends" },
+    answers: { 200: "OutputOutline, one a line", 404: "not started" },
+    type: "application/x-ndjson",
+  },
+  {
+    method: "get",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/output/lines",
+    summary: "Lines of an output by their numbers",
+    query: {
+      attempt: "which attempt (the last)",
+      from: "number of the first line (1)",
+      count: "at most this many lines (256; 2000 at most)",
+    },
+    answers: { 200: "OutputLines", 404: "not started" },
+  },
+  {
+    method: "get",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/output/search",
+    summary: "Numbers of the lines that match",
+    query: {
+      attempt: "which attempt (the last)",
+      q: "what to look for",
+      regex: "1: q is a regular expression of JavaScript",
+      case: "1: upper and lower case differ",
+      from: "begin at this line (1)",
+      errors: "1: instead of q, lines that say what went wrong",
+    },
+    answers: { 200: "OutputMatches, one a line", 400: "no pattern", 404: "not started" },
+    type: "application/x-ndjson",
+  },
+  {
+    method: "get",
     path: "/api/state",
     summary: "For older clients: pipeline and last run",
     answers: { 200: "{ pipeline, run }" },
@@ -181,7 +215,7 @@ function describe({
     name,
     in: "query",
     description,
-    schema: { type: name === "pipeline" ? "string" : "integer" },
+    schema: { type: name === "pipeline" || name === "q" ? "string" : "integer" },
   }));
   return {
     summary,

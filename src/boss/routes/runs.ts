@@ -128,7 +128,7 @@ function theTask(run: Run, c: Context): { ref: { stage: string; task: string }; 
   return { ref, state };
 }
 
-function theAttempt(run: Run, c: Context): OutputRef {
+export function theAttempt(run: Run, c: Context): OutputRef {
   const { ref, state } = theTask(run, c);
   const last = state.attempts.length;
   const attempt = numberParameter(c, "attempt", { min: 1 }) ?? last;

@@ -1,0 +1,165 @@
+// Outputs by line: what the page shows of a long one without ever having all of it.
+
+import { type Context, Hono } from "hono";
+import { BadRequest } from "../../wire/body.js";
+import type { OutputMatches, OutputOutline } from "../../wire/boss.js";
+import { bytesResponse } from "../../wire/stream.js";
+import type { Engine } from "../engine.js";
+import type { Fold } from "../line-index.js";
+import { type FollowedIndex, LineIndexes } from "../line-indexes.js";
+import { maxLinesAtOnce, readLines } from "../line-reader.js";
+import {
+  maxPatternChars,
+  OutputSearch,
+  requirePattern,
+  SearchBusy,
+  SearchTooLong,
+} from "../output-search.js";
+import type { SearchOrder } from "../output-search-thread.js";
+import { NotFound, numberParameter } from "../request.js";
+import { theAttempt, theRun } from "./runs.js";
+
+/** A flood of output is told of so often at most; no eye sees more. */
+const outlineMs = 50;
+
+export function outputRoutes(engine: Engine): Hono {
+  const app = new Hono();
+  const indexes = new LineIndexes(engine.outputs);
+  const searches = new OutputSearch();
+
+  async function theIndex(c: Context): Promise<{ found: FollowedIndex; length: number }> {
+    const ref = theAttempt(theRun(engine, c), c);
+    const length = await engine.outputs.length(ref);
+    if (length === null) throw new NotFound("the output of this task is not there any more");
+    return { found: indexes.open(ref), length };
+  }
+
+  app.get("/:id/tasks/:stage/:task/output/outline", async (c) => {
+    const { found, length } = await theIndex(c);
+    const follow = isSet(c, "follow");
+    return jsonLines((signal) => outlines(found, { until: follow ? null : length, signal }));
+  });
+
+  app.get("/:id/tasks/:stage/:task/output/lines", async (c) => {
+    const first = (numberParameter(c, "from", { min: 1 }) ?? 1) - 1;
+    const count = numberParameter(c, "count", { min: 1, max: maxLinesAtOnce }) ?? 256;
+    const { found, length } = await theIndex(c);
+    await found.reach({ line: first + count - 1, bytes: length, signal: c.req.raw.signal });
+    return c.json(await readLines(found.path, found.index, { first, count }), 200, {
+      "cache-control": "no-store",
+    });
+  });
+
+  app.get("/:id/tasks/:stage/:task/output/search", async (c) => {
+    const what = wanted(c);
+    const first = (numberParameter(c, "from", { min: 1 }) ?? 1) - 1;
+    const { found, length } = await theIndex(c);
+    await found.reach({ line: first, bytes: length, signal: c.req.raw.signal });
+    const { line, offset } = found.index.before(first);
+    const order: SearchOrder = { path: found.path, line, offset, bytes: length, what };
+    return jsonLines((signal) => matches(searches, { order, first, signal }));
+  });
+
+  return app;
+}
+
+/** Null as `until`: to the end of the attempt. */
+async function* outlines(
+  found: FollowedIndex,
+  { until, signal }: { readonly until: number | null; readonly signal: AbortSignal },
+): AsyncGenerator<OutputOutline> {
+  const { index } = found;
+  let stamp = 0;
+  let toldAt = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    const isLast = found.isOver || (until !== null && index.bytes >= until);
+    const waitMs = toldAt + outlineMs - performance.now();
+    if (waitMs > 0 && !isLast) await pause(waitMs, signal);
+    if (signal.aborted) return;
+    const over = found.isOver || (until !== null && index.bytes >= until);
+    const folds = index.foldsSince(stamp).map(numbered);
+    stamp = index.stamp;
+    toldAt = performance.now();
+    const { lines, bytes, ended } = index;
+    yield { lines, bytes, ended, folds };
+    if (found.error) throw found.error;
+    if (over) return;
+    if (index.bytes === bytes && !index.ended) await found.changed(signal);
+  }
+}
+
+function numbered({ kind, first, last }: Fold) {
+  return { kind, first: first + 1, last: last === null ? null : last + 1 };
+}
+
+function wanted(c: Context): SearchOrder["what"] {
+  if (isSet(c, "errors")) return { kind: "errors" };
+  const q = c.req.query("q") ?? "";
+  if (q === "" || q.length > maxPatternChars) {
+    throw new BadRequest(`q must hold 1 to ${maxPatternChars} characters`, { field: "q" });
+  }
+  const matchCase = isSet(c, "case");
+  if (!isSet(c, "regex")) return { kind: "text", text: q, matchCase };
+  requirePattern(q);
+  return { kind: "regex", source: q, matchCase };
+}
+
+async function* matches(
+  searches: OutputSearch,
+  {
+    order,
+    first,
+    signal,
+  }: { readonly order: SearchOrder; readonly first: number; readonly signal: AbortSignal },
+): AsyncGenerator<OutputMatches> {
+  let before = 0;
+  let count = 0;
+  let bytes = 0;
+  try {
+    for await (const part of searches.search(order, signal)) {
+      // The search began at a place of the index, which may be some lines too early.
+      const early = part.lines.filter((line) => line < first).length;
+      before += early;
+      count = part.count - before;
+      bytes = order.offset + part.read;
+      const lines = part.lines.slice(early).map((line) => line + 1);
+      const weights = part.weights?.slice(early);
+      yield { lines, ...(weights && { weights }), count, bytes, done: part.done };
+    }
+  } catch (error) {
+    if (!(error instanceof SearchBusy || error instanceof SearchTooLong)) throw error;
+    yield { lines: [], count, bytes, done: false, error: error.message };
+  }
+}
+
+function isSet(c: Context, name: string): boolean {
+  return ["1", "true"].includes(c.req.query(name) ?? "");
+}
+
+function jsonLines(produce: (signal: AbortSignal) => AsyncIterable<unknown>): Response {
+  return bytesResponse(
+    async function* (signal) {
+      for await (const value of produce(signal)) yield Buffer.from(`${JSON.stringify(value)}\n`);
+    },
+    {
+      headers: {
+        "content-type": "application/x-ndjson",
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store, no-transform",
+        "x-accel-buffering": "no",
+      },
+    },
+  );
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}
