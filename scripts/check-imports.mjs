@@ -18,11 +18,21 @@ const table = {
   "src/version.ts": [node],
   "src/wire": ["src/model", "src/lib", node, "zod", "@hono/node-server"],
   runtime: ["src/model", "src/wire", "src/lib", node, "tsx", "esbuild", "es-module-lexer", "zod"],
+  "src/access": ["src/wire", "src/lib", node, "zod"],
   // Not the model: a worker knows no stages.
-  "src/worker": ["src/wire", "src/lib", node, "dockerode", ...server],
+  "src/worker": ["src/access", "src/wire", "src/lib", node, "dockerode", ...server],
   // The only place with SQL. Above its parent: the first row that covers a file counts.
   "src/boss/store": ["src/model", "src/lib", node, "libsql"],
-  "src/boss": ["src/model", "src/wire", "src/lib", "src/boss/store", "runtime", node, ...server],
+  "src/boss": [
+    "src/model",
+    "src/wire",
+    "src/lib",
+    "src/access",
+    "src/boss/store",
+    "runtime",
+    node,
+    ...server,
+  ],
   "src/terminal": ["src/model", "src/wire", "src/lib", node],
   ui: ["src/model", "src/wire/boss.ts", "preact"],
   "src/cli": ["*"],

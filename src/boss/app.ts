@@ -1,6 +1,7 @@
 // The boss's HTTP face.
 
 import { Hono } from "hono";
+import { type Audit, noAudit } from "../access/audit.js";
 import { BadRequest } from "../wire/body.js";
 import type { ApiError } from "../wire/boss.js";
 import type { Engine } from "./engine.js";
@@ -12,21 +13,24 @@ import { openApiDocument } from "./routes/openapi.js";
 import { outputRoutes } from "./routes/output.js";
 import { pageRoutes } from "./routes/page.js";
 import { runRoutes } from "./routes/runs.js";
+import { sessionRoutes } from "./routes/session.js";
 import { HistoryUnwritable } from "./store/store.js";
 
 export interface AppOptions {
   readonly version: string;
   readonly log: (line: string) => void;
+  readonly audit?: Audit;
 }
 
-export function createApp(engine: Engine, { version, log }: AppOptions): Hono {
+export function createApp(engine: Engine, { version, log, audit = noAudit }: AppOptions): Hono {
   const app = new Hono();
 
   app.route("/", healthRoutes(engine));
-  app.route("/api/runs", runRoutes(engine));
+  app.route("/api/runs", runRoutes(engine, audit));
   app.route("/api/runs", outputRoutes(engine));
   app.route("/api", feedRoutes(engine));
-  app.route("/api", legacyRoutes(engine));
+  app.route("/api", legacyRoutes(engine, audit));
+  app.route("/api", sessionRoutes());
   app.get("/api/openapi.json", (c) => c.json(openApiDocument(version) as object));
   app.route("/", pageRoutes());
 

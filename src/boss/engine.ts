@@ -21,7 +21,7 @@ import { StreamCount } from "./stream.js";
 import { TaskSlots } from "./task-slots.js";
 import { Topic } from "./topic.js";
 import { startTracing } from "./tracing/tracing.js";
-import { Workers } from "./workers.js";
+import { type WorkerCredentials, Workers } from "./workers.js";
 
 export interface EngineOptions {
   /** Paths of pipedefs, or of folders that hold some. */
@@ -30,6 +30,7 @@ export interface EngineOptions {
   readonly workers: readonly string[];
   /** Stands in for http://localhost:9009 where nothing answers there. */
   readonly localStandIn?: string;
+  readonly workerCredentials?: WorkerCredentials;
   readonly history: HistoryOptions;
   readonly hostHome: "thread" | "process";
   /** What process.env holds in a pipedef. */
@@ -131,6 +132,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     own: options.workers,
     leaseMs: options.workerLeaseMs,
     ...(options.localStandIn !== undefined && { localStandIn: options.localStandIn }),
+    ...(options.workerCredentials && { credentials: options.workerCredentials }),
     onChange: () => {
       slots.pump();
       changes.publish();

@@ -1,5 +1,7 @@
+import { type AccessOptions, type OpenAccess, openAccess } from "../access/open-access.js";
 import type { Log } from "../lib/log.js";
 import { type Listening, listen } from "../wire/listen.js";
+import type { TlsFiles } from "../wire/tls.js";
 import { createApp } from "./app.js";
 import { createEngine, type Engine, type EngineOptions } from "./engine.js";
 import { logActivity } from "./run-log.js";
@@ -9,6 +11,9 @@ export interface BossOptions extends EngineOptions {
   readonly port: number;
   /** Foreign names that a boss on loopback answers to. */
   readonly allowHosts?: readonly string[];
+  /** Who may talk to it. Beyond loopback nobody without a token; it is kept in the folder of the history. */
+  readonly access?: AccessOptions;
+  readonly tls?: TlsFiles;
   readonly version: string;
   readonly log: Log;
 }
@@ -17,17 +22,24 @@ export interface RunningBoss {
   readonly url: string;
   readonly port: number;
   readonly engine: Engine;
+  /** Where its token is; null where none is needed. */
+  readonly tokenFile: string | null;
   stop(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
 export async function startBoss(options: BossOptions): Promise<RunningBoss> {
   const engine = await createEngine(options);
+  let access: OpenAccess | undefined;
   let listening: Listening;
   try {
-    const app = createApp(engine, options);
-    const { host, port, allowHosts = [] } = options;
-    listening = await listen({ fetch: app.fetch, host, port, allowHosts });
+    const { host, port, allowHosts = [], tls, history, log } = options;
+    const folder = history.kind === "durable" ? { folder: history.folder } : {};
+    access = openAccess({ ...folder, ...options.access }, { role: "boss", host, log });
+    const app = createApp(engine, { ...options, audit: access.audit });
+    const fetch = access.guard((request) => app.fetch(request));
+    listening = await listen({ fetch, host, port, allowHosts, log, ...(tls && { tls }) });
   } catch (error) {
+    access?.close();
     await engine.close();
     throw error;
   }
@@ -37,10 +49,12 @@ export async function startBoss(options: BossOptions): Promise<RunningBoss> {
     url: listening.url,
     port: listening.port,
     engine,
+    tokenFile: access.tokenFile,
     async stop({ graceMs = 0 } = {}) {
       await engine.close({ graceMs });
       stopped.abort();
       await listening.close();
+      access.close();
     },
   };
 }

@@ -24,7 +24,18 @@ export interface WorkersOptions {
   readonly localStandIn?: string;
   /** How long a lost worker is waited for, and keeps what it runs for us. */
   readonly leaseMs: number;
+  readonly credentials?: WorkerCredentials;
   readonly onChange: () => void;
+}
+
+/** What workers beyond this machine want to see, and how we know them. */
+export interface WorkerCredentials {
+  readonly tokens?: {
+    /** `own`: the worker was given to the boss, not named by a pipedef. */
+    tokenFor(url: string, own: boolean): string | undefined;
+  };
+  /** Certificates to trust. */
+  readonly ca?: readonly string[];
 }
 
 /** A worker that left a call without an outcome. */
@@ -141,7 +152,10 @@ export class Workers {
     const found = this.#known.get(url);
     if (found) return found;
     const worker: KnownWorker = {
-      client: createWorkerClient(url, { leaseMs: this.#options.leaseMs }),
+      client: createWorkerClient(url, {
+        ...connectionOptions(url, own, this.#options.credentials),
+        leaseMs: this.#options.leaseMs,
+      }),
       own,
       lostAt: null,
       view: { url, status: "connecting", info: null, problem: null },
@@ -173,10 +187,25 @@ export class Workers {
   async #named(worker: string): Promise<KnownWorker> {
     const url = normalizeUrl(worker);
     const standIn = this.#localStandIn;
-    if (standIn !== undefined && isLocalDefault(url) && !(await answers(url))) {
+    if (standIn !== undefined && isLocalDefault(url) && !(await this.#answers(url))) {
       return this.#know(standIn, true);
     }
     return this.#know(url, false);
+  }
+
+  async #answers(url: string): Promise<boolean> {
+    const client = createWorkerClient(
+      url,
+      connectionOptions(url, false, this.#options.credentials),
+    );
+    try {
+      await client.info(AbortSignal.timeout(1000));
+      return true;
+    } catch {
+      return false;
+    } finally {
+      client.close();
+    }
   }
 }
 
@@ -195,14 +224,7 @@ function isLocalDefault(url: string): boolean {
   ].includes(url);
 }
 
-async function answers(url: string): Promise<boolean> {
-  const client = createWorkerClient(url);
-  try {
-    await client.info(AbortSignal.timeout(1000));
-    return true;
-  } catch {
-    return false;
-  } finally {
-    client.close();
-  }
+function connectionOptions(url: string, own: boolean, credentials: WorkerCredentials = {}) {
+  const { tokens, ca } = credentials;
+  return { token: () => tokens?.tokenFor(url, own), ...(ca && { ca }) };
 }

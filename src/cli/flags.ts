@@ -31,6 +31,26 @@ export const serverFlags = {
     group: server,
     describe: "Of the log, on standard error; json: one object a line",
   },
+  "trust-proxy": {
+    type: "string",
+    array: true,
+    requiresArg: true,
+    group: server,
+    describe: "Address of a proxy whose X-Forwarded-* headers count",
+  },
+  "token-file": {
+    type: "string",
+    requiresArg: true,
+    group: server,
+    describe: "The token that requests must show (default: in the data folder)",
+  },
+  "tls-cert": {
+    type: "string",
+    requiresArg: true,
+    group: server,
+    describe: "Certificate, to serve HTTPS",
+  },
+  "tls-key": { type: "string", requiresArg: true, group: server, describe: "Its key" },
 } as const satisfies Flags;
 
 export const maxOutputFlag = {
@@ -123,6 +143,13 @@ export const engineFlags = {
     group: tasks,
     describe: "URL of a worker to use (may be given again)",
   },
+  "worker-token-file": {
+    type: "string",
+    requiresArg: true,
+    group: tasks,
+    describe: "Tokens of workers: lines of URL TOKEN, or one token for all",
+  },
+  ...tlsCaFlag(tasks),
   "worker-lease": {
     type: "string",
     requiresArg: true,
@@ -176,6 +203,28 @@ export const bossUrlFlag = {
     requiresArg: true,
     describe: "URL of the boss (default: http://localhost:9001)",
   },
+} as const satisfies Flags;
+
+function tlsCaFlag(group?: string) {
+  return {
+    "tls-ca": {
+      type: "string",
+      requiresArg: true,
+      ...(group !== undefined && { group }),
+      describe: "Certificates to trust besides the usual ones",
+    },
+  } as const satisfies Flags;
+}
+
+/** For commands that ask a boss. */
+export const bossAccessFlags = {
+  ...bossUrlFlag,
+  "token-file": {
+    type: "string",
+    requiresArg: true,
+    describe: "File with the boss's token (default: that of a boss on this machine)",
+  },
+  ...tlsCaFlag(),
 } as const satisfies Flags;
 
 export const concurrentRunsFlag = {

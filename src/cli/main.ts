@@ -29,7 +29,8 @@ async function reportError(error: unknown): Promise<number> {
     return exitCodes.errored;
   }
   if (error instanceof BossRefused) {
-    process.stderr.write(`bettertest: ${error.message}\n`);
+    const hint = error.status === 401 ? "Give the token by --token-file FILE\n" : "";
+    process.stderr.write(`bettertest: ${error.message}\n${hint}`);
     return error.status >= 500 ? exitCodes.errored : exitCodes.usage;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -4,6 +4,7 @@ import yargs, { type Arguments } from "yargs";
 import { exitCodes } from "../model/exit-code.js";
 import { type CliError, usageError } from "./cli-error.js";
 import type { Command } from "./command.js";
+import { auditCommand } from "./commands/audit.js";
 import { bossCommand } from "./commands/boss.js";
 import { cancelCommand } from "./commands/cancel.js";
 import { checkCommand } from "./commands/check.js";
@@ -14,6 +15,7 @@ import { logsCommand } from "./commands/logs.js";
 import { rerunCommand } from "./commands/rerun.js";
 import { runCommand } from "./commands/run.js";
 import { runsCommand } from "./commands/runs.js";
+import { tokenCommand } from "./commands/token.js";
 import { upCommand } from "./commands/up.js";
 import { workerCommand } from "./commands/worker.js";
 import { normalizeSpelling } from "./spellings.js";
@@ -30,6 +32,8 @@ export const commands: readonly Command[] = [
   logsCommand,
   rerunCommand,
   cancelCommand,
+  tokenCommand,
+  auditCommand,
   doctorCommand,
   completionCommand,
 ];

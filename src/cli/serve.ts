@@ -1,24 +1,28 @@
 // The commands that serve until they are told to stop.
 
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { repoRoot } from "../../runtime/host/repo-root.js";
+import { isOpenTo } from "../access/open-access.js";
+import { makeToken } from "../access/token-file.js";
 import { engineDefaults } from "../boss/engine.js";
 import type { HistoryOptions } from "../boss/history.js";
 import { type RunningBoss, startBoss } from "../boss/main.js";
 import { exitCodes } from "../model/exit-code.js";
-import { count, harmlessText, oneLine } from "../terminal/text.js";
+import { count, harmlessText, oneLine, shellWord } from "../terminal/text.js";
 import { version } from "../version.js";
 import { defaultBossPort } from "../wire/boss.js";
 import { isLoopback } from "../wire/loopback-guard.js";
 import { defaultWorkerPort, defaultWorkerUrl } from "../wire/worker.js";
 import { type RunningWorker, startWorker } from "../worker/main.js";
 import { usageError } from "./cli-error.js";
+import { dataFolder } from "./data-folder.js";
 import { findPipedefs, shortPath } from "./find-pipedef.js";
 import { aborted, trapInterrupts } from "./interrupt.js";
 import { createLog, type LogFormat } from "./log.js";
 import { describeWorker } from "./session.js";
 import {
+  type AccessFlags,
+  accessSettings,
   checkPort,
   type EngineFlags,
   engineSettings,
@@ -38,7 +42,7 @@ import { startFailure } from "./start-failure.js";
 const stopLimitMs = 11_000;
 const loopback = "127.0.0.1";
 
-interface ServerFlags extends OutputFlags {
+interface ServerFlags extends OutputFlags, AccessFlags {
   readonly host?: string | undefined;
   readonly port?: number | undefined;
   readonly "allow-host"?: readonly string[] | undefined;
@@ -58,7 +62,7 @@ interface BothFlags extends BossFlags, WorkerFlags {
 
 export async function serveWorker(flags: ServerFlags & WorkerFlags): Promise<number> {
   const interrupts = trapInterrupts();
-  const worker = await openWorker(flags, flags.port, "port");
+  const worker = await openWorker(flags, { port: flags.port, flag: "port" });
   announceWorker(worker, flags);
   return await untilStopped(interrupts.signal, flags, () => worker.stop());
 }
@@ -66,7 +70,7 @@ export async function serveWorker(flags: ServerFlags & WorkerFlags): Promise<num
 export async function serveBoss(flags: BossFlags): Promise<number> {
   const interrupts = trapInterrupts();
   const urls = workerUrls(flags.worker);
-  const boss = await openBoss(flags, urls.length > 0 ? urls : [defaultWorkerUrl], undefined);
+  const boss = await openBoss(flags, urls.length > 0 ? urls : [defaultWorkerUrl]);
   await announceBoss(boss, flags);
   return await untilStopped(interrupts.signal, flags, () => boss.stop());
 }
@@ -78,10 +82,24 @@ export async function serveBoth(flags: BothFlags): Promise<number> {
   const pipedefs = findPipedefs(flags.pipedef ?? [], process.cwd());
   // Plain processes start in the repo; where there are several, no folder is the right one for all.
   const startIn = pipedefs.length === 1 ? repoRoot(resolve(pipedefs[0]!)) : undefined;
-  const worker = await openWorker(flags, flags["worker-port"], "worker-port", startIn);
+  const host = flags.host ?? loopback;
+  // Only this process talks to its worker. Where others reach the boss, they must not get past it.
+  const { access } = accessSettings(flags, dataFolder("boss", { data: flags.data, port: 0 }));
+  const token = isOpenTo(host, access) ? undefined : makeToken();
+  const worker = await openWorker(
+    { ...flags, host: isLoopback(host) ? host : loopback },
+    {
+      port: flags["worker-port"],
+      flag: "worker-port",
+      own: { ...(startIn !== undefined && { startIn }), ...(token !== undefined && { token }) },
+    },
+  );
   let boss: RunningBoss;
   try {
-    boss = await openBoss(flags, [worker.url, ...workerUrls(flags.worker)], worker.url);
+    boss = await openBoss(flags, [worker.url, ...workerUrls(flags.worker)], {
+      url: worker.url,
+      token,
+    });
   } catch (error) {
     await worker.stop();
     throw error;
@@ -96,20 +114,32 @@ export async function serveBoth(flags: BothFlags): Promise<number> {
 
 async function openWorker(
   flags: ServerFlags & WorkerFlags,
-  wantedPort: number | undefined,
-  flag: string,
-  startIn?: string,
+  {
+    port: wantedPort,
+    flag,
+    own,
+  }: {
+    readonly port: number | undefined;
+    readonly flag: string;
+    /** It belongs to a boss in this process. */
+    readonly own?: { readonly startIn?: string; readonly token?: string };
+  },
 ): Promise<RunningWorker> {
-  const host = listenHost(flags);
+  const host = flags.host ?? loopback;
   const port = checkPort(flag, wantedPort ?? defaultWorkerPort);
   const settings = workerSettings(flags);
+  const { access, tls } = own
+    ? { access: own.token === undefined ? {} : { token: own.token } }
+    : accessSettings(flags, dataFolder("worker", { data: flags.data, port }));
   try {
     return await startWorker({
       ...settings,
       ...outputSettings(flags),
-      ...(startIn !== undefined && { startIn }),
+      ...(own?.startIn !== undefined && { startIn: own.startIn }),
       host,
       port,
+      access,
+      ...(tls && { tls }),
       allowHosts: flags["allow-host"] ?? [],
       version,
       ...(flags.data !== undefined && { dataDir: resolve(flags.data) }),
@@ -120,52 +150,47 @@ async function openWorker(
   }
 }
 
-function listenHost({ host = loopback, "log-format": format }: ServerFlags): string {
-  if (!isLoopback(host)) {
-    createLog(format)(
-      `listening on ${host} without a login: whoever reaches this port can run commands on this machine`,
-      { level: "warn", fields: { host } },
-    );
-  }
-  return host;
-}
-
-/**
- * A folder for each port: bosses that run side by side need one each, and one that is started again finds
- * its own. A boss on any free port is nobody's next one, so its history goes with it.
- */
+/** A boss on any free port is nobody's next one, so its history goes with it. */
 function bossHistory(data: string | undefined, port: number): HistoryOptions {
-  if (data !== undefined) return { kind: "durable", folder: resolve(data) };
-  if (port === 0) return { kind: "memory" };
-  return { kind: "durable", folder: join(homedir(), ".local/share/bettertest", `boss-${port}`) };
+  if (data === undefined && port === 0) return { kind: "memory" };
+  return { kind: "durable", folder: dataFolder("boss", { data, port }) };
 }
 
 async function openBoss(
   flags: BossFlags,
   workers: readonly string[],
-  localStandIn: string | undefined,
+  ownWorker?: { readonly url: string; readonly token: string | undefined },
 ): Promise<RunningBoss> {
-  const host = listenHost(flags);
+  const host = flags.host ?? loopback;
   const port = checkPort("port", flags.port ?? defaultBossPort);
   if (flags["concurrent-runs"] < 1) throw usageError("--concurrent-runs must be at least 1");
   const settings = hostSettings(flags);
   const pipedefs = findPipedefs(flags.pipedef ?? [], process.cwd());
+  const history = bossHistory(flags.data, port);
+  const { access, tls } = accessSettings(flags, dataFolder("boss", { data: flags.data, port }));
+  const { folder: _, ...withoutFolder } = access;
+  // What nobody can log in to, and nothing outlives, leaves no files of its own either.
+  const isPassing = history.kind === "memory" && isOpenTo(host, access);
+  const { url, token } = ownWorker ?? {};
+  const tokens = new Map(url !== undefined && token !== undefined ? [[url, token]] : []);
   try {
     return await startBoss({
       ...engineDefaults,
       ...settings,
-      ...engineSettings(flags),
+      ...engineSettings(flags, tokens),
       ...outputSettings(flags),
       ...retentionSettings(flags),
       pipedefs,
       workers,
-      ...(localStandIn !== undefined && { localStandIn }),
-      history: bossHistory(flags.data, port),
+      ...(url !== undefined && { localStandIn: url }),
+      history,
       concurrentRuns: flags["concurrent-runs"],
       watch: true,
       host,
       port,
       allowHosts: flags["allow-host"] ?? [],
+      access: isPassing ? withoutFolder : access,
+      ...(tls && { tls }),
       version,
       log: createLog(flags["log-format"]),
     });
@@ -176,11 +201,20 @@ async function openBoss(
 
 function announceWorker(worker: RunningWorker, flags: ServerFlags): void {
   const { json, host } = flags;
-  if (json) printJson({ type: "worker", url: worker.url, ...worker.info() });
+  const { url, tokenFile } = worker;
+  if (json) printJson({ type: "worker", url, tokenFile, ...worker.info() });
   else if (flags["log-format"] === "json") {
     const { executor, slots } = worker.info();
-    createLog("json")(`worker at ${worker.url}`, { fields: { url: worker.url, executor, slots } });
-  } else print(`worker  ${friendlyUrl(worker.url, host)}  ${describeWorker(worker)}`);
+    createLog("json")(`worker at ${url}`, { fields: { url, tokenFile, executor, slots } });
+  } else {
+    print(`worker  ${friendlyUrl(url, host)}  ${describeWorker(worker)}`);
+    if (tokenFile !== null) print(tokenLine(tokenFile));
+  }
+}
+
+/** Not the token: what a service prints is kept, and read by many. */
+function tokenLine(file: string): string {
+  return `        needs a token: bettertest token --token-file ${shellWord(file)}`;
 }
 
 async function announceBoss(boss: RunningBoss, flags: ServerFlags): Promise<void> {
@@ -188,12 +222,14 @@ async function announceBoss(boss: RunningBoss, flags: ServerFlags): Promise<void
   await boss.engine.pipelines.ready;
   const views = boss.engine.pipelines.views();
   if (json) {
-    printJson({ type: "boss", url: boss.url, version, pipelines: views });
+    const { url, tokenFile } = boss;
+    printJson({ type: "boss", url, tokenFile, version, pipelines: views });
     return;
   }
   if (flags["log-format"] === "json") {
     const log = createLog("json");
-    log(`boss at ${boss.url}`, { fields: { url: boss.url, version } });
+    const { url, tokenFile } = boss;
+    log(`boss at ${url}`, { fields: { url, tokenFile, version } });
     for (const { name, pipedef, problem } of views) {
       const fields = { pipeline: name, pipedef };
       if (problem === null) log(`pipeline ${name} has loaded`, { fields });
@@ -202,6 +238,7 @@ async function announceBoss(boss: RunningBoss, flags: ServerFlags): Promise<void
     return;
   }
   print(`boss    ${friendlyUrl(boss.url, host)}`);
+  if (boss.tokenFile !== null) print(tokenLine(boss.tokenFile));
   for (const { name, pipedef, pipeline, problem } of views) {
     const stages = pipeline?.stages ?? [];
     const tasks = stages.reduce((sum, stage) => sum + stage.tasks.length, 0);

@@ -1,8 +1,13 @@
 // From flags, as typed, to the options of engine and worker; here is where values are refused.
 
+import { createSenderOf } from "../access/sender.js";
+import { readTokenFile } from "../access/token-file.js";
+import { openWorkerTokens } from "../access/worker-tokens.js";
 import { parseBytes, parseDurationMs } from "../lib/units.js";
+import { readTls, readTrusted } from "../wire/tls.js";
 import { longestLeaseMs } from "../wire/worker.js";
 import { usageError } from "./cli-error.js";
+import { localToken } from "./data-folder.js";
 
 export interface OutputFlags {
   readonly "max-output": string;
@@ -43,9 +48,12 @@ export interface EngineFlags {
   readonly "worker-lease": string;
   readonly "infra-retries": number;
   readonly otlp?: string | undefined;
+  readonly "worker-token-file"?: string | undefined;
+  readonly "tls-ca"?: string | undefined;
 }
 
-export function engineSettings(flags: EngineFlags) {
+/** `own`: URL and token of a worker in this process. */
+export function engineSettings(flags: EngineFlags, own?: ReadonlyMap<string, string>) {
   const lease = flags["worker-lease"];
   const workerLeaseMs = lease === "0" ? 0 : parseDurationMs(lease);
   if (workerLeaseMs === null || workerLeaseMs > longestLeaseMs) {
@@ -59,6 +67,7 @@ export function engineSettings(flags: EngineFlags) {
     workerLeaseMs: Math.ceil(workerLeaseMs),
     infraRetries: flags["infra-retries"],
     ...(otlp !== undefined && { otlp: receiverUrl(otlp) }),
+    workerCredentials: workerCredentials(flags, own),
   };
 }
 
@@ -71,6 +80,51 @@ function receiverUrl(text: string): string {
     );
   }
   return text;
+}
+
+function workerCredentials(flags: EngineFlags, own?: ReadonlyMap<string, string>) {
+  const file = flags["worker-token-file"];
+  const ca = flags["tls-ca"];
+  try {
+    return {
+      tokens: openWorkerTokens({
+        ...(file !== undefined && { file }),
+        ...(own && { fixed: own }),
+        local: (port) => localToken("worker", port),
+      }),
+      ...(ca !== undefined && { ca: readTrusted(ca) }),
+    };
+  } catch (error) {
+    throw usageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+export interface AccessFlags {
+  readonly "token-file"?: string | undefined;
+  readonly "trust-proxy"?: readonly string[] | undefined;
+  readonly "tls-cert"?: string | undefined;
+  readonly "tls-key"?: string | undefined;
+}
+
+/** `folder`: the server's data folder. */
+export function accessSettings(flags: AccessFlags, folder: string) {
+  const tokenFile = flags["token-file"];
+  const trustProxy = flags["trust-proxy"] ?? [];
+  const { "tls-cert": cert, "tls-key": key } = flags;
+  if ((cert === undefined) !== (key === undefined)) {
+    throw usageError("--tls-cert and --tls-key need each other");
+  }
+  try {
+    createSenderOf(trustProxy);
+    if (tokenFile !== undefined) readTokenFile(tokenFile);
+    if (cert !== undefined && key !== undefined) readTls({ cert, key });
+  } catch (error) {
+    throw usageError(error instanceof Error ? error.message : String(error));
+  }
+  return {
+    access: { folder, trustProxy, ...(tokenFile !== undefined && { tokenFile }) },
+    ...(cert !== undefined && key !== undefined && { tls: { cert, key } }),
+  };
 }
 
 export interface HostFlags {

@@ -36,13 +36,13 @@ export async function parseBody<T>(request: Request, schema: z.ZodType<T>): Prom
   throw new BadRequest(issues.map((issue) => issue.text).join("; "), field ? { field } : {});
 }
 
-async function readBody(request: Request): Promise<string> {
+export async function readBody(request: Request, limitBytes = largestBodyBytes): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
     length += chunk.length;
-    if (length > largestBodyBytes) {
-      throw new BadRequest(`the body is larger than ${largestBodyBytes} bytes`, { status: 413 });
+    if (length > limitBytes) {
+      throw new BadRequest(`the body is larger than ${limitBytes} bytes`, { status: 413 });
     }
     chunks.push(chunk);
   }

@@ -12,6 +12,7 @@ import type {
   StartRunRequest,
   WorkerView,
 } from "./boss.js";
+import { fetchTrusting, type TrustingInit } from "./fetch-trusting.js";
 
 /** Nobody answers at the boss's address, or the connection was lost for good. */
 export class BossUnreachable extends Error {
@@ -67,13 +68,29 @@ export interface EventsOptions {
 const reconnects = 5;
 const reconnectPauseMs = 500;
 
-export function createBossClient(url: string): BossClient {
+export interface BossClientOptions {
+  readonly token?: string;
+  /** Certificates to trust, where they are not the usual ones. */
+  readonly ca?: readonly string[];
+}
+
+export function createBossClient(url: string, { token, ca }: BossClientOptions = {}): BossClient {
   const base = normalizeBossUrl(url);
 
-  async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  async function request(path: string, given: TrustingInit = {}): Promise<Response> {
+    const init = {
+      ...given,
+      headers: {
+        ...given.headers,
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      },
+    };
     let response: Response;
     try {
-      response = await fetch(`${base}${path}`, init);
+      const isTrusting = ca !== undefined && base.startsWith("https:");
+      response = await (isTrusting
+        ? fetchTrusting(ca, `${base}${path}`, init)
+        : fetch(`${base}${path}`, init));
     } catch (error) {
       if (init.signal?.aborted) throw error;
       throw new BossUnreachable(
@@ -84,7 +101,7 @@ export function createBossClient(url: string): BossClient {
     return response;
   }
 
-  async function json<T>(path: string, schema: z.ZodType<T>, init?: RequestInit): Promise<T> {
+  async function json<T>(path: string, schema: z.ZodType<T>, init?: TrustingInit): Promise<T> {
     const response = await request(path, init);
     const body: unknown = await response.json().catch(() => null);
     const parsed = schema.safeParse(body);
@@ -95,7 +112,7 @@ export function createBossClient(url: string): BossClient {
     );
   }
 
-  const post = (body: unknown): RequestInit => ({
+  const post = (body: unknown): TrustingInit => ({
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),

@@ -23,13 +23,18 @@
 //   GET  .../output/search                         ?attempt, q, regex=1, case=1, from; or errors=1
 //            a JSON OutputMatches a line, until all is searched
 //   GET  /api/events                               SSE of everything: see FeedMessage
+//   GET  /api/session                              SessionView: who asks
 //   GET  /api/openapi.json
+//
+// A boss that needs a token answers 401 { error } without one: Authorization: Bearer TOKEN, or a cookie from
+// /login. A page in a browser is sent to /login?next=... instead. GET /health, GET /login, POST /login
+// (token, next) and POST /logout are open to all.
 //
 // Every SSE of run events carries the event's type as `event:`, its sequence number as `id:`, and a
 // LoggedEvent as data. A reader resumes with Last-Event-ID or ?after=SEQ. Take a snapshot, then read the
 // events after its `seq`: the log replays whatever happened in between.
 //
-// Errors are JSON { error, field? } with a status of 400, 404, 409, 413 or 500.
+// Errors are JSON { error, field? } with a status of 400, 401, 403, 404, 409, 413, 429 or 500.
 //
 // Older clients use GET /api/state, POST /api/run and GET /api/run/{id}/events (see boss/routes/legacy.ts).
 
@@ -164,6 +169,16 @@ export interface OutputMatches {
   readonly bytes: number;
   readonly done: boolean;
   readonly error?: string;
+}
+
+export interface SessionView {
+  /** False on loopback, where nobody has to log in. */
+  readonly login: boolean;
+  /** Of the token. */
+  readonly name: string;
+  /** "read": everything can be seen, and nothing started or changed. */
+  readonly access: "full" | "read";
+  readonly via: "loopback" | "token" | "session";
 }
 
 export interface ApiError {

@@ -5,19 +5,25 @@
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 
-type Fetch = (request: Request) => Response | Promise<Response>;
+type Fetch<Rest extends readonly unknown[]> = (
+  request: Request,
+  ...rest: Rest
+) => Response | Promise<Response>;
 
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\./.test(host);
 }
 
 /** `allowHosts`: names under which a reverse proxy on this machine passes requests on. */
-export function guardLoopback(fetch: Fetch, allowHosts: readonly string[] = []): Fetch {
+export function guardLoopback<Rest extends readonly unknown[]>(
+  fetch: Fetch<Rest>,
+  allowHosts: readonly string[] = [],
+): Fetch<Rest> {
   const known = new Set(["localhost", hostname(), ...allowHosts].map((name) => name.toLowerCase()));
   const isOurs = (name: string) =>
     known.has(name) || name.endsWith(".localhost") || isIP(name.replace(/^\[|\]$/g, "")) !== 0;
 
-  return (request) => {
+  return (request, ...rest) => {
     const host = hostOf(`http://${request.headers.get("host") ?? ""}`);
     if (host === null || !isOurs(host.name)) {
       return refuse(`this server does not answer to the name ${quote(host?.name)}`);
@@ -27,7 +33,7 @@ export function guardLoopback(fetch: Fetch, allowHosts: readonly string[] = []):
     if (origin !== null && !isSameSite(hostOf(origin), host)) {
       return refuse(`requests from ${quote(origin)} are not accepted`);
     }
-    return fetch(request);
+    return fetch(request, ...rest);
   };
 
   function isSameSite(origin: Host | null, host: Host): boolean {

@@ -6,6 +6,10 @@ import { Turns } from "../lib/turns.js";
 import { workerHeaders } from "./worker.js";
 
 export interface WorkerConnectionOptions {
+  /** Asked at each request, since it may change. */
+  readonly token?: () => string | undefined;
+  /** Certificates to trust, where they are not the usual ones. */
+  readonly ca?: readonly string[];
   readonly connectTimeoutMs?: number;
   /** A worker sends a sign of life every 15 s. One that is silent for so long is lost. */
   readonly silenceMs?: number;
@@ -60,6 +64,7 @@ export class WorkerConnection {
   readonly #base: URL;
   readonly #agent: Agent;
   readonly #send: typeof httpRequest;
+  readonly #token: () => string | undefined;
   #instance: string | undefined;
 
   constructor(
@@ -69,6 +74,8 @@ export class WorkerConnection {
       silenceMs = 45_000,
       firstRetryMs = 100,
       longestRetryMs = 5_000,
+      token = () => undefined,
+      ca,
     }: WorkerConnectionOptions,
   ) {
     this.url = url;
@@ -78,8 +85,11 @@ export class WorkerConnection {
     this.longestRetryMs = longestRetryMs;
     this.#base = new URL(url.endsWith("/") ? url : `${url}/`);
     const isHttps = this.#base.protocol === "https:";
-    const AgentHere = isHttps ? HttpsAgent : Agent;
-    this.#agent = new AgentHere({ keepAlive: true, keepAliveMsecs: 15_000 });
+    const kept = { keepAlive: true, keepAliveMsecs: 15_000 };
+    this.#agent = isHttps
+      ? new HttpsAgent({ ...kept, ...(ca && { ca: [...ca] }) })
+      : new Agent(kept);
+    this.#token = token;
     this.#send = isHttps ? httpsRequest : httpRequest;
     this.reachHint = `Is it running? Try: curl ${new URL("health", this.#base)}`;
   }
@@ -91,10 +101,15 @@ export class WorkerConnection {
 
   open(call: Call): Promise<IncomingMessage> {
     const { method, path, body, signal, timeoutMs = this.silenceMs } = call;
+    const token = this.#token();
     return new Promise((resolve, reject) => {
       const request = this.#send(new URL(path, this.#base), {
         method,
-        headers: { ...call.headers, ...(body !== undefined && jsonHeaders(body)) },
+        headers: {
+          ...call.headers,
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(body !== undefined && jsonHeaders(body)),
+        },
         agent: this.#agent,
         ...(signal && { signal }),
       });

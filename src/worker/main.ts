@@ -1,8 +1,10 @@
 // Puts a worker together. Used by the CLI, by a boss that brings its own worker, and by tests.
 
 import { availableParallelism } from "node:os";
+import { type AccessOptions, type OpenAccess, openAccess } from "../access/open-access.js";
 import { makeOwnedFolder } from "../lib/owned-folder.js";
 import { listen } from "../wire/listen.js";
+import type { TlsFiles } from "../wire/tls.js";
 import { defaultWorkerPort, type WorkerInfo } from "../wire/worker.js";
 import { Admission } from "./admission.js";
 import { createWorkerApp } from "./app.js";
@@ -18,6 +20,9 @@ export interface WorkerOptions {
   readonly port?: number;
   /** Foreign names that a worker on loopback answers to. */
   readonly allowHosts?: readonly string[];
+  /** Who may have it run commands. Beyond loopback nobody without a token. */
+  readonly access?: AccessOptions;
+  readonly tls?: TlsFiles;
   readonly executor?: "docker" | "process" | Executor;
   /** Process executor: where commands start that name no workdir; absent: an empty folder each. */
   readonly startIn?: string;
@@ -42,6 +47,8 @@ export interface WorkerOptions {
 export interface RunningWorker {
   readonly url: string;
   readonly port: number;
+  /** Where its token is; null where none is needed, or no file holds it. */
+  readonly tokenFile: string | null;
   info(): WorkerInfo;
   /** Ends every sandbox. Safe to call twice. */
   stop(): Promise<void>;
@@ -62,6 +69,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     graceMs = 10_000,
     keepAliveMs = 15_000,
     allowHosts = [],
+    tls,
     maxOutputBytes = 100 * 2 ** 20,
     version = "0.0.0",
     log = () => {},
@@ -70,7 +78,10 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
   const folder = await makeOwnedFolder("worker", options.dataDir);
   const metrics = new WorkerMetrics();
   let executor: Executor | null = null;
+  let access: OpenAccess | undefined;
   try {
+    const opened = openAccess(options.access ?? {}, { role: "worker", host, log });
+    access = opened;
     executor = await createExecutor(options, folder.path, log);
     const { name, isolated } = executor;
     const feed = createInfoFeed(() => ({
@@ -101,12 +112,14 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       keepAliveMs,
       isStopping: () => stopped !== null,
     });
-    const server = await listen({ fetch: app.fetch, host, port, allowHosts });
+    const fetch = opened.guard((request) => app.fetch(request));
+    const server = await listen({ fetch, host, port, allowHosts, log, ...(tls && { tls }) });
 
     const stop = async () => {
       feed.end();
       await atMost(sandboxesMs, executions.stop(), () => log("some sandboxes would not end"));
       await server.close(lastWordsMs);
+      opened.close();
       await executor?.close();
       metrics.close();
       await folder.remove();
@@ -114,11 +127,13 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     return {
       url: server.url,
       port: server.port,
+      tokenFile: opened.tokenFile,
       info: feed.info,
       stop: () => (stopped ??= stop()),
     };
   } catch (error) {
     metrics.close();
+    access?.close();
     await executor?.close();
     await folder.remove();
     throw error;

@@ -8,6 +8,8 @@
 // must not wait for it for ever; its output ends with a line that says it was not the test.
 
 import { type Context, Hono } from "hono";
+import type { Audit } from "../../access/audit.js";
+import { byWhom, callerOf } from "../../access/caller.js";
 import type { SseMessage } from "../../lib/sse.js";
 import type { LoggedEvent } from "../../model/events.js";
 import { describeFault, type TaskEnd } from "../../model/failure.js";
@@ -36,7 +38,7 @@ interface LegacyRun {
   }[];
 }
 
-export function legacyRoutes(engine: Engine): Hono {
+export function legacyRoutes(engine: Engine, audit: Audit): Hono {
   const app = new Hono();
 
   app.get("/state", async (c) => {
@@ -56,7 +58,12 @@ export function legacyRoutes(engine: Engine): Hono {
 
   app.post("/run", (c) => {
     const pipeline = engine.pipelines.views()[0]?.name;
-    const started = engine.start({ ...(pipeline !== undefined && { pipeline }), trigger: "api" });
+    const caller = callerOf(c.req.raw);
+    const started = engine.start({
+      ...(pipeline !== undefined && { pipeline }),
+      trigger: `api${byWhom(caller)}`,
+    });
+    if (started.ok) audit.write("run-started", caller, { run: started.run });
     return started.ok
       ? c.json({ run_id: started.run })
       : c.json({ error: started.error }, started.status);

@@ -10,7 +10,7 @@ const types = {
 };
 
 const contentSecurityPolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const folder = new URL("../../../ui/", import.meta.url);
 
@@ -23,8 +23,6 @@ export function pageRoutes(): Hono {
         return c.body(readFileSync(new URL(file, folder), "utf8"), 200, {
           "content-type": type,
           "content-security-policy": contentSecurityPolicy,
-          "x-content-type-options": "nosniff",
-          "referrer-policy": "no-referrer",
           "cache-control": "no-cache",
         });
       } catch {

@@ -1,4 +1,6 @@
 import { type Context, Hono } from "hono";
+import type { Audit } from "../../access/audit.js";
+import { byWhom, callerOf } from "../../access/caller.js";
 import type { AttemptRef } from "../../model/events.js";
 import { findTask, type Run, type TaskState } from "../../model/run.js";
 import { parseBody } from "../../wire/body.js";
@@ -15,12 +17,14 @@ import type { OutputRef } from "../outputs.js";
 import { NotFound, numberParameter } from "../request.js";
 import { streamSse } from "../stream.js";
 
-export function runRoutes(engine: Engine): Hono {
+export function runRoutes(engine: Engine, audit: Audit): Hono {
   const app = new Hono();
 
   app.post("/", async (c) => {
     const request = await parseBody(c.req.raw, StartRunRequest);
-    const started = engine.start({ ...request, trigger: "api" });
+    const caller = callerOf(c.req.raw);
+    const started = engine.start({ ...request, trigger: `api${byWhom(caller)}` });
+    if (started.ok) audit.write("run-started", caller, { run: started.run });
     return started.ok ? c.json({ run: started.run }, 201) : refuse(c, started);
   });
 
@@ -52,14 +56,21 @@ export function runRoutes(engine: Engine): Hono {
 
   app.post("/:id/cancel", (c) => {
     const { id } = theRun(engine, c);
-    if (engine.cancel(id, "api")) return c.json({ run: id }, 202);
+    const caller = callerOf(c.req.raw);
+    if (engine.cancel(id, `api${byWhom(caller)}`)) {
+      audit.write("run-cancelled", caller, { run: id });
+      return c.json({ run: id }, 202);
+    }
     return c.json({ error: `run ${id} has already ended` }, 409);
   });
 
   app.post("/:id/rerun", async (c) => {
     const { id } = theRun(engine, c);
     const { failed = false } = await parseBody(c.req.raw, RerunRequest);
-    const started = engine.rerun(id, { failed, trigger: `rerun of ${id}` });
+    const caller = callerOf(c.req.raw);
+    const trigger = `rerun of ${id}${byWhom(caller)}`;
+    const started = engine.rerun(id, { failed, trigger });
+    if (started.ok) audit.write("run-rerun", caller, { run: started.run, of: id });
     return started.ok ? c.json({ run: started.run }, 201) : refuse(c, started);
   });
 

@@ -1,5 +1,5 @@
 import { defineCommand } from "../command.js";
-import { bossUrlFlag, jsonFlag } from "../flags.js";
+import { bossAccessFlags, jsonFlag } from "../flags.js";
 
 export const logsCommand = defineCommand({
   name: "logs",
@@ -16,18 +16,19 @@ export const logsCommand = defineCommand({
       alias: "f",
       describe: "Go on until the task or run has ended",
     },
-    ...bossUrlFlag,
+    ...bossAccessFlags,
     ...jsonFlag,
   },
   examples: [["$0 logs 12 TestUnit.task_models -f", ""]],
 
-  async run({ run, task, follow, boss, json }) {
+  async run(args) {
+    const { run, task, follow, boss, json } = args;
     const [{ bossArgument, openBossClient }, { runId }, { printLogs }] = await Promise.all([
       import("../boss-access.js"),
       import("../settings.js"),
       import("../logs.js"),
     ]);
-    return printLogs(openBossClient(boss), runId(run), {
+    return printLogs(openBossClient(args), runId(run), {
       task,
       follow,
       json,

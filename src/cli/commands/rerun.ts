@@ -1,5 +1,5 @@
 import { defineCommand } from "../command.js";
-import { bossUrlFlag, jsonFlag } from "../flags.js";
+import { bossAccessFlags, jsonFlag } from "../flags.js";
 
 export const rerunCommand = defineCommand({
   name: "rerun",
@@ -18,15 +18,16 @@ export const rerunCommand = defineCommand({
       choices: ["all", "failed", "none"],
       describe: "With --follow: whose output to print (default: failed; with --json: none)",
     },
-    ...bossUrlFlag,
+    ...bossAccessFlags,
     ...jsonFlag,
   },
   examples: [["$0 rerun 12 --failed --follow", ""]],
 
-  async run({ run, failed, follow, output, boss, json }) {
+  async run(args) {
+    const { run, failed, follow, output, boss, json } = args;
     const { bossArgument, openBossClient, printJson } = await import("../boss-access.js");
     const { runId } = await import("../settings.js");
-    const client = openBossClient(boss);
+    const client = openBossClient(args);
     const id = await client.rerun(runId(run), { failed });
     if (follow) {
       const { followRemoteRun } = await import("../follow-remote.js");

@@ -1,5 +1,5 @@
 import { defineCommand } from "../command.js";
-import { bossUrlFlag, jsonFlag } from "../flags.js";
+import { bossAccessFlags, jsonFlag } from "../flags.js";
 
 export const runsCommand = defineCommand({
   name: "runs",
@@ -7,16 +7,17 @@ export const runsCommand = defineCommand({
   summary: "List a boss's runs, newest first",
   positionals: {},
   flags: {
-    ...bossUrlFlag,
+    ...bossAccessFlags,
     limit: { type: "number", requiresArg: true, default: 20, describe: "Most runs to list" },
     pipeline: { type: "string", requiresArg: true, describe: "Only runs of this pipeline" },
     ...jsonFlag,
   },
   examples: [],
 
-  async run({ boss, limit, pipeline, json }) {
+  async run(args) {
+    const { limit, pipeline, json } = args;
     const { openBossClient, printJson } = await import("../boss-access.js");
-    const runs = await openBossClient(boss).runs({ limit, ...(pipeline && { pipeline }) });
+    const runs = await openBossClient(args).runs({ limit, ...(pipeline && { pipeline }) });
     if (json) printJson({ runs });
     else {
       const { runsLines } = await import("../runs-table.js");

@@ -1,0 +1,88 @@
+// Who did what, one line of JSON each: a name that holds a line break, or anything else, stays within its
+// line. Appended to, by the boss and by `bettertest token`; the boss starts a new file when it is large.
+
+import { appendFileSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import * as z from "zod";
+
+export type AuditAction =
+  | "run-started"
+  | "run-rerun"
+  | "run-cancelled"
+  | "login"
+  | "login-failed"
+  | "logout"
+  | "token-created"
+  | "token-rotated"
+  | "token-revoked";
+
+export interface AuditActor {
+  /** Name of the token, or of this machine's user. */
+  readonly name: string;
+  readonly via: string;
+  readonly address: string | null;
+}
+
+const AuditEntry = z.object({
+  at: z.string(),
+  action: z.string(),
+  by: z.string(),
+  via: z.string(),
+  address: z.string().nullable(),
+  details: z.record(z.string(), z.unknown()),
+});
+export type AuditEntry = z.infer<typeof AuditEntry>;
+
+export interface Audit {
+  write(
+    action: AuditAction,
+    actor: AuditActor,
+    details?: Readonly<Record<string, string | number | boolean>>,
+  ): void;
+}
+
+export const noAudit: Audit = { write() {} };
+
+const largestFileBytes = 10 * 2 ** 20;
+
+export function createAudit(path: string, log: (line: string) => void): Audit {
+  let isBroken = false;
+  return {
+    write(action, { name, via, address }, details = {}) {
+      const at = new Date().toISOString();
+      const entry: AuditEntry = { at, action, by: name, via, address, details };
+      try {
+        mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+        if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > largestFileBytes) {
+          renameSync(path, `${path}.1`);
+        }
+        appendFileSync(path, `${JSON.stringify(entry)}\n`, { mode: 0o600 });
+        isBroken = false;
+      } catch (error) {
+        if (!isBroken)
+          log(`the audit log cannot be written: ${error instanceof Error ? error.message : error}`);
+        isBroken = true;
+      }
+    },
+  };
+}
+
+/** Oldest first; a line that was cut off by a crash is left out. */
+export function readAudit(path: string): AuditEntry[] {
+  return [`${path}.1`, path].flatMap((file) => {
+    let text: string;
+    try {
+      text = readFileSync(file, "utf8");
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+      throw error;
+    }
+    return text.split("\n").flatMap((line) => {
+      try {
+        return [AuditEntry.parse(JSON.parse(line))];
+      } catch {
+        return [];
+      }
+    });
+  });
+}

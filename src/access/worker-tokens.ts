@@ -1,0 +1,88 @@
+// Which token a worker gets from us. Pipedefs may name workers, so a token goes only where its owner said:
+// to the address on its line, or, where it stands alone, to the workers given by --worker.
+
+import { statSync } from "node:fs";
+import { readPrivateFile } from "./token-file.js";
+
+export interface WorkerTokens {
+  /** `own`: the worker was given to us, not named by a pipedef. */
+  tokenFor(url: string, own: boolean): string | undefined;
+}
+
+export interface WorkerTokensOptions {
+  /** Lines of `URL TOKEN`, or of one token alone. */
+  readonly file?: string;
+  /** Of a worker in this process. */
+  readonly fixed?: ReadonlyMap<string, string>;
+  /** Of a worker of this user and machine, by its port. */
+  readonly local?: (port: number) => string | undefined;
+}
+
+/** Throws with a sentence where the file cannot be used. */
+export function openWorkerTokens({ file, fixed, local }: WorkerTokensOptions): WorkerTokens {
+  let given = file === undefined ? nothing : readLines(file);
+  let readAt = file === undefined ? 0 : changedAt(file);
+
+  function current(): Lines {
+    // Asked when a token is needed, so that a new one counts from the next request on.
+    if (file === undefined || changedAt(file) === readAt) return given;
+    try {
+      const at = changedAt(file);
+      given = readLines(file);
+      readAt = at;
+    } catch {
+      // Half written perhaps, or gone: what was read before may still be right.
+    }
+    return given;
+  }
+
+  return {
+    tokenFor(url, own) {
+      const key = originOf(url);
+      if (key === null) return undefined;
+      const { byOrigin, alone } = current();
+      const found = fixed?.get(key) ?? byOrigin.get(key) ?? (own ? alone : undefined);
+      if (found !== undefined) return found;
+      const { hostname, port, protocol } = new URL(key);
+      const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+      return isHere ? local?.(Number(port || (protocol === "https:" ? 443 : 80))) : undefined;
+    },
+  };
+}
+
+export function originOf(url: string): string | null {
+  return URL.canParse(url) ? new URL(url).origin : null;
+}
+
+interface Lines {
+  readonly byOrigin: ReadonlyMap<string, string>;
+  readonly alone: string | undefined;
+}
+
+const nothing: Lines = { byOrigin: new Map(), alone: undefined };
+
+function readLines(file: string): Lines {
+  const byOrigin = new Map<string, string>();
+  let alone: string | undefined;
+  const lines = readPrivateFile(file).split("\n");
+  for (const [index, line] of lines.entries()) {
+    const words = line.trim().split(/\s+/);
+    const [first = "", second] = words;
+    if (first === "" || first.startsWith("#")) continue;
+    const origin = second === undefined ? null : originOf(first);
+    if (words.length === 1 && !first.includes("://") && alone === undefined) alone = first;
+    else if (words.length === 2 && second !== undefined && origin !== null && origin !== "null") {
+      byOrigin.set(origin, second);
+    } else {
+      // Not the line itself: it may hold a token.
+      throw new Error(
+        `${file}:${index + 1} is neither "URL TOKEN" nor the one line with a token for all workers`,
+      );
+    }
+  }
+  return { byOrigin, alone };
+}
+
+function changedAt(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
