@@ -170,6 +170,12 @@ export const operations: readonly Operation[] = [
   },
   {
     method: "get",
+    path: "/api/session",
+    summary: "Who asks: the token's name, and whether it may only look",
+    answers: { 200: "{ login, name, access, via }" },
+  },
+  {
+    method: "get",
     path: "/api/state",
     summary: "For older clients: pipeline and last run",
     answers: { 200: "{ pipeline, run }" },
