@@ -2,10 +2,10 @@
 // place (no bundle, so that threads and child processes find their entry files as in the source), and
 // the UI becomes one bundle. With --types it also writes the declarations that the package ships.
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -33,7 +33,7 @@ export async function build() {
   }
   const builder = await createBuilder();
   try {
-    await builder.rebuild();
+    return await builder.rebuild();
   } finally {
     await builder.dispose();
   }
@@ -43,12 +43,14 @@ export async function build() {
 export async function createBuilder() {
   const hasUi = existsSync(join(root, "ui/main.tsx"));
   const contexts = await Promise.all(
-    [codeOptions(), ...(hasUi ? [uiOptions] : [])].map((options) => esbuild.context(options)),
+    [codeOptions(), ...(hasUi ? [uiOptions, themeOptions] : [])].map((options) =>
+      esbuild.context(options),
+    ),
   );
   return {
     async rebuild() {
-      await Promise.all(contexts.map((context) => context.rebuild()));
-      if (hasUi) writePage();
+      const [, ...page] = await Promise.all(contexts.map((context) => context.rebuild()));
+      return hasUi ? writePage(page.map(({ metafile }) => metafile.outputs)) : null;
     },
     async dispose() {
       await Promise.all(contexts.map((context) => context.dispose()));
@@ -69,30 +71,94 @@ const codeOptions = () => ({
 });
 
 const uiOptions = {
-  entryPoints: { app: join(root, "ui/main.tsx") },
-  outdir: join(root, "dist/ui"),
+  entryPoints: {
+    app: join(root, "ui/main.tsx"),
+  },
+  outdir: join(root, "dist/ui/assets"),
   bundle: true,
+  // Pages are fetched when they are first opened.
+  splitting: true,
   minify: true,
   format: "esm",
   target: "es2022",
   jsx: "automatic",
   jsxImportSource: "preact",
-  entryNames: "[name]",
+  // Named by their content, so browsers keep them for ever, and no browser shows an old one with a new one.
+  entryNames: "[name]-[hash]",
+  chunkNames: "[name]-[hash]",
+  metafile: true,
   logLevel: "warning",
 };
 
-/**
- * The page names its files by their content: no browser shows an old one with a new one, and a page that
- * has stayed open over an upgrade can tell that it is outdated.
- */
-function writePage() {
-  let page = readFileSync(join(root, "ui/index.html"), "utf8");
-  for (const name of ["app.js", "app.css"]) {
-    const content = readFileSync(join(root, "dist/ui", name));
-    const version = createHash("sha256").update(content).digest("hex").slice(0, 12);
-    page = page.replace(`"/${name}"`, `"/${name}?${version}"`);
+/** Runs before the first paint, so it is no module, and a file of its own. */
+const themeOptions = {
+  ...uiOptions,
+  entryPoints: { "theme-first": join(root, "ui/theme-first.ts") },
+  splitting: false,
+  format: "iife",
+};
+
+/** What the first paint may cost, JavaScript and CSS together, as it travels. */
+export const firstPaintBudgetBytes = 60 * 1024;
+
+/** The entries, what they import at once, and the style sheet. */
+function firstPaintOf(outputs) {
+  const found = new Set();
+  const add = (path) => {
+    if (found.has(path)) return;
+    found.add(path);
+    for (const { path: imported, kind } of outputs[path].imports) {
+      if (kind === "import-statement") add(imported);
+    }
+  };
+  for (const [path, { entryPoint }] of Object.entries(outputs)) {
+    // Each part that is fetched later counts as an entry too.
+    if (/\/(main\.tsx|theme-first\.ts)$/.test(entryPoint ?? "") || path.endsWith(".css")) add(path);
   }
+  return found;
+}
+
+/** Writes index.html and the compressed files, removes those of earlier builds, returns the sizes. */
+function writePage(parts) {
+  const outputs = Object.assign({}, ...parts);
+  const folder = join(root, "dist/ui/assets");
+  const files = Object.keys(outputs).map((path) => basename(path));
+  for (const name of readdirSync(folder)) {
+    if (!files.includes(name.replace(/\.(gz|br)$/, ""))) rmSync(join(folder, name));
+  }
+  const entries = {};
+  const sizes = { firstPaint: 0, onDemand: 0 };
+  const first = firstPaintOf(outputs);
+  for (const path of Object.keys(outputs)) {
+    const name = basename(path);
+    const content = readFileSync(join(folder, name));
+    const plain = name.replace(/-\w{8}\.(js|css)$/, ".$1");
+    entries[plain] = name;
+    const gz = gzipSync(content, { level: 9 });
+    sizes[first.has(path) ? "firstPaint" : "onDemand"] += gz.length;
+    if (existsSync(join(folder, `${name}.br`))) continue;
+    writeFileSync(join(folder, `${name}.gz`), gz);
+    writeFileSync(join(folder, `${name}.br`), brotliCompressSync(content));
+  }
+  const imported = [...first].map((path) => basename(path)).filter((name) => /\.js$/.test(name));
+  const preloads = imported
+    .filter((name) => name !== entries["app.js"] && name !== entries["theme-first.js"])
+    .map((name) => `<link rel="modulepreload" href="/assets/${name}">\n    `);
+  const page = readFileSync(join(root, "ui/index.html"), "utf8")
+    .replace(/"(theme-first\.js|app\.js|app\.css)"/g, (_, name) => `"/assets/${entries[name]}"`)
+    .replace('<script type="module"', `${preloads.join("")}<script type="module"`);
   writeFileSync(join(root, "dist/ui/index.html"), page);
+  return sizes;
+}
+
+function sayBudget({ firstPaint, onDemand }) {
+  const kb = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
+  console.log(
+    `page: first paint ${kb(firstPaint)} gzip (budget ${kb(firstPaintBudgetBytes)}), on demand ${kb(onDemand)}`,
+  );
+  if (firstPaint <= firstPaintBudgetBytes) return;
+  console.error("The first paint is over its budget: import what it does not need by import().");
+  process.exitCode = 1;
 }
 
 /** Declarations of the package, and the one file that `bettertest init` puts beside a pipedef. */
@@ -121,6 +187,7 @@ export function buildTypes() {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  await build();
+  const sizes = await build();
+  if (sizes) sayBudget(sizes);
   if (process.argv.includes("--types")) buildTypes();
 }

@@ -13,7 +13,9 @@ const fastTests = [
   "scripts/check-imports",
   "scripts/run-tests",
   "ui/update",
-  "ui/output-text",
+  "ui/output/output-text",
+  "ui/route",
+  "ui/keys",
 ];
 
 try {

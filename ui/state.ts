@@ -3,27 +3,61 @@
 import type { LoggedEvent } from "../src/model/events.js";
 import type { TaskRef } from "../src/model/pipeline.js";
 import { eachTask, findTask, isFinished, type Run, type TaskState } from "../src/model/run.js";
-import type { PipelineView, RunSummary, WorkerView } from "../src/wire/boss.js";
-import { emptyOutput, type OutputText } from "./output-text.js";
-import type { Route } from "./route.js";
+import type { PipelineView, QueueView, RunSummary, WorkerView } from "../src/wire/boss.js";
+import type { Fetched } from "./fetched.js";
+import { type Route, runOf } from "./route.js";
+import { initialRunPage, type RunPageState } from "./run-page.js";
 
 export interface State {
   readonly connection: "connecting" | "open" | "lost";
-  /** Grows with every connection: what an earlier one brought is asked for again. */
+  /** Since when there is no connection; null while there is one. */
+  readonly lostAt: number | null;
+  /** Grows whenever nothing that the boss told before may be believed: it is asked for again. */
   readonly generation: number;
+  /** Names the boss's process; another one numbers its events anew. */
+  readonly instance: string | null;
+  /** The newest event that was applied; a broken stream goes on after it. */
+  readonly lastSeq: number;
   /** Null until the boss has told. */
   readonly pipelines: readonly PipelineView[] | null;
   readonly workers: readonly WorkerView[] | null;
+  readonly queue: QueueView | null;
+  readonly health: HealthNews | null;
+  readonly session: Session | null;
   /** By run id. */
   readonly runs: ReadonlyMap<number, RunEntry>;
   readonly runsLoaded: boolean;
   /** Events that came before the list of runs did. */
   readonly early: readonly LoggedEvent[];
+  /** What pages asked for, by address. */
+  readonly fetched: ReadonlyMap<string, Fetched>;
   readonly route: Route;
-  readonly output: OutputState | null;
+  readonly runPage: RunPageState;
+  readonly overlay: Overlay | null;
+  /** Runs whose end the browser shall tell. */
+  readonly watched: ReadonlySet<number>;
   /** Why the last thing that was asked for was not done. */
   readonly problem: string | null;
+  /** The boss's clock, as far as it is known. */
   readonly now: number;
+  /** How far it is ahead of the reader's. */
+  readonly clockAheadMs: number;
+}
+
+export type Overlay =
+  | { readonly kind: "keys" }
+  /** "run": only what can be started. */
+  | { readonly kind: "palette"; readonly mode: "all" | "run" };
+
+export interface HealthNews {
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+}
+
+/** Who the boss takes the reader for. */
+export interface Session {
+  readonly name: string | null;
+  readonly mayAct: boolean;
 }
 
 export interface RunEntry {
@@ -39,41 +73,37 @@ export interface RunEntry {
   readonly missing: string | null;
 }
 
-export interface OutputState {
-  readonly key: string;
-  readonly text: OutputText;
-  readonly status: "loading" | "live" | "ended" | "failed";
-  readonly problem: string | null;
-}
-
-/** One attempt's output, as asked for: a new key is a new stream. */
-export interface OutputWish {
-  readonly key: string;
-  readonly run: number;
-  readonly ref: TaskRef;
-  readonly attempt: number;
-}
-
-export const maxRuns = 50;
+export const maxRuns = 100;
 
 export function initialState(route: Route, now: number): State {
   return {
     connection: "connecting",
+    lostAt: null,
     generation: 0,
+    instance: null,
+    lastSeq: 0,
     pipelines: null,
     workers: null,
+    queue: null,
+    health: null,
+    session: null,
     runs: new Map(),
     runsLoaded: false,
     early: [],
+    fetched: new Map(),
     route,
-    output: null,
+    runPage: initialRunPage,
+    overlay: null,
+    watched: new Set(),
     problem: null,
     now,
+    clockAheadMs: 0,
   };
 }
 
-export function newOutput(key: string): OutputState {
-  return { key, text: emptyOutput, status: "loading", problem: null };
+/** Whether the reader may start and cancel; the boss refuses in any case. */
+export function mayAct(state: State): boolean {
+  return state.session?.mayAct ?? true;
 }
 
 /** Newest first. */
@@ -85,11 +115,17 @@ export function listedRuns(state: State): RunSummary[] {
 }
 
 export function shownRun(state: State): RunEntry | null {
-  return state.route.page === "run" ? (state.runs.get(state.route.run) ?? null) : null;
+  const id = runOf(state.route);
+  return id === null ? null : (state.runs.get(id) ?? null);
+}
+
+export interface ShownTask {
+  readonly ref: TaskRef;
+  readonly task: TaskState;
 }
 
 /** The task the reader chose; else the one that turned red first, which is what they came for. */
-export function shownTask(state: State): { ref: TaskRef; task: TaskState } | null {
+export function shownTask(state: State): ShownTask | null {
   const run = shownRun(state)?.run;
   if (!run || state.route.page !== "run") return null;
   const { task: chosen } = state.route;
@@ -97,38 +133,38 @@ export function shownTask(state: State): { ref: TaskRef; task: TaskState } | nul
     const task = findTask(run, chosen);
     return task ? { ref: chosen, task } : null;
   }
-  let first: { ref: TaskRef; task: TaskState; at: number } | null = null;
+  return firstRed(run);
+}
+
+const firstReds = new WeakMap<Run, ShownTask | null>();
+
+/** Asked for at every change of the state, so looked for once a run's state. */
+function firstRed(run: Run): ShownTask | null {
+  const known = firstReds.get(run);
+  if (known !== undefined) return known;
+  let first: (ShownTask & { at: number }) | null = null;
   for (const { ref, task } of eachTask(run)) {
     if (task.status !== "failed" && task.status !== "errored") continue;
     const at = task.attempts.at(-1)?.finishedAt ?? 0;
     if (!first || at < first.at) first = { ref, task, at };
   }
+  firstReds.set(run, first);
   return first;
 }
 
-// What should be under way in this state; effects.ts starts and ends it accordingly.
-
-/** Runs to fetch whole. */
+/** Runs to fetch whole; effects.ts does. */
 export function wantedRuns(state: State): number[] {
   if (state.connection !== "open" || !state.runsLoaded) return [];
-  const shown = state.route.page === "run" ? state.route.run : null;
+  const shown = runOf(state.route);
   return [...state.runs.values()]
     .filter(({ run, missing }) => run === null && missing === null)
     .filter(({ id, summary }) => id === shown || summary?.finishedAt === null)
     .map(({ id }) => id);
 }
 
-export function wantedOutput(state: State): OutputWish | null {
-  const shown = shownTask(state);
-  if (!shown || state.route.page !== "run" || state.connection !== "open") return null;
-  const attempt = shown.task.attempts.length;
-  if (attempt === 0) return null;
-  const { run } = state.route;
-  const key = JSON.stringify([state.generation, run, shown.ref.stage, shown.ref.task, attempt]);
-  return { key, run, ref: shown.ref, attempt };
-}
-
 export function wantsClock(state: State): boolean {
-  const runs = [...state.runs.values()];
-  return runs.some(({ run, summary }) => (run ? !isFinished(run) : summary?.finishedAt === null));
+  for (const { run, summary } of state.runs.values()) {
+    if (run ? !isFinished(run) : summary?.finishedAt === null) return true;
+  }
+  return state.lostAt !== null;
 }

@@ -1,97 +1,120 @@
 // The one function that changes what the page knows. Pure: the same state and message give the same result.
 
 import type { LoggedEvent } from "../src/model/events.js";
-import { applyEvent, isFinished, newRun } from "../src/model/run.js";
+import { applyEvents, isFinished, newRun } from "../src/model/run.js";
 import { summarizeRun } from "../src/model/run-summary.js";
-import type { PipelineView, RunSnapshot, RunSummary, WorkerView } from "../src/wire/boss.js";
-import { appendOutput } from "./output-text.js";
-import type { Route } from "./route.js";
+import type {
+  HelloView,
+  PipelineView,
+  QueueView,
+  RunSnapshot,
+  RunSummary,
+  WorkerView,
+} from "../src/wire/boss.js";
+import { type Fetched, keepFetched } from "./fetched.js";
+import { type Route, runOf } from "./route.js";
+import { type RunPageMessage, updateRunPage } from "./run-page.js";
 import {
+  type HealthNews,
   maxRuns,
-  newOutput,
-  type OutputState,
+  type Overlay,
   type RunEntry,
+  type Session,
   type State,
-  wantedOutput,
 } from "./state.js";
 
 export type Message =
-  | { readonly type: "connected" }
-  | { readonly type: "disconnected" }
+  /** The first word of a stream. `resumed`: it goes on where the last one broke off. */
+  | {
+      readonly type: "connected";
+      readonly hello: HelloView;
+      readonly resumed: boolean;
+      readonly at: number;
+    }
+  | { readonly type: "disconnected"; readonly at: number }
   | { readonly type: "pipelines-told"; readonly pipelines: readonly PipelineView[] }
   | { readonly type: "workers-told"; readonly workers: readonly WorkerView[] }
+  | { readonly type: "queue-told"; readonly queue: QueueView }
+  | { readonly type: "health-told"; readonly health: HealthNews }
+  | { readonly type: "session-told"; readonly session: Session }
   | { readonly type: "runs-loaded"; readonly runs: readonly RunSummary[] }
   | { readonly type: "run-loaded"; readonly snapshot: RunSnapshot }
   | { readonly type: "run-missing"; readonly run: number; readonly reason: string }
-  | { readonly type: "run-event"; readonly logged: LoggedEvent }
+  /** What came since the page was last drawn. */
+  | { readonly type: "run-events"; readonly events: readonly LoggedEvent[] }
+  | { readonly type: "fetched"; readonly url: string; readonly answer: Fetched }
   | { readonly type: "route-changed"; readonly route: Route }
-  | { readonly type: "output-opened"; readonly key: string; readonly skippedBytes: number }
-  | { readonly type: "output-received"; readonly key: string; readonly text: string }
-  | { readonly type: "output-ended"; readonly key: string }
-  | { readonly type: "output-failed"; readonly key: string; readonly reason: string }
+  | { readonly type: "run-page"; readonly message: RunPageMessage }
+  | { readonly type: "overlay"; readonly overlay: Overlay | null }
+  | { readonly type: "watch"; readonly run: number; readonly on: boolean }
   | { readonly type: "asked-in-vain"; readonly reason: string }
   | { readonly type: "problem-dismissed" }
   | { readonly type: "clock-ticked"; readonly now: number };
 
 export function update(state: State, message: Message): State {
-  return followOutput(change(state, message));
-}
-
-function change(state: State, message: Message): State {
   switch (message.type) {
-    case "connected":
+    case "connected": {
+      const { instance, seq, now } = message.hello;
+      const clock = { now, clockAheadMs: now - message.at };
+      const known = { ...state, ...clock, connection: "open", lostAt: null, instance } as const;
+      if (message.resumed) return known;
       // The boss may be another one now, with other runs under the same numbers: believe nothing old.
-      return {
-        ...state,
-        connection: "open",
-        generation: state.generation + 1,
-        runsLoaded: false,
-        early: [],
-      };
+      const generation = state.generation + 1;
+      return { ...known, generation, lastSeq: seq, runsLoaded: false, early: [] };
+    }
     case "disconnected":
-      return { ...state, connection: "lost" };
+      return { ...state, connection: "lost", lostAt: state.lostAt ?? message.at };
     case "pipelines-told":
       return { ...state, pipelines: message.pipelines };
     case "workers-told":
       return { ...state, workers: message.workers };
+    case "queue-told":
+      return { ...state, queue: message.queue };
+    case "health-told":
+      return { ...state, health: message.health };
+    case "session-told":
+      return { ...state, session: message.session };
     case "runs-loaded": {
       const runs = new Map(message.runs.map((summary) => [summary.id, entryOf(summary)]));
       const loaded = withShownRun({ ...state, runs, runsLoaded: true, early: [] });
-      return state.early.reduce(addEvent, loaded);
+      return addEvents(loaded, state.early);
     }
     case "run-loaded":
       return addSnapshot(state, message.snapshot);
     case "run-missing":
       return changeRun(state, message.run, (entry) => ({ ...entry, missing: message.reason }));
-    case "run-event":
+    case "run-events": {
+      const { events } = message;
+      const lastSeq = Math.max(state.lastSeq, events.at(-1)?.seq ?? 0);
       return state.runsLoaded
-        ? addEvent(state, message.logged)
-        : { ...state, early: [...state.early, message.logged] };
-    case "route-changed":
-      return withShownRun({ ...state, route: message.route, problem: null });
-    case "output-opened":
-      return changeOutput(state, message.key, (output) => ({
-        ...output,
-        status: "live",
-        text: { ...output.text, dropped: message.skippedBytes > 0 },
-      }));
-    case "output-received":
-      return changeOutput(state, message.key, (output) => ({
-        ...output,
-        text: appendOutput(output.text, message.text),
-      }));
-    case "output-ended":
-      return changeOutput(state, message.key, (output) => ({ ...output, status: "ended" }));
-    case "output-failed":
-      return changeOutput(state, message.key, (output) => ({
-        ...output,
-        status: "failed",
-        problem: message.reason,
-      }));
+        ? addEvents({ ...state, lastSeq }, events)
+        : { ...state, lastSeq, early: [...state.early, ...events] };
+    }
+    case "fetched":
+      return { ...state, fetched: keepFetched(state.fetched, message.url, message.answer) };
+    case "route-changed": {
+      const isOther = runOf(message.route) !== runOf(state.route);
+      return withShownRun({
+        ...state,
+        route: message.route,
+        problem: isOther ? null : state.problem,
+        overlay: null,
+      });
+    }
+    case "run-page":
+      return { ...state, runPage: updateRunPage(state.runPage, message.message) };
+    case "overlay":
+      return { ...state, overlay: message.overlay };
+    case "watch": {
+      const watched = new Set(state.watched);
+      if (message.on) watched.add(message.run);
+      else watched.delete(message.run);
+      return { ...state, watched };
+    }
     case "asked-in-vain":
       return { ...state, problem: message.reason };
     case "problem-dismissed":
-      return { ...state, problem: null };
+      return state.problem === null ? state : { ...state, problem: null };
     case "clock-ticked":
       return { ...state, now: message.now };
     default:
@@ -99,24 +122,34 @@ function change(state: State, message: Message): State {
   }
 }
 
-/** The output belongs to the task that is shown; while the connection is lost, what is there stays. */
-function followOutput(state: State): State {
-  if (state.connection !== "open" || !state.runsLoaded) return state;
-  const wish = wantedOutput(state);
-  if (wish?.key === state.output?.key) return state;
-  return { ...state, output: wish && newOutput(wish.key) };
+/** All at once: what a run of ten thousand tasks costs by the piece is paid once a batch. */
+function addEvents(state: State, events: readonly LoggedEvent[]): State {
+  if (events.length === 0) return state;
+  const runs = new Map(state.runs);
+  let hasNew = false;
+  for (const [id, own] of byRun(events)) {
+    let entry = runs.get(id) ?? unknownRun(id);
+    const [first] = own;
+    if (entry.run === null && first?.event.type === "run-created") {
+      entry = { ...entry, run: newRun(id, first.event), missing: null };
+      hasNew = true;
+    }
+    // Of an older run: it is fetched whole, and these wait for it.
+    if (entry.run === null) runs.set(id, { ...entry, pending: [...entry.pending, ...own] });
+    else runs.set(id, withEvents(entry, own));
+  }
+  const next = { ...state, runs };
+  return hasNew ? prune(next) : next;
 }
 
-function addEvent(state: State, logged: LoggedEvent): State {
-  const { run: id, event } = logged;
-  const entry = state.runs.get(id) ?? unknownRun(id);
-  if (entry.run) return setRun(state, withEvents(entry, [logged]));
-  if (event.type === "run-created") {
-    const created = { ...entry, run: newRun(id, event), missing: null };
-    return prune(setRun(state, withEvents(created, [logged])));
+function byRun(events: readonly LoggedEvent[]): Map<number, LoggedEvent[]> {
+  const found = new Map<number, LoggedEvent[]>();
+  for (const logged of events) {
+    const list = found.get(logged.run);
+    if (list) list.push(logged);
+    else found.set(logged.run, [logged]);
   }
-  // Of an older run: it is fetched whole, and this waits for it.
-  return setRun(state, { ...entry, pending: [...entry.pending, logged] });
+  return found;
 }
 
 function addSnapshot(state: State, { run, seq }: RunSnapshot): State {
@@ -128,18 +161,18 @@ function addSnapshot(state: State, { run, seq }: RunSnapshot): State {
 
 /** Skips what is known already: a snapshot and the stream of events overlap. */
 function withEvents(entry: RunEntry, events: readonly LoggedEvent[]): RunEntry {
-  let { run, seq } = entry;
-  for (const logged of events) {
-    if (!run || logged.seq <= seq) continue;
-    run = applyEvent(run, logged.event);
-    seq = logged.seq;
-  }
-  return { ...entry, run, seq, summary: run ? summarizeRun(run) : entry.summary };
+  if (!entry.run) return entry;
+  const fresh = events.filter(({ seq }) => seq > entry.seq);
+  const run = applyEvents(
+    entry.run,
+    fresh.map(({ event }) => event),
+  );
+  return { ...entry, run, seq: fresh.at(-1)?.seq ?? entry.seq, summary: summarizeRun(run) };
 }
 
 /** Keeps the newest, and of those that have ended only the shown one's details. */
 function prune(state: State): State {
-  const shown = state.route.page === "run" ? state.route.run : null;
+  const shown = runOf(state.route);
   const newest = [...state.runs.keys()].sort((a, b) => b - a).slice(0, maxRuns);
   const kept = newest.includes(shown ?? 0) || shown === null ? newest : [...newest, shown];
   const runs = new Map<number, RunEntry>();
@@ -153,9 +186,9 @@ function prune(state: State): State {
 }
 
 function withShownRun(state: State): State {
-  if (state.route.page !== "run" || !state.runsLoaded || state.runs.has(state.route.run))
-    return state;
-  return setRun(state, unknownRun(state.route.run));
+  const shown = runOf(state.route);
+  if (shown === null || !state.runsLoaded || state.runs.has(shown)) return state;
+  return setRun(state, unknownRun(shown));
 }
 
 function unknownRun(id: number): RunEntry {
@@ -173,14 +206,4 @@ function setRun(state: State, entry: RunEntry): State {
 function changeRun(state: State, id: number, change: (entry: RunEntry) => RunEntry): State {
   const entry = state.runs.get(id);
   return entry ? setRun(state, change(entry)) : state;
-}
-
-/** A late chunk of a stream that is no longer wanted changes nothing. */
-function changeOutput(
-  state: State,
-  key: string,
-  change: (output: OutputState) => OutputState,
-): State {
-  if (state.output?.key !== key) return state;
-  return { ...state, output: change(state.output) };
 }

@@ -28,7 +28,7 @@ export function createApp(engine: Engine, { version, log, audit = noAudit }: App
   app.route("/", healthRoutes(engine));
   app.route("/api/runs", runRoutes(engine, audit));
   app.route("/api/runs", outputRoutes(engine));
-  app.route("/api", feedRoutes(engine));
+  app.route("/api", feedRoutes(engine, version));
   app.route("/api", legacyRoutes(engine, audit));
   app.route("/api", sessionRoutes());
   app.get("/api/openapi.json", (c) => c.json(openApiDocument(version) as object));

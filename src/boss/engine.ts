@@ -5,7 +5,7 @@ import { createHostPool, openHost } from "../../runtime/host/open-host.js";
 import type { RunCreated, RunEvent } from "../model/events.js";
 import { type Pipeline, selectTasks, type TaskRef } from "../model/pipeline.js";
 import { eachTask, isFinished, type Run } from "../model/run.js";
-import type { PipelineView, StartRunRequest } from "../wire/boss.js";
+import type { PipelineView, QueueView, StartRunRequest } from "../wire/boss.js";
 import { Disk, type DiskState } from "./disk.js";
 import { EventLog } from "./event-log.js";
 import { type HistoryOptions, openHistory } from "./history.js";
@@ -94,8 +94,10 @@ export interface Engine {
   /** Of events, to readers. */
   readonly streams: StreamCount;
   readonly disk: { readonly state: DiskState };
-  /** Told whenever a pipeline, a worker or the disk changes. */
+  /** Told whenever a pipeline, a worker, the queue or the disk changes. */
   readonly changes: Topic;
+  /** Another object whenever it has changed. */
+  queue(): QueueView;
   start(request: StartRequest): StartResult;
   rerun(run: number, options: { readonly failed: boolean; readonly trigger: string }): StartResult;
   /** False where the run does not exist or has ended. */
@@ -167,7 +169,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     log: options.log,
   });
   void retention.sweep();
-  const queue = new RunQueue(options.concurrentRuns);
+  const queue = new RunQueue(options.concurrentRuns, () => changes.publish());
   const streams = new StreamCount();
   const metrics = new Metrics({
     liveRuns: () => queue.ids().flatMap((id) => store.run(id) ?? []),
@@ -265,6 +267,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     streams,
     disk,
     changes,
+    queue: () => queue.view(),
     start,
 
     rerun(id, { failed, trigger }) {

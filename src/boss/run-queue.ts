@@ -1,6 +1,7 @@
 // Which runs are under way, and which wait for their turn. First come, first served.
 
 import { setMaxListeners } from "node:events";
+import type { QueueView } from "../wire/boss.js";
 
 interface LiveRun {
   readonly cancel: AbortController;
@@ -14,9 +15,25 @@ export class RunQueue {
   /** Ids, in order; a Set forgets a cancelled one at once. */
   readonly #waiting = new Set<number>();
   #running = 0;
+  readonly #onChange: () => void;
+  #view: QueueView;
 
-  constructor(concurrentRuns: number) {
+  constructor(concurrentRuns: number, onChange: () => void = () => {}) {
     this.#concurrentRuns = concurrentRuns;
+    this.#onChange = onChange;
+    this.#view = { concurrentRuns, waiting: [] };
+  }
+
+  /** Another object whenever it has changed. */
+  view(): QueueView {
+    return this.#view;
+  }
+
+  #tell(): void {
+    const waiting = [...this.#waiting];
+    if (waiting.join() === this.#view.waiting.join()) return;
+    this.#view = { concurrentRuns: this.#concurrentRuns, waiting };
+    this.#onChange();
   }
 
   /** `execute` never rejects, and ends soon after its signal is aborted. */
@@ -33,10 +50,12 @@ export class RunQueue {
         this.#live.delete(id);
         this.#running -= 1;
         this.#startNext();
+        this.#tell();
       });
     this.#live.set(id, { cancel, done, start });
     this.#waiting.add(id);
     this.#startNext();
+    this.#tell();
   }
 
   /** True while the run is under way or waits, and nobody has cancelled it. */
@@ -53,6 +72,7 @@ export class RunQueue {
     this.#live.get(id)?.cancel.abort();
     // One that still waits has nothing to end; it passes through at once.
     if (this.#waiting.has(id)) this.#start(id);
+    this.#tell();
   }
 
   /** Resolves when the run has ended; at once where there is none. */

@@ -66,6 +66,19 @@ export function newRun(id: number, request: RunCreated): Run {
 }
 
 export function applyEvent(run: Run, event: RunEvent): Run {
+  return changed(run, event, new WeakMap());
+}
+
+/** The same as one after the other; a run of many tasks is copied once, not once an event. */
+export function applyEvents(run: Run, events: readonly RunEvent[]): Run {
+  const ours: Ours = new WeakMap();
+  return events.reduce((before, event) => changed(before, event, ours), run);
+}
+
+/** Lists of tasks that this very fold has made, so that nobody else has seen them: it may change them. */
+type Ours = WeakMap<readonly TaskState[], TaskState[]>;
+
+function changed(run: Run, event: RunEvent, ours: Ours): Run {
   switch (event.type) {
     case "run-created":
       return newRun(run.id, event);
@@ -82,15 +95,15 @@ export function applyEvent(run: Run, event: RunEvent): Run {
     case "stage-finished":
       return changeStage(run, event.stage, (stage) => ({ ...stage, status: "finished" }));
     case "task-queued":
-      return changeTask(run, event, (task) => ({ ...task, status: "queued" }));
+      return changeTask(run, event, ours, (task) => ({ ...task, status: "queued" }));
     case "task-skipped":
-      return changeTask(run, event, (task) => ({
+      return changeTask(run, event, ours, (task) => ({
         ...task,
         status: "skipped",
         skippedBecause: event.reason,
       }));
     case "attempt-started":
-      return changeTask(run, event, (task) => ({
+      return changeTask(run, event, ours, (task) => ({
         ...task,
         status: "running",
         attempts: [
@@ -100,7 +113,7 @@ export function applyEvent(run: Run, event: RunEvent): Run {
       }));
     case "call-started": {
       const { type: _, at: __, ...call } = event;
-      return changeAttempt(run, event, (attempt) => ({
+      return changeAttempt(run, event, ours, (attempt) => ({
         ...attempt,
         calls: [...attempt.calls, call],
       }));
@@ -109,12 +122,13 @@ export function applyEvent(run: Run, event: RunEvent): Run {
       return run;
     case "attempt-finished":
       return changeTask(
-        changeAttempt(run, event, (attempt) => ({
+        changeAttempt(run, event, ours, (attempt) => ({
           ...attempt,
           finishedAt: event.at,
           end: event.end,
         })),
         event,
+        ours,
         (task) => ({ ...task, status: event.retried ? "queued" : event.end.status }),
       );
     case "cancel-requested":
@@ -146,14 +160,20 @@ function changeStage(run: Run, name: string, change: (stage: StageState) => Stag
   };
 }
 
-function changeTask(run: Run, ref: TaskRef, change: (task: TaskState) => TaskState): Run {
+function changeTask(
+  run: Run,
+  ref: TaskRef,
+  ours: Ours,
+  change: (task: TaskState) => TaskState,
+): Run {
   const position = run.pipeline && taskPositions(run.pipeline).get(taskKey(ref));
   if (!position) return run;
   const [s, t] = position;
-  const stages = run.stages.slice();
-  const stage = stages[s]!;
-  const tasks = stage.tasks.slice();
+  const stage = run.stages[s]!;
+  const tasks = ours.get(stage.tasks) ?? [...stage.tasks];
+  ours.set(tasks, tasks);
   tasks[t] = change(tasks[t]!);
+  const stages = run.stages.slice();
   stages[s] = { ...stage, tasks };
   return { ...run, stages };
 }
@@ -161,9 +181,10 @@ function changeTask(run: Run, ref: TaskRef, change: (task: TaskState) => TaskSta
 function changeAttempt(
   run: Run,
   ref: TaskRef & { readonly attempt: number },
+  ours: Ours,
   change: (attempt: AttemptState) => AttemptState,
 ): Run {
-  return changeTask(run, ref, (task) => ({
+  return changeTask(run, ref, ours, (task) => ({
     ...task,
     attempts: task.attempts.map((attempt, index) =>
       index === ref.attempt - 1 ? change(attempt) : attempt,

@@ -40,7 +40,7 @@
 
 import * as z from "zod";
 import type { LoggedEvent } from "../model/events.js";
-import type { Pipeline } from "../model/pipeline.js";
+import type { Pipeline, TaskRef } from "../model/pipeline.js";
 import type { Run } from "../model/run.js";
 import type { RunSummary } from "../model/run-summary.js";
 import type { WorkerInfo } from "./worker.js";
@@ -104,9 +104,31 @@ export interface OutputMarksView {
   readonly marks: readonly (readonly [offset: number, atMs: number, source: number])[];
 }
 
+/** What a stream of everything begins with. */
+export interface HelloView {
+  /** Names the boss's process. Another one may number its events anew: take nothing old for true. */
+  readonly instance: string;
+  readonly version: string;
+  /** The newest event. */
+  readonly seq: number;
+  /** The boss's clock. */
+  readonly now: number;
+}
+
+/** Why runs wait. */
+export interface QueueView {
+  /** How many runs may be under way at once. */
+  readonly concurrentRuns: number;
+  /** Runs that wait for their turn, the next one first. */
+  readonly waiting: readonly number[];
+}
+
 /** What /api/events carries, by `event:` name; run events besides (with their own names and an `id:`). */
 export interface FeedMessage {
+  /** Before everything else. */
+  readonly hello: HelloView;
   /** At the start and whenever one changes. */
+  readonly queue: QueueView;
   readonly pipelines: readonly PipelineView[];
   readonly workers: readonly WorkerView[];
   readonly health: HealthView;
@@ -179,6 +201,13 @@ export interface SessionView {
   /** "read": everything can be seen, and nothing started or changed. */
   readonly access: "full" | "read";
   readonly via: "loopback" | "token" | "session";
+}
+
+/** What a pipeline usually takes: the median of its last runs that passed. */
+export interface UsualView {
+  readonly pipeline: string;
+  readonly runMs: number | null;
+  readonly tasks: readonly (TaskRef & { readonly ms: number })[];
 }
 
 export interface ApiError {

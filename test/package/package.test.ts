@@ -110,7 +110,7 @@ describe("the package", () => {
     const files = output.split("\n");
     for (const file of [
       "compat-python/bettertest/__init__.py",
-      "dist/ui/app.js",
+      "dist/ui/index.html",
       "dist/types/bettertest.d.ts",
     ]) {
       assert.ok(files.includes(`package/${file}`), `${file} is missing`);

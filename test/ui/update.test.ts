@@ -3,18 +3,18 @@ import { test } from "node:test";
 import type { LoggedEvent, RunEvent } from "../../src/model/events.js";
 import { applyEvent, newRun, type Run } from "../../src/model/run.js";
 import type { RunSummary } from "../../src/wire/boss.js";
-import { parseRoute, taskHref } from "../../ui/route.js";
+import { parseRoute } from "../../ui/route.js";
 import {
   initialState,
   listedRuns,
   maxRuns,
   type State,
   shownTask,
-  wantedOutput,
   wantedRuns,
   wantsClock,
 } from "../../ui/state.js";
 import { type Message, update } from "../../ui/update.js";
+import { at } from "./address.js";
 
 const task = { stage: "Unit", task: "one" };
 const attempt = { ...task, attempt: 1 };
@@ -56,7 +56,7 @@ const logged = (run: number, firstSeq = 1): LoggedEvent[] =>
   story.map((event, index) => ({ seq: firstSeq + index, run, event }));
 
 const messages = (events: readonly LoggedEvent[]): Message[] =>
-  events.map((event) => ({ type: "run-event", logged: event }));
+  events.map((event) => ({ type: "run-events", events: [event] }));
 
 const folded = (count: number, id = 1): Run =>
   story.slice(0, count).reduce(applyEvent, newRun(id, story[0] as never));
@@ -73,16 +73,23 @@ const summary = (id: number, finishedAt: number | null): RunSummary => ({
   fault: null,
 });
 
+const connected: Message = {
+  type: "connected",
+  hello: { instance: "one", version: "0", seq: 0, now: 1 },
+  resumed: false,
+  at: 1,
+};
+
 const after = (state: State, ...list: Message[]) => list.reduce(update, state);
 
 /** Connected, with this list of runs. */
-function open(hash = "#/", runs: RunSummary[] = []): State {
-  const state = initialState(parseRoute(hash), 0);
-  return after(state, { type: "connected" }, { type: "runs-loaded", runs });
+function open(path = "/", runs: RunSummary[] = []): State {
+  const state = initialState(parseRoute(at(path)), 0);
+  return after(state, connected, { type: "runs-loaded", runs });
 }
 
 test("a run that starts while the page is open is followed from its first event", () => {
-  const state = after(open("#/runs/1"), ...messages(logged(1)));
+  const state = after(open("/runs/1"), ...messages(logged(1)));
   assert.deepEqual(state.runs.get(1)?.run, folded(story.length));
   assert.deepEqual(listedRuns(state)[0]?.tasks, { passed: 1, failed: 1 });
   assert.deepEqual(wantedRuns(state), []);
@@ -95,7 +102,7 @@ test("whatever the order of snapshot and events, each event counts once", () => 
     for (let first = 1; first <= inSnapshot; first += 1) {
       for (let early = first; early <= story.length; early += 1) {
         const state = after(
-          open("#/runs/1", [summary(1, null)]),
+          open("/runs/1", [summary(1, null)]),
           ...messages(events.slice(first, early)),
           { type: "run-loaded", snapshot: { seq: inSnapshot, run: folded(inSnapshot) } },
           ...messages(events.slice(early)),
@@ -108,30 +115,46 @@ test("whatever the order of snapshot and events, each event counts once", () => 
 });
 
 test("events that overtake the list of runs are kept until it is there", () => {
-  const state = after(
-    initialState(parseRoute("#/"), 0),
-    { type: "connected" },
-    ...messages(logged(1)),
-    { type: "runs-loaded", runs: [] },
-  );
+  const state = after(initialState(parseRoute(at("/")), 0), connected, ...messages(logged(1)), {
+    type: "runs-loaded",
+    runs: [],
+  });
   assert.equal(listedRuns(state)[0]?.status, "failed");
 });
 
 test("unfinished runs and the shown one are asked for whole; one that is missing only once", () => {
-  const state = open("#/runs/7", [summary(3, null), summary(2, 5)]);
+  const state = open("/runs/7", [summary(3, null), summary(2, 5)]);
   assert.deepEqual(wantedRuns(state).sort(), [3, 7]);
   const missing = after(state, { type: "run-missing", run: 7, reason: "there is no run 7" });
   assert.deepEqual(wantedRuns(missing), [3]);
 });
 
-test("a new connection believes nothing of the old one", () => {
-  const old = after(open("#/runs/1"), ...messages(logged(1)));
-  const lost = after(old, { type: "disconnected" });
-  assert.deepEqual(lost.runs, old.runs, "what is there stays while the connection is away");
-  assert.deepEqual(lost.output, old.output);
-  assert.equal(wantedOutput(lost), null);
+test("a stream that goes on where it broke off keeps what the page knows", () => {
+  const old = after(open("/runs/1"), ...messages(logged(1).slice(0, 4)));
+  assert.equal(old.lastSeq, 4);
+  const lost = after(old, { type: "disconnected", at: 7 });
+  assert.equal(lost.lostAt, 7);
+  const resumed = after(lost, { ...connected, resumed: true });
+  assert.equal(resumed.generation, old.generation, "nothing is asked for again");
+  assert.equal(resumed.lostAt, null);
+  const whole = after(resumed, { type: "run-events", events: logged(1).slice(4) });
+  assert.deepEqual(whole.runs.get(1)?.run, folded(story.length));
+});
 
-  const restarted = after(lost, { type: "connected" }, { type: "runs-loaded", runs: [] });
+test("events that come in one batch give the same as one by one", () => {
+  const events = [...logged(1), ...logged(2, 20), ...logged(3, 40)];
+  const single = after(open("/runs/1"), ...messages(events));
+  const batch = after(open("/runs/1"), { type: "run-events", events });
+  assert.deepEqual(listedRuns(batch), listedRuns(single));
+  assert.deepEqual(batch.runs.get(1), single.runs.get(1));
+});
+
+test("a new connection believes nothing of the old one", () => {
+  const old = after(open("/runs/1"), ...messages(logged(1)));
+  const lost = after(old, { type: "disconnected", at: 5 });
+  assert.deepEqual(lost.runs, old.runs, "what is there stays while the connection is away");
+
+  const restarted = after(lost, connected, { type: "runs-loaded", runs: [] });
   assert.deepEqual(listedRuns(restarted), []);
   // The same numbers, another run.
   const again = after(
@@ -142,38 +165,10 @@ test("a new connection believes nothing of the old one", () => {
   assert.deepEqual(again.runs.get(1)?.run, folded(story.length));
 });
 
-test("the output follows the shown task; what comes late for another is dropped", () => {
-  const running = after(open("#/runs/1/Unit/one"), ...messages(logged(1).slice(0, 5)));
-  const key = wantedOutput(running)?.key ?? "";
-  assert.equal(running.output?.key, key);
-  const live = after(
-    running,
-    { type: "output-opened", key, skippedBytes: 0 },
-    { type: "output-received", key, text: "hello\n" },
-  );
-  assert.equal(live.output?.text.blocks[0]?.text, "hello\n");
-  assert.equal(live.output?.status, "live");
-
-  const other = after(live, { type: "route-changed", route: parseRoute("#/runs/1/Unit/two") });
-  assert.notEqual(other.output?.key, key);
-  const late = after(other, { type: "output-received", key, text: "late\n" });
-  assert.deepEqual(late.output, other.output);
-});
-
-test("a task that has not started has no output to ask for; a further attempt has its own", () => {
-  const waiting = after(open("#/runs/1/Unit/one"), ...messages(logged(1).slice(0, 3)));
-  assert.equal(wantedOutput(waiting), null);
-  const [, , , started] = logged(1);
-  const first = after(waiting, ...messages([started!]));
-  assert.equal(wantedOutput(first)?.attempt, 1);
-  const second = { ...started!, seq: 20, event: { ...started!.event, attempt: 2 } as RunEvent };
-  assert.equal(wantedOutput(after(first, ...messages([second])))?.attempt, 2);
-});
-
 test("without a choice the task that turned red first is shown", () => {
-  const red = after(open("#/runs/1"), ...messages(logged(1)));
+  const red = after(open("/runs/1"), ...messages(logged(1)));
   assert.equal(shownTask(red)?.ref.task, "two");
-  const chosen = after(red, { type: "route-changed", route: parseRoute("#/runs/1/Unit/one") });
+  const chosen = after(red, { type: "route-changed", route: parseRoute(at("/runs/1/Unit/one")) });
   assert.equal(shownTask(chosen)?.ref.task, "one");
 });
 
@@ -184,7 +179,7 @@ test("the clock ticks only while something runs", () => {
 });
 
 test("many runs: the newest stay, details only of those that go on or are shown", () => {
-  let state = open("#/runs/1");
+  let state = open("/runs/1");
   for (let id = 1; id <= 2 * maxRuns; id += 1) {
     state = after(state, ...messages(logged(id, 100 * id)));
   }
@@ -192,14 +187,4 @@ test("many runs: the newest stay, details only of those that go on or are shown"
   assert.ok(state.runs.size <= maxRuns + 1);
   assert.notEqual(state.runs.get(1)?.run, null, "the shown one stays whole");
   assert.ok([...state.runs.values()].filter(({ run }) => run !== null).length <= 2);
-});
-
-test("addresses hold any name of stage and task", () => {
-  for (const name of ["plain", "a/b", "a.b#c?d", "50%", "ü 日本", "<b>"]) {
-    const ref = { stage: name, task: `${name} task` };
-    assert.deepEqual(parseRoute(taskHref(4, ref)), { page: "run", run: 4, task: ref });
-  }
-  for (const odd of ["", "#", "#/runs/x", "#/runs/1/only", "#/runs/1/%/x"]) {
-    assert.deepEqual(parseRoute(odd), { page: "home" }, odd);
-  }
 });

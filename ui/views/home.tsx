@@ -1,10 +1,12 @@
 import type { StageDefinition } from "../../src/model/pipeline.js";
 import type { PipelineView } from "../../src/wire/boss.js";
-import type { Actions } from "../effects.js";
-import type { State } from "../state.js";
+import type { Actions } from "../actions.js";
+import { listedRuns } from "../state.js";
+import type { PageProps } from "./page.js";
+import { RunList } from "./run-list.js";
 import { StatusIcon } from "./status.js";
 
-export function HomePage({ state, actions }: { state: State; actions: Actions }) {
+export function HomePage({ state, actions }: PageProps) {
   if (state.pipelines === null) return <p class="quiet">Connecting to the boss...</p>;
   if (state.pipelines.length === 0) {
     return (
@@ -19,6 +21,9 @@ export function HomePage({ state, actions }: { state: State; actions: Actions })
       {state.pipelines.map((view) => (
         <PipelineCard key={view.name} view={view} actions={actions} />
       ))}
+      <nav class="side" aria-label="Runs">
+        <RunList runs={listedRuns(state)} loaded={state.runsLoaded} shown={null} now={state.now} />
+      </nav>
     </>
   );
 }

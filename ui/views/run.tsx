@@ -1,63 +1,126 @@
-import { Component } from "preact";
-import { describeFailure, describeFault } from "../../src/model/failure.js";
-import { taskKey } from "../../src/model/pipeline.js";
-import {
-  attemptNote,
-  isFinished,
-  type Run,
-  type StageState,
-  type TaskState,
-  type TaskStatus,
-  verdictOf,
-} from "../../src/model/run.js";
-import type { Actions } from "../effects.js";
-import { formatCounts, formatTime } from "../format.js";
-import { taskHref } from "../route.js";
-import { type State, shownRun, shownTask } from "../state.js";
-import { Duration, StatusBadge, StatusIcon } from "./status.js";
-import { TaskPane } from "./task.js";
+// One run: its verdict, its stages and tasks, and beside them the task that matters.
 
-export function RunPage(props: { state: State; id: number; actions: Actions }) {
-  const { state, id, actions } = props;
+import { useMemo } from "preact/hooks";
+import { describeFault } from "../../src/model/failure.js";
+import { taskKey } from "../../src/model/pipeline.js";
+import type { Run, TaskState } from "../../src/model/run.js";
+import { type RunRoute, taskHref } from "../route.js";
+import { type ShownTask, shownRun, shownTask } from "../state.js";
+import { useKeys } from "../use-keys.js";
+import type { PageProps } from "./page.js";
+import { RunFilter } from "./run-filter.js";
+import { RunHeading } from "./run-heading.js";
+import { type Row, rowsOf } from "./task-list.js";
+import { TaskPane } from "./task-pane.js";
+import { StageRow, TaskRow } from "./task-rows.js";
+import { usualOf } from "./usual.js";
+import { VirtualList } from "./virtual-list.js";
+
+export function RunPage({ state, actions, route }: PageProps & { route: RunRoute }) {
   const entry = shownRun(state);
-  if (entry?.missing)
-    return (
+  if (entry?.missing) return <MissingRun id={route.run} reason={entry.missing} />;
+  if (!entry?.run) return <p class="loading">Loading run {route.run}...</p>;
+  return <LoadedRun state={state} actions={actions} route={route} run={entry.run} />;
+}
+
+export function MissingRun({ id, reason }: { id: number; reason: string }) {
+  return (
+    <div class="empty">
+      <h1>Run {id} cannot be shown</h1>
+      <p>{reason}</p>
       <p class="quiet">
-        Run {id} cannot be shown: {entry.missing}
+        Old runs are removed after a while: <code>--keep-runs</code> and <code>--keep-days</code>{" "}
+        say when. <code>bettertest runs</code> lists those there are.
       </p>
-    );
-  if (!entry?.run) return <p class="quiet">Loading run {id}...</p>;
-  const { run } = entry;
+      <a href="/">To the pipelines</a>
+    </div>
+  );
+}
+
+interface LoadedProps extends PageProps {
+  readonly route: RunRoute;
+  readonly run: Run;
+}
+
+function LoadedRun({ state, actions, route, run }: LoadedProps) {
+  const { send, go } = actions;
+  const { runPage, now } = state;
+  const rows = useMemo(() => rowsOf(run, runPage), [run, runPage]);
   const shown = shownTask(state);
+  const key = shown && taskKey(shown.ref);
+  const usual = usualOf(state, run.request.pipelineName);
+
+  const move = (step: 1 | -1) => {
+    const tasks = rows.filter((row) => row.kind === "task");
+    const at = tasks.findIndex((row) => taskKey(row.ref) === key);
+    const next = tasks[at < 0 ? (step > 0 ? 0 : tasks.length - 1) : at + step];
+    if (next) go(taskHref(run.id, next.ref), "replace");
+  };
+  const group = "Run";
+  useKeys([
+    { keys: "j", words: "Next task", group, run: () => move(1) },
+    { keys: "k", words: "Previous task", group, run: () => move(-1) },
+    {
+      keys: "Enter",
+      words: "Into the output of the task",
+      group,
+      run: () => shown && go(taskHref(run.id, shown.ref)),
+    },
+    {
+      keys: "Escape",
+      words: "Back to the run",
+      group,
+      run: () => route.task && go(`/runs/${run.id}`),
+    },
+  ]);
   return (
     <>
-      <RunHeading run={run} counts={entry.summary?.tasks ?? {}} now={state.now} actions={actions} />
+      <RunHeading state={state} actions={actions} run={run} />
       {run.fault && (
         <div class="problem" role="alert">
           <b>The run could not do its work. No test is to blame.</b>
           <pre>{describeFault(run.fault)}</pre>
         </div>
       )}
-      <div class={shown ? "split" : ""}>
-        <div class="stages">
-          {run.stages.map((stage, index) => (
-            <Stage
-              key={stage.name}
-              run={run.id}
-              stage={stage}
-              number={index + 1}
-              shown={shown?.ref.stage === stage.name ? shown.ref.task : null}
-              now={state.now}
-            />
-          ))}
-        </div>
+      <div class={splitClass(route, shown)}>
+        <section class="split-list scrolls" aria-label="Stages and tasks">
+          <RunFilter
+            page={runPage}
+            run={run}
+            send={(message) => send({ type: "run-page", message })}
+          />
+          {rows.length === 0 && run.stages.length > 0 && (
+            <p class="quiet padded">No task fits the filter.</p>
+          )}
+          <VirtualList
+            label="Stages and tasks"
+            items={rows}
+            heightOf={heightOf}
+            keyOf={keyOf}
+            current={key}
+            render={(row) =>
+              row.kind === "stage" ? (
+                <StageRow stage={row.stage} number={row.number} />
+              ) : (
+                <TaskRow
+                  href={taskHref(run.id, row.ref)}
+                  task={row.task}
+                  isShown={taskKey(row.ref) === key}
+                  usualMs={usual(row.ref)}
+                  now={row.task.status === "running" ? now : 0}
+                />
+              )
+            }
+          />
+        </section>
         {shown && (
           <TaskPane
             key={taskKey(shown.ref)}
-            run={run.id}
+            state={state}
+            actions={actions}
+            run={run}
             shown={shown}
-            output={state.output}
-            now={state.now}
+            route={route}
           />
         )}
       </div>
@@ -65,134 +128,21 @@ export function RunPage(props: { state: State; id: number; actions: Actions }) {
   );
 }
 
-interface HeadingProps {
-  readonly run: Run;
-  readonly counts: Parameters<typeof formatCounts>[0];
-  readonly now: number;
-  readonly actions: Actions;
+/** On a narrow screen the task takes the list's place, but only if the reader chose one. */
+function splitClass(route: RunRoute, shown: ShownTask | null): string {
+  if (!shown) return "split";
+  return route.task ? "split has-task is-chosen" : "split has-task";
 }
 
-function RunHeading({ run, counts, now, actions }: HeadingProps) {
-  const { id, status, request } = run;
-  const hasRed = Boolean(counts.failed || counts.errored || counts.cancelled || counts.skipped);
-  return (
-    <div class="heading">
-      <div>
-        <h1>
-          Run {id} <StatusBadge status={status} />
-          <Duration from={run.startedAt} to={run.finishedAt} now={now} />
-        </h1>
-        <p class="facts">
-          {request.pipelineName}, started by {request.trigger} at {formatTime(request.at, now)}
-          {formatCounts(counts) && `: ${formatCounts(counts)}`}
-          {run.cancelledBy !== null && `, cancelled by ${run.cancelledBy}`}
-        </p>
-      </div>
-      <div class="buttons">
-        {isFinished(run) ? (
-          <>
-            {hasRed && (
-              <button type="button" onClick={() => actions.rerun(id, { failed: true })}>
-                Rerun failed
-              </button>
-            )}
-            <button type="button" onClick={() => actions.rerun(id, {})}>
-              Rerun
-            </button>
-          </>
-        ) : (
-          <button
-            type="button"
-            disabled={run.cancelledBy !== null}
-            onClick={() => actions.cancel(id)}
-          >
-            {run.cancelledBy === null ? "Cancel" : "Cancelling..."}
-          </button>
-        )}
-      </div>
-    </div>
-  );
+function heightOf(row: Row): number {
+  if (row.kind === "stage") return 40;
+  return hasReason(row.task) ? 52 : 32;
 }
 
-interface StageProps {
-  readonly run: number;
-  readonly stage: StageState;
-  readonly number: number;
-  readonly shown: string | null;
-  readonly now: number;
+function hasReason({ status }: TaskState): boolean {
+  return status === "failed" || status === "errored";
 }
 
-function Stage({ run, stage, number, shown, now }: StageProps) {
-  return (
-    <section class="stage" data-stage={stage.name}>
-      <h2>
-        <span class="number">{number}</span> {stage.name}
-        <span class={`remark is-${stageWord(stage)}`}>{stageWord(stage)}</span>
-      </h2>
-      <ul class="tasks">
-        {stage.tasks.map((task) => (
-          <TaskRow
-            key={task.name}
-            run={run}
-            stage={stage.name}
-            task={task}
-            isShown={task.name === shown}
-            now={task.status === "running" ? now : 0}
-          />
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-/** How the stage stands, in the words of its tasks once they have ended. */
-function stageWord(stage: StageState): StageState["status"] | TaskStatus {
-  const statuses = stage.tasks.map((task) => task.status);
-  if (statuses.length > 0 && statuses.every((status) => status === "skipped")) return "skipped";
-  if (stage.status !== "finished") return stage.status;
-  return verdictOf(statuses);
-}
-
-interface RowProps {
-  readonly run: number;
-  readonly stage: string;
-  readonly task: TaskState;
-  readonly isShown: boolean;
-  /** 0 where time does not matter, so that the row is not drawn again by the clock. */
-  readonly now: number;
-}
-
-class TaskRow extends Component<RowProps> {
-  override shouldComponentUpdate(next: RowProps) {
-    const { task, isShown, now } = this.props;
-    return next.task !== task || next.isShown !== isShown || next.now !== now;
-  }
-
-  override render() {
-    const { run, stage, task, isShown, now } = this.props;
-    const last = task.attempts.at(-1);
-    return (
-      <li data-task={task.name} data-status={task.status}>
-        <a
-          class={isShown ? "task is-shown" : "task"}
-          href={taskHref(run, { stage, task: task.name })}
-          aria-current={isShown ? "true" : undefined}
-        >
-          <StatusIcon status={task.status} />
-          <span class="task-name">{task.name}</span>
-          <span class={`task-status is-${task.status}`}>{task.status}</span>
-          <Duration from={last?.startedAt ?? null} to={last?.finishedAt ?? null} now={now} />
-          {attemptNote(task) && <span class="remark">{attemptNote(task)}</span>}
-          {reasonOf(task) && <span class="reason">{reasonOf(task)}</span>}
-        </a>
-      </li>
-    );
-  }
-}
-
-export function reasonOf(task: TaskState): string | null {
-  const end = task.attempts.at(-1)?.end;
-  if (end?.status === "failed") return describeFailure(end.failure);
-  if (end?.status === "errored") return describeFault(end.fault);
-  return task.skippedBecause;
+function keyOf(row: Row): string {
+  return row.kind === "stage" ? row.stage.name : taskKey(row.ref);
 }

@@ -14,18 +14,22 @@ const shapes: Record<Status, { readonly disc: boolean; readonly path: string }> 
   skipped: { disc: false, path: "M5 8h6" },
 };
 
-export function StatusIcon({ status }: { status: Status }) {
+/** `words`: whether it says its state to those who see no picture; false where the word stands beside it. */
+export function StatusIcon({ status, words = false }: { status: Status; words?: boolean }) {
   const { disc, path } = shapes[status];
   return (
-    <svg class={`icon is-${status}`} viewBox="0 0 16 16" aria-hidden="true">
-      {disc ? (
-        <circle class="disc" cx="8" cy="8" r="7.5" />
-      ) : (
-        <circle class="ring" cx="8" cy="8" r="6.5" />
-      )}
-      {status === "running" && <path class="arc" d="M8 1.5a6.5 6.5 0 0 1 6.5 6.5" />}
-      <path class={disc ? "mark on-disc" : "mark"} d={path} />
-    </svg>
+    <>
+      <svg class={`icon is-${status}`} viewBox="0 0 16 16" aria-hidden="true">
+        {disc ? (
+          <circle class="disc" cx="8" cy="8" r="7.5" />
+        ) : (
+          <circle class="ring" cx="8" cy="8" r="6.5" />
+        )}
+        {status === "running" && <path class="arc" d="M8 1.5a6.5 6.5 0 0 1 6.5 6.5" />}
+        <path class={disc ? "mark on-disc" : "mark"} d={path} />
+      </svg>
+      {words && <span class="unseen">{status} </span>}
+    </>
   );
 }
 
@@ -41,5 +45,5 @@ export function StatusBadge({ status }: { status: Status }) {
 export function Duration(props: { from: number | null; to: number | null; now: number }) {
   const { from, to, now } = props;
   if (from === null) return null;
-  return <span class="duration">{formatDuration((to ?? now) - from)}</span>;
+  return <span class="duration">{formatDuration(Math.max(0, (to ?? now) - from))}</span>;
 }

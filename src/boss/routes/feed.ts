@@ -1,5 +1,7 @@
+import { randomUUID } from "node:crypto";
 import { Hono } from "hono";
 import type { SseMessage } from "../../lib/sse.js";
+import type { HelloView, QueueView } from "../../wire/boss.js";
 import type { Engine } from "../engine.js";
 import { healthOf } from "../health.js";
 import { mergeInto } from "../merge.js";
@@ -7,8 +9,9 @@ import { streamSse } from "../stream.js";
 import { resumeAfter } from "./runs.js";
 
 /** Pipelines, workers, and the one stream that carries everything. */
-export function feedRoutes(engine: Engine): Hono {
+export function feedRoutes(engine: Engine, version: string): Hono {
   const app = new Hono();
+  const instance = randomUUID();
 
   app.get("/pipelines", (c) => c.json(engine.pipelines.views()));
   app.get("/workers", (c) => c.json(engine.workers.views()));
@@ -18,6 +21,9 @@ export function feedRoutes(engine: Engine): Hono {
     const after = resumeAfter(c) ?? engine.store.lastSeq();
     return streamSse(engine.streams, (signal) =>
       mergeInto<SseMessage>(signal, async (emit, scope) => {
+        const seq = engine.store.lastSeq();
+        const hello: HelloView = { instance, version, seq, now: Date.now() };
+        await emit({ event: "hello", data: JSON.stringify(hello) });
         const views = async () => {
           // Workers change with every command; a pipeline of ten thousand tasks must not be sent with them.
           const sent: Record<"pipelines" | "workers", readonly unknown[] | null> = {
@@ -25,10 +31,15 @@ export function feedRoutes(engine: Engine): Hono {
             workers: null,
           };
           let health = "";
+          let queue: QueueView | null = null;
           for await (const _ of engine.changes.changes(scope)) {
             const healthNow = JSON.stringify(healthOf(engine));
             if (health !== healthNow) await emit({ event: "health", data: healthNow });
             health = healthNow;
+            if (queue !== engine.queue()) {
+              queue = engine.queue();
+              await emit({ event: "queue", data: JSON.stringify(queue) });
+            }
             for (const event of ["pipelines", "workers"] as const) {
               const views = engine[event].views();
               if (sent[event] && sameItems(sent[event], views)) continue;

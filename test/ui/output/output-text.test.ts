@@ -7,7 +7,7 @@ import {
   maxShownChars,
   type OutputText,
   shownLine,
-} from "../../ui/output-text.js";
+} from "../../../ui/output/output-text.js";
 
 function shown(output: OutputText): string {
   return output.blocks.map((block) => block.text).join("") + shownLine(output);

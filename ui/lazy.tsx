@@ -1,0 +1,39 @@
+// Parts of the page that are fetched when they are first needed.
+
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
+export function lazy<Props extends object>(
+  load: () => Promise<ComponentType<Props>>,
+): ComponentType<Props> {
+  let loaded: ComponentType<Props> | null = null;
+  return function Lazy(props: Props) {
+    const [, redraw] = useState(0);
+    const [problem, setProblem] = useState(false);
+    useEffect(() => {
+      if (loaded || problem) return;
+      let isHere = true;
+      load().then(
+        (component) => {
+          loaded = component;
+          if (isHere) redraw((count) => count + 1);
+        },
+        () => isHere && setProblem(true),
+      );
+      return () => {
+        isHere = false;
+      };
+    }, [problem]);
+    const View = loaded;
+    if (View) return <View {...props} />;
+    if (!problem) return <p class="loading">Loading...</p>;
+    return (
+      <div class="empty" role="alert">
+        <p>This part of the page could not be fetched: the boss does not answer.</p>
+        <button type="button" onClick={() => setProblem(false)}>
+          Try again
+        </button>
+      </div>
+    );
+  };
+}

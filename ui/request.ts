@@ -1,0 +1,35 @@
+// Questions to the boss, and its answers in words.
+
+import type { ApiError } from "../src/wire/boss.js";
+
+export async function ask<T>(path: string, init?: RequestInit): Promise<T> {
+  const response = await fetch(path, init);
+  if (response.status === 401) goToLogin();
+  if (!response.ok) throw new Error(await errorOf(response));
+  return response.json();
+}
+
+export function post<T = { run: number }>(path: string, body: unknown = {}): Promise<T> {
+  return ask(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+}
+
+/** The boss wants to know who asks; afterwards the reader comes back to where they are. */
+export function goToLogin(): void {
+  const { pathname, search, hash } = location;
+  location.assign(`/login?next=${encodeURIComponent(pathname + search + hash)}`);
+}
+
+export async function errorOf(response: Response): Promise<string> {
+  const body: Partial<ApiError> = await response.json().catch(() => ({}));
+  return body.error ?? `the boss answered ${response.status}`;
+}
+
+export function reasonOf(error: unknown): string {
+  // What browsers call it when nobody answers.
+  if (error instanceof TypeError) return "the boss does not answer";
+  return error instanceof Error ? error.message : String(error);
+}

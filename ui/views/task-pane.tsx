@@ -1,0 +1,94 @@
+// One task beside the list: why it is red, and what it printed.
+
+import { taskLabel } from "../../src/model/pipeline.js";
+import { attemptNote, type Run, type TaskState } from "../../src/model/run.js";
+import { lazy } from "../lazy.js";
+import { hrefOf, type RunRoute, runHref } from "../route.js";
+import { mayAct, type ShownTask } from "../state.js";
+import { Icon } from "./icons.js";
+import type { PageProps } from "./page.js";
+import { Duration, StatusBadge } from "./status.js";
+import { reasonOf } from "./task-rows.js";
+
+const OutputView = lazy(async () => (await import("../output/output-view.js")).OutputView);
+
+interface Props extends PageProps {
+  readonly run: Run;
+  readonly shown: ShownTask;
+  readonly route: RunRoute;
+}
+
+export function TaskPane({ state, actions, run, shown: { ref, task }, route }: Props) {
+  const attempts = task.attempts.length;
+  const attempt = Math.min(route.attempt ?? attempts, attempts);
+  const { startedAt, finishedAt, calls, end } = task.attempts[attempt - 1] ?? {};
+  const reason = shortReason(task);
+  const goTo = (change: Partial<RunRoute>) =>
+    actions.go({ ...route, task: ref, ...change }, "replace");
+  return (
+    <section class="pane" aria-label={`Task ${taskLabel(ref)}`}>
+      <header class="pane-heading">
+        <a class="pane-back" href={runHref(run.id)} aria-label="Back to the run">
+          <Icon name="back" />
+        </a>
+        <h2>
+          <span class="quiet">
+            <bdi>{ref.stage}</bdi>.
+          </span>
+          <bdi>{ref.task}</bdi>
+        </h2>
+        <StatusBadge status={end?.status ?? task.status} />
+        <Duration from={startedAt ?? null} to={finishedAt ?? null} now={state.now} />
+        {attemptNote(task) && <span class="note">{attemptNote(task)}</span>}
+        <span class="pane-buttons">
+          <a
+            class="button"
+            href={hrefOf({ page: "history", pipeline: run.request.pipelineName })}
+            title="History of the pipeline"
+          >
+            <Icon name="history" /> <span class="unseen">History</span>
+          </a>
+          <button
+            type="button"
+            disabled={!mayAct(state)}
+            title={`Run ${taskLabel(ref)} alone, in a new run`}
+            onClick={() =>
+              actions.start({ pipeline: run.request.pipelineName, only: [taskLabel(ref)] })
+            }
+          >
+            <Icon name="rerun" /> Run this
+          </button>
+        </span>
+      </header>
+      {reason !== null && <pre class={`why is-${task.status}`}>{reason}</pre>}
+      {attempts === 0 ? (
+        <p class="quiet padded">
+          {task.status === "skipped" ? "It did not run." : "It has not started yet."}
+        </p>
+      ) : (
+        <OutputView
+          run={run.id}
+          stage={ref.stage}
+          task={ref.task}
+          attempt={attempt}
+          attempts={attempts}
+          isLive={finishedAt === null}
+          calls={calls ?? []}
+          lines={route.lines}
+          isConnected={state.connection === "open"}
+          generation={state.generation}
+          chooseLines={(lines) => goTo({ lines, attempt: route.attempt })}
+          chooseAttempt={(chosen) => goTo({ attempt: chosen, lines: null })}
+        />
+      )}
+    </section>
+  );
+}
+
+/** Where the one command stands right below, it need not be said twice. */
+function shortReason(task: TaskState): string | null {
+  const last = task.attempts.at(-1);
+  const reason = reasonOf(task);
+  if (last?.calls.length !== 1 || last.end?.status !== "failed") return reason;
+  return reason?.replace(`: ${last.calls[0]?.command}`, () => "") ?? null;
+}

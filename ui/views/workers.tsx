@@ -1,0 +1,5 @@
+import type { PageProps } from "./page.js";
+
+export function WorkersPage(_: PageProps) {
+  return <h1>Workers</h1>;
+}
