@@ -84,6 +84,8 @@ export function stage(
 export interface RunOptions {
   /** Environment of the command, beside what its image sets. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Names of secrets from the boss's --secrets-file, which the command gets as environment. */
+  readonly secrets?: readonly string[];
   /** Absolute path inside the sandbox. */
   readonly workdir?: string;
   /** "name", "uid" or "uid:gid". */

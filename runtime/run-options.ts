@@ -7,7 +7,7 @@ export interface CheckedCall extends CallRequest {
   readonly check: boolean;
 }
 
-const optionNames = "env, workdir, user, timeout, cpus, memory, network, check";
+const optionNames = "env, secrets, workdir, user, timeout, cpus, memory, network, check";
 
 /** `(worker, image, command, options?)` or `(image, command, options?)`: three texts name a worker. */
 export function commandRequest(given: readonly unknown[]): CheckedCall {
@@ -50,6 +50,9 @@ function checkOptions(
     switch (name) {
       case "env":
         request.env = checkedEnv(value);
+        break;
+      case "secrets":
+        request.secrets = checkedSecrets(value);
         break;
       case "workdir":
         if (typeof value !== "string" || !value.startsWith("/")) {
@@ -96,7 +99,17 @@ function checkOptions(
         throw new TypeError(`run: there is no option "${name}". There are: ${optionNames}`);
     }
   }
+  const both = request.secrets?.find((name) => request.env?.[name] !== undefined);
+  if (both !== undefined) throw bad("secrets", both, "must name nothing that env sets");
   return { worker, request, check };
+}
+
+function checkedSecrets(names: unknown): string[] {
+  if (!Array.isArray(names)) throw bad("secrets", names, 'must be a list of names, ["NPM_TOKEN"]');
+  return names.map((name: unknown) => {
+    if (typeof name === "string" && /^[A-Za-z_]\w*$/.test(name)) return name;
+    throw bad("secrets", name, "must hold names of variables");
+  });
 }
 
 function checkedEnv(env: unknown): Record<string, string> {

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { repoRoot } from "../runtime/host/repo-root.js";
 import { type Engine, type EngineOptions, engineDefaults } from "./boss/engine.js";
 import { createEngineBesideWorker } from "./boss/engine-beside-worker.js";
+import { Secrets } from "./boss/secrets.js";
 import type { LoggedEvent } from "./model/events.js";
 import type { Failure, Fault, RunVerdict } from "./model/failure.js";
 import type { Pipeline } from "./model/pipeline.js";
@@ -25,6 +26,8 @@ export interface OpenOptions {
   readonly hostHome?: "thread" | "process";
   /** What process.env holds in the pipedef; absent: nothing. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What tasks may ask for with `secrets: ["NAME"]`; masked in all they print. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 export interface OpenPipedef {
@@ -87,6 +90,7 @@ export async function openPipedef(path: string, options: OpenOptions = {}): Prom
     workers: options.workers ?? [],
     hostHome: options.hostHome ?? engineDefaults.hostHome,
     env: options.env ?? {},
+    ...(options.secrets && { secrets: new Secrets(new Map(Object.entries(options.secrets))) }),
     once: true,
     log: () => {},
   };

@@ -4,7 +4,7 @@ import math
 import re
 
 _TARGET = ("worker", "image", "command")
-_OPTIONS = ("env", "workdir", "user", "timeout", "cpus", "memory", "network", "check")
+_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "network", "check")
 _MS_PER_UNIT = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000}
 
 
@@ -42,6 +42,9 @@ def parse_call(positional, options):
         else:
             key, read = _READERS[name]
             request[key] = read(name, value)
+    for name in request.get("secrets", ()):
+        if name in request.get("env", ()):
+            raise _bad("secrets", name, "must name nothing that env sets")
     return Call(_worker(target.get("worker")), request, check)
 
 
@@ -90,6 +93,15 @@ def _env(name, value):
         if not _is_text(text):
             raise _bad("%s[%r]" % (name, key), text, "must be a text")
     return pairs
+
+
+def _secrets(name, value):
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        raise _bad(name, value, 'must be a list of names, ["NPM_TOKEN"]')
+    for secret in value:
+        if not isinstance(secret, str) or not re.fullmatch(r"[A-Za-z_]\w*", secret, re.ASCII):
+            raise _bad(name, secret, "must hold names of variables")
+    return sorted(value) if isinstance(value, (set, frozenset)) else list(value)
 
 
 def _workdir(name, value):
@@ -148,6 +160,7 @@ def _flag(name, value):
 
 _READERS = {
     "env": ("env", _env),
+    "secrets": ("secrets", _secrets),
     "workdir": ("workdir", _workdir),
     "user": ("user", _user),
     "timeout": ("timeoutMs", _timeout_ms),

@@ -26,8 +26,8 @@ def run(*where_and_what, **options):
     returned as a code (124 for a timeout, 137 for out of memory). Trouble of the machinery raises
     InfrastructureError in any case.
 
-    Options: env={"NAME": "value"}, workdir="/src", user="nobody", timeout=90 or "90s" or "5m", cpus=1.5,
-    memory="512m", network=False, check=True.
+    Options: env={"NAME": "value"}, secrets=["NPM_TOKEN"], workdir="/src", user="nobody", timeout=90 or "90s" or
+    "5m", cpus=1.5, memory="512m", network=False, check=True.
     """
     call = parse_call(where_and_what, options)
     if context.make is None:

@@ -3,7 +3,7 @@
 import type { CallRef } from "../../src/model/events.js";
 import type { Fault, TaskEnd } from "../../src/model/failure.js";
 import type { Pipeline, SourceLocation, TaskRef } from "../../src/model/pipeline.js";
-import type { CommandRequest, Outcome } from "../../src/wire/worker.js";
+import type { AskedCommand, Outcome } from "../../src/wire/worker.js";
 
 /**
  * Holds one loaded pipedef for one run. Order: load, once; runTask any number of times, also at the same
@@ -34,7 +34,7 @@ export interface TaskIo {
 export interface CallRequest {
   /** Null: one of the boss's own workers. */
   readonly worker: string | null;
-  readonly request: CommandRequest;
+  readonly request: AskedCommand;
 }
 
 export interface CallResult {

@@ -10,12 +10,14 @@ import { Disk, type DiskState } from "./disk.js";
 import { EventLog } from "./event-log.js";
 import { type HistoryOptions, openHistory } from "./history.js";
 import { endInterrupted } from "./interrupted.js";
+import { maskedHost } from "./masked-host.js";
 import { Metrics } from "./metrics.js";
 import type { Outputs } from "./outputs.js";
 import { Pipelines } from "./pipelines.js";
 import { Retention, type RetentionLimits } from "./retention.js";
 import { executeRun } from "./run-execution.js";
 import { RunQueue } from "./run-queue.js";
+import { noSecrets, type Secrets } from "./secrets.js";
 import type { Store } from "./store/store.js";
 import { StreamCount } from "./stream.js";
 import { TaskSlots } from "./task-slots.js";
@@ -41,6 +43,8 @@ export interface EngineOptions {
   readonly workerLeaseMs: number;
   /** How often a task is tried again whose worker was lost. */
   readonly infraRetries: number;
+  /** What tasks may ask for, and what is masked in all that is kept. */
+  readonly secrets: Secrets;
   readonly concurrentRuns: number;
   /** What is kept of runs that have ended. */
   readonly retention: RetentionLimits;
@@ -66,6 +70,7 @@ export const engineDefaults = {
   stallTimeoutMs: 30_000,
   workerLeaseMs: 60_000,
   infraRetries: 2,
+  secrets: noSecrets,
   concurrentRuns: 4,
   retention: { keepRuns: 1000, keepDays: Number.POSITIVE_INFINITY, maxDataBytes: 20 * 2 ** 30 },
   maxOutputBytes: 100 * 2 ** 20,
@@ -108,7 +113,9 @@ export interface Engine {
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
-export async function createEngine(options: EngineOptions): Promise<Engine> {
+export async function createEngine(given: EngineOptions): Promise<Engine> {
+  const { secrets } = given;
+  const options = { ...given, log: (line: string) => given.log(secrets.maskText(line)) };
   const history = await openHistory(options.history, {
     maxOutputBytes: options.maxOutputBytes,
     onTrouble: () => disk.look(),
@@ -141,8 +148,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
   });
   const hostPool = createHostPool({ spares: options.once ? 0 : 1 });
-  const open = (pipedef: string): Promise<PipedefHost> =>
-    openHost(
+  const open = async (pipedef: string): Promise<PipedefHost> => {
+    const host = await openHost(
       {
         pipedef,
         home: options.hostHome,
@@ -153,6 +160,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       },
       hostPool,
     );
+    return maskedHost(host, secrets);
+  };
   const pipelines = new Pipelines({
     pipedefs: options.pipedefs,
     openHost: open,
@@ -197,7 +206,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       keepGoing: asked.keepGoing ?? false,
       trigger: asked.trigger,
     };
-    const emit = (event: RunEvent) => void log.append(id, event);
+    const emit = (event: RunEvent) => void log.append(id, secrets.maskTexts(event));
     emit(request);
     queue.add(id, (signal) =>
       executeRun(id, request, signal, {
@@ -207,6 +216,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         workers,
         infraRetries: options.infraRetries,
         outputs,
+        secrets,
         slots,
         now: Date.now,
       }).then(() => void retention.sweep()),

@@ -6,8 +6,10 @@ import type { AttemptRef, RunEvent } from "../model/events.js";
 import type { TaskEnd } from "../model/failure.js";
 import type { Pipeline, StageDefinition, TaskRef } from "../model/pipeline.js";
 import { type AttemptOutput, ownSource } from "./attempt-output.js";
+import { maskedOutput } from "./masked-output.js";
 import { OutputTail } from "./output-tail.js";
 import type { OutputRef, Outputs } from "./outputs.js";
+import type { Secrets } from "./secrets.js";
 import type { LostWorker, Workers } from "./workers.js";
 
 export interface TaskDependencies {
@@ -16,6 +18,7 @@ export interface TaskDependencies {
   /** How often a task is tried again whose worker was lost. */
   readonly infraRetries: number;
   readonly outputs: Outputs;
+  readonly secrets: Secrets;
   readonly now: () => number;
 }
 
@@ -129,15 +132,18 @@ async function attemptTask(
   const { ref, deps } = context;
   try {
     if (output instanceof Error) throw output;
+    const printed = maskedOutput(deps.secrets, (bytes) => output.append(ownSource, bytes));
     const io: TaskIo = {
-      write: (bytes) => output.append(ownSource, bytes),
-      call: (call, callSignal) =>
-        executeCall(call, callSignal, {
-          ...context,
-          write: (bytes) => output.append(call.call, bytes),
-        }),
+      write: printed.write,
+      call: (call, callSignal) => {
+        // What the task printed before it called stands before what the command prints.
+        void printed.release();
+        const write = (bytes: Uint8Array) => output.append(call.call, bytes);
+        return executeCall(call, callSignal, { ...context, write });
+      },
     };
     const end = await host.runTask(ref.attempt, io, signal);
+    void printed.release();
     await deps.outputs.close(ref);
     return end;
   } catch (error) {
@@ -157,11 +163,21 @@ async function executeCall(
   const { deps, write, avoid } = context;
   const attempt = context.ref.attempt;
   const tail = new OutputTail();
+  const sendable = deps.secrets.withValues(request);
+  if (!sendable.ok) {
+    const { outcome } = sendable;
+    deps.emit({ type: "call-finished", at: deps.now(), ...attempt, call, outcome });
+    return { outcome, durationMs: 0, output: tail.bytes(), outputBytes: 0 };
+  }
+  const masked = maskedOutput(deps.secrets, (bytes) => {
+    tail.push(bytes);
+    return write(bytes);
+  });
   const startedAt = performance.now();
   let chosen = worker ?? "";
   const outcome = await deps.workers.execute(
     { worker, avoid },
-    request,
+    sendable.request,
     {
       chosen: (url) => {
         chosen = url;
@@ -179,13 +195,11 @@ async function executeCall(
           sandbox,
         });
       },
-      output: (bytes) => {
-        tail.push(bytes);
-        return write(bytes);
-      },
+      output: masked.write,
     },
     signal,
   );
+  void masked.release();
   const durationMs = performance.now() - startedAt;
   if (outcome.kind === "faulted" && outcome.workerLost) {
     context.lose({ url: chosen, any: worker === null });

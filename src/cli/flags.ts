@@ -53,6 +53,15 @@ export const serverFlags = {
   "tls-key": { type: "string", requiresArg: true, group: server, describe: "Its key" },
 } as const satisfies Flags;
 
+export const secretsFlag = {
+  "secrets-file": {
+    type: "string",
+    requiresArg: true,
+    group: tasks,
+    describe: "NAME=VALUE lines for tasks that name them; masked in all output",
+  },
+} as const satisfies Flags;
+
 export const maxOutputFlag = {
   "max-output": {
     type: "string",

@@ -32,6 +32,8 @@ import {
   outputSettings,
   type RetentionFlags,
   retentionSettings,
+  type SecretsFlags,
+  secretsSettings,
   type WorkerFlags,
   workerSettings,
   workerUrls,
@@ -51,7 +53,7 @@ interface ServerFlags extends OutputFlags, AccessFlags {
   readonly "log-format": LogFormat;
 }
 
-interface BossFlags extends ServerFlags, HostFlags, RetentionFlags, EngineFlags {
+interface BossFlags extends ServerFlags, HostFlags, RetentionFlags, EngineFlags, SecretsFlags {
   readonly pipedef?: readonly string[] | undefined;
   readonly "concurrent-runs": number;
 }
@@ -165,6 +167,7 @@ async function openBoss(
   const port = checkPort("port", flags.port ?? defaultBossPort);
   if (flags["concurrent-runs"] < 1) throw usageError("--concurrent-runs must be at least 1");
   const settings = hostSettings(flags);
+  const secrets = secretsSettings(flags);
   const pipedefs = findPipedefs(flags.pipedef ?? [], process.cwd());
   const history = bossHistory(flags.data, port);
   const { access, tls } = accessSettings(flags, dataFolder("boss", { data: flags.data, port }));
@@ -180,6 +183,7 @@ async function openBoss(
       ...engineSettings(flags, tokens),
       ...outputSettings(flags),
       ...retentionSettings(flags),
+      ...secrets,
       pipedefs,
       workers,
       ...(url !== undefined && { localStandIn: url }),

@@ -14,13 +14,20 @@ import {
   hostSettings,
   type OutputFlags,
   outputSettings,
+  type SecretsFlags,
+  secretsSettings,
   type WorkerFlags,
   workerSettings,
   workerUrls,
 } from "./settings.js";
 import { infrastructureFailure } from "./start-failure.js";
 
-export interface SessionFlags extends HostFlags, WorkerFlags, OutputFlags, EngineFlags {
+export interface SessionFlags
+  extends HostFlags,
+    WorkerFlags,
+    OutputFlags,
+    EngineFlags,
+    SecretsFlags {
   readonly data?: string | undefined;
 }
 
@@ -37,6 +44,7 @@ export async function openSession(
   log: (line: string) => void,
 ): Promise<Session> {
   const settings = hostSettings(flags);
+  const secrets = secretsSettings(flags);
   const urls = workerUrls(flags.worker);
   const starting = urls.length === 0 ? startOwnWorker(pipedef, flags, log) : null;
   const options: EngineOptions = {
@@ -44,6 +52,7 @@ export async function openSession(
     ...settings,
     ...engineSettings(flags),
     ...outputSettings(flags),
+    ...secrets,
     pipedefs: [pipedef],
     workers: urls,
     ...(flags.data !== undefined && { history: { kind: "memory", folder: resolve(flags.data) } }),

@@ -3,6 +3,8 @@
 import { createSenderOf } from "../access/sender.js";
 import { readTokenFile } from "../access/token-file.js";
 import { openWorkerTokens } from "../access/worker-tokens.js";
+import { noSecrets, type Secrets } from "../boss/secrets.js";
+import { readSecretsFile, SecretsFileError } from "../boss/secrets-file.js";
 import { parseBytes, parseDurationMs } from "../lib/units.js";
 import { readTls, readTrusted } from "../wire/tls.js";
 import { longestLeaseMs } from "../wire/worker.js";
@@ -125,6 +127,22 @@ export function accessSettings(flags: AccessFlags, folder: string) {
     access: { folder, trustProxy, ...(tokenFile !== undefined && { tokenFile }) },
     ...(cert !== undefined && key !== undefined && { tls: { cert, key } }),
   };
+}
+
+export interface SecretsFlags {
+  readonly "secrets-file"?: string | undefined;
+}
+
+export function secretsSettings({ "secrets-file": path }: SecretsFlags): {
+  readonly secrets: Secrets;
+} {
+  if (path === undefined) return { secrets: noSecrets };
+  try {
+    return { secrets: readSecretsFile(path) };
+  } catch (error) {
+    if (!(error instanceof SecretsFileError)) throw error;
+    throw usageError(`--secrets-file: ${error.message}`);
+  }
 }
 
 export interface HostFlags {

@@ -7,7 +7,7 @@
 // the task is gone and "ended" when its output is complete. End of the stream in either direction ends all.
 
 import * as z from "zod";
-import { CommandRequest, type Outcome } from "./worker.js";
+import { AskedCommand, type Outcome } from "./worker.js";
 
 export type ToInterpreter =
   | { readonly type: "load" }
@@ -95,7 +95,7 @@ export const FromInterpreter = z.discriminatedUnion("type", [
     task,
     call,
     worker: z.string().nullable(),
-    request: CommandRequest,
+    request: AskedCommand,
   }),
   /** Whoever waited for the call is gone. */
   z.object({ type: z.literal("abandoned"), task, call }),

@@ -42,6 +42,8 @@ const text = z.string().regex(/^[^\0]*$/, "must not hold a zero byte");
 /** Linux starts no program with a longer argument. Refused here, where it is not taken for a red test. */
 const longestCommandBytes = 128 * 1024 - 1;
 
+const variableName = z.string().regex(/^[^=\0]+$/, "must not hold '='");
+
 export const CommandRequest = z.strictObject({
   image: text.min(1),
   /** Runs as `sh -c COMMAND`. */
@@ -50,7 +52,9 @@ export const CommandRequest = z.strictObject({
     .refine((command) => new TextEncoder().encode(command).length <= longestCommandBytes, {
       message: `must not be longer than ${longestCommandBytes} bytes: put it in a script`,
     }),
-  env: z.record(z.string().regex(/^[^=\0]+$/, "must not hold '='"), text).optional(),
+  env: z.record(variableName, text).optional(),
+  /** More of the environment, which no log, label or message of the worker may hold. */
+  secrets: z.record(variableName, text).optional(),
   workdir: text.startsWith("/").optional(),
   user: text.min(1).optional(),
   timeoutMs: z.number().int().positive().optional(),
@@ -59,6 +63,12 @@ export const CommandRequest = z.strictObject({
   network: z.boolean().optional(),
 });
 export type CommandRequest = z.infer<typeof CommandRequest>;
+
+/** As a pipedef asks for it: of secrets it knows the names alone. */
+export const AskedCommand = CommandRequest.omit({ secrets: true }).extend({
+  secrets: z.array(variableName).optional(),
+});
+export type AskedCommand = z.infer<typeof AskedCommand>;
 
 export const Outcome = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("exited"), exitCode: z.number().int() }),

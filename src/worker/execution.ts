@@ -133,7 +133,8 @@ export class Execution {
   }
 
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
-    const { timeoutMs, ...spec } = this.request;
+    const { timeoutMs, secrets, ...asked } = this.request;
+    const spec = secrets ? { ...asked, env: { ...asked.env, ...secrets } } : asked;
     const turnAt = performance.now();
     const sandbox = await this.#deps.executor.open(spec, {
       signal: this.#opening.signal,

@@ -4,7 +4,7 @@
 
 import * as z from "zod";
 import type { Outcome } from "../../../src/wire/worker.js";
-import { CommandRequest } from "../../../src/wire/worker.js";
+import { AskedCommand } from "../../../src/wire/worker.js";
 
 /** From the boss. */
 export type ToHome =
@@ -103,7 +103,7 @@ export const FromHome = z.discriminatedUnion("type", [
     id,
     call: z.number().int().positive(),
     worker: text.nullable(),
-    request: CommandRequest,
+    request: AskedCommand,
   }),
   z.object({ type: z.literal("ended"), id, end: End }),
   /** The pipedef's code did something that no task can be blamed for: this home is of no more use. */

@@ -7,6 +7,7 @@ import {
   maxOutputFlag,
   pipedefFlags,
   retentionFlags,
+  secretsFlag,
   serverFlags,
 } from "../flags.js";
 
@@ -19,6 +20,7 @@ export const bossCommand = defineCommand({
     ...serverFlags,
     ...pipedefFlags,
     ...engineFlags,
+    ...secretsFlag,
     ...concurrentRunsFlag,
     ...retentionFlags,
     ...maxOutputFlag,

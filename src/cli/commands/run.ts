@@ -6,6 +6,7 @@ import {
   hostFlags,
   jsonFlag,
   maxOutputFlag,
+  secretsFlag,
   workerFlags,
 } from "../flags.js";
 
@@ -36,6 +37,7 @@ export const runCommand = defineCommand({
     ...maxOutputFlag,
     ...dataFlag,
     ...engineFlags,
+    ...secretsFlag,
     ...workerFlags,
     ...hostFlags(),
   },

@@ -7,6 +7,7 @@ import {
   maxOutputFlag,
   pipedefFlags,
   retentionFlags,
+  secretsFlag,
   serverFlags,
   workerFlags,
 } from "../flags.js";
@@ -27,6 +28,7 @@ export const upCommand = defineCommand({
     ...pipedefFlags,
     ...workerFlags,
     ...engineFlags,
+    ...secretsFlag,
     ...concurrentRunsFlag,
     ...retentionFlags,
     ...maxOutputFlag,

@@ -21,8 +21,8 @@ export interface Executor {
   close(): Promise<void>;
 }
 
-/** Everything about a command but its deadline, which is the worker's business. */
-export type SandboxSpec = Omit<CommandRequest, "timeoutMs">;
+/** Everything about a command but its deadline, which is the worker's business; `env` may hold secrets. */
+export type SandboxSpec = Omit<CommandRequest, "timeoutMs" | "secrets">;
 
 export interface OpenOptions {
   readonly signal: AbortSignal;

@@ -6,11 +6,11 @@ import { dirname, join } from "node:path";
 import type { HostOptions, LoadResult, PipedefHost } from "../../../runtime/host/host.js";
 import { openPythonHost } from "../../../runtime/host/python/host.js";
 import type { TaskEnd } from "../../../src/model/failure.js";
-import type { CommandRequest, Outcome } from "../../../src/wire/worker.js";
+import type { AskedCommand, Outcome } from "../../../src/wire/worker.js";
 
 export type Command = {
   readonly worker: string | null;
-  readonly request: CommandRequest;
+  readonly request: AskedCommand;
   readonly call: number;
   readonly signal: AbortSignal;
   /** What the command prints. */
@@ -31,7 +31,7 @@ export const untilCancelled: Answer = ({ signal }) =>
 export interface Ran {
   readonly end: TaskEnd;
   readonly output: string;
-  readonly calls: readonly CommandRequest[];
+  readonly calls: readonly AskedCommand[];
 }
 
 export interface RigHost extends AsyncDisposable {
@@ -105,7 +105,7 @@ export async function loadRig(
 async function runTask(host: PipedefHost, label: string, options: RunOptions = {}): Promise<Ran> {
   const { answer = () => exits(0), signal = new AbortController().signal, onOutput } = options;
   const [stage = "", task = ""] = label.split(".");
-  const calls: CommandRequest[] = [];
+  const calls: AskedCommand[] = [];
   let output = "";
   const end = await host.runTask(
     { stage, task, attempt: 1 },

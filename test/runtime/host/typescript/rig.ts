@@ -14,7 +14,7 @@ import type {
 import { openTypeScriptHost } from "../../../../runtime/host/typescript/host.js";
 import type { HostPool } from "../../../../runtime/host/typescript/pool.js";
 import type { TaskEnd } from "../../../../src/model/failure.js";
-import type { CommandRequest, Outcome } from "../../../../src/wire/worker.js";
+import type { AskedCommand, Outcome } from "../../../../src/wire/worker.js";
 
 export const homes = ["thread", "process"] as const;
 export const MiB = 2 ** 20;
@@ -45,7 +45,7 @@ export async function makeRepo(files: Readonly<Record<string, string>>): Promise
 export interface Ran {
   readonly end: TaskEnd;
   readonly output: string;
-  readonly calls: readonly (CommandRequest & {
+  readonly calls: readonly (AskedCommand & {
     readonly call: number;
     readonly worker: string | null;
   })[];
