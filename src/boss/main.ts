@@ -27,12 +27,16 @@ export interface RunningBoss {
   stop(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
-export async function startBoss(options: BossOptions): Promise<RunningBoss> {
+export async function startBoss(given: BossOptions): Promise<RunningBoss> {
+  const { secrets } = given;
+  const log: Log = (message, details) =>
+    given.log(secrets.maskText(message), details && secrets.maskTexts(details));
+  const options = { ...given, log };
   const engine = await createEngine(options);
   let access: OpenAccess | undefined;
   let listening: Listening;
   try {
-    const { host, port, allowHosts = [], tls, history, log } = options;
+    const { host, port, allowHosts = [], tls, history } = options;
     const folder = history.kind === "durable" ? { folder: history.folder } : {};
     access = openAccess({ ...folder, ...options.access }, { role: "boss", host, log });
     const app = createApp(engine, { ...options, audit: access.audit });
@@ -44,7 +48,7 @@ export async function startBoss(options: BossOptions): Promise<RunningBoss> {
     throw error;
   }
   const stopped = new AbortController();
-  logActivity(engine, options.log, stopped.signal);
+  logActivity(engine, log, stopped.signal);
   return {
     url: listening.url,
     port: listening.port,

@@ -77,7 +77,7 @@ export class Secrets {
 export const noSecrets = new Secrets(new Map());
 
 const identifiers: ReadonlySet<string> = new Set([
-  ...["type", "kind", "status", "verdict", "origin"],
+  ...["type", "kind", "status", "verdict", "origin", "level"],
   // A pipedef whose names hold a secret is not loaded: see masked-host.ts.
   ...["stage", "task", "name", "only"],
   ...["pipelineName", "pipedef", "worker", "sandbox"],

@@ -93,7 +93,7 @@ const disguises: readonly Disguise[] = [
 
 const pipedef = `
   import { run, Stage } from "bettertest";
-  const asked = { secrets: ["TOKEN", "KEY"] };
+  const asked = { secrets: ["TOKEN", "KEY"], network: false };
   export class Leak extends Stage {
     ${disguises
       .map(({ task, command }) => {
