@@ -24,6 +24,7 @@ export interface RunHere {
   readonly json: boolean;
   readonly executor: string | undefined;
   readonly workers: readonly string[] | undefined;
+  readonly secretsFile: string | undefined;
 }
 
 export async function runInSession(
@@ -79,12 +80,13 @@ function reportProblem(problem: string, { pipedef, json }: RunHere): number {
   return exitCodes.usage;
 }
 
-function rerunCommand(ref: TaskRef, { named, executor, workers }: RunHere): string {
+function rerunCommand(ref: TaskRef, { named, executor, workers, secretsFile }: RunHere): string {
   return [
     `${programName()} run`,
     ...(named === undefined ? [] : [shellWord(named)]),
     `--only ${shellWord(taskLabel(ref))}`,
     ...(executor === undefined ? [] : [`--executor ${executor}`]),
+    ...(secretsFile === undefined ? [] : [`--secrets-file ${shellWord(secretsFile)}`]),
     ...(workers ?? []).map((url) => `--worker ${shellWord(url)}`),
   ].join(" ");
 }

@@ -73,6 +73,7 @@ export const runCommand = defineCommand({
           json: args.json,
           executor: args.executor,
           workers: args.worker,
+          secretsFile: args["secrets-file"],
         },
       );
     } finally {
