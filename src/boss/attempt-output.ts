@@ -1,13 +1,24 @@
 // What one attempt of a task printed, in one file, and whose bytes are where in it. A boss that was killed
 // opens it again, and asks how much of each call it has.
 
+import { existsSync, writeFileSync } from "node:fs";
 import { ByteLog } from "../lib/byte-log.js";
+import type { StoredOutput } from "../model/events.js";
 import { type Mark, OutputMarks, readMarks } from "./output-marks.js";
 
 /** What the task's own code prints; its calls are numbered from 1. */
 export const ownSource = 0;
 
+export interface AttemptOutputOptions {
+  readonly limitBytes: number;
+  readonly reopen?: boolean;
+  /** Called when the disk has refused bytes. */
+  readonly onLoss?: () => void;
+}
+
 export class AttemptOutput {
+  /** An earlier boss has left out bytes for which the disk had no room, so those that came cannot be counted. */
+  readonly hasGap: boolean;
   readonly #log: ByteLog;
   readonly #marks: OutputMarks;
   readonly #received = new Map<number, number>();
@@ -17,13 +28,16 @@ export class AttemptOutput {
 
   constructor(
     path: string,
-    { limitBytes, reopen = false }: { readonly limitBytes: number; readonly reopen?: boolean },
+    { limitBytes, reopen = false, onLoss = () => {} }: AttemptOutputOptions,
   ) {
+    this.hasGap = reopen && existsSync(gapPath(path));
     this.#marks = new OutputMarks(marksPath(path));
     this.#log = new ByteLog(path, {
       limitBytes,
       reopen,
       cut: (cut) => this.#marks.cut(cut),
+      onLoss,
+      beforeGap: () => writeFileSync(gapPath(path), ""),
     });
     if (reopen) this.#reopen(path);
   }
@@ -50,6 +64,12 @@ export class AttemptOutput {
     return this.#log.length;
   }
 
+  /** Of all that was printed, after the end. */
+  get stored(): StoredOutput {
+    const { stored: bytes, missing } = this.#log;
+    return { bytes, ...(missing && { missing }) };
+  }
+
   /** So many bytes came from there. */
   receivedFrom(source: number): number {
     return this.#received.get(source) ?? 0;
@@ -60,7 +80,9 @@ export class AttemptOutput {
     try {
       this.#marks.note(this.#log.received, source);
     } catch (error) {
-      this.#log.fail(error);
+      // Without a mark nobody could say later whose bytes these are.
+      this.#log.lose(bytes.length, error);
+      return undefined;
     }
     this.#received.set(source, this.receivedFrom(source) + bytes.length);
     return this.#log.append(bytes);
@@ -98,6 +120,11 @@ export class AttemptOutput {
   follow(offset?: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     return this.#log.follow(offset, signal);
   }
+}
+
+/** A file that says that the output lacks something in the middle. */
+function gapPath(path: string): string {
+  return `${path}.gap`;
 }
 
 export function marksPath(path: string): string {

@@ -71,9 +71,10 @@ export class Disk {
     const before = this.#state;
     this.#state = judge({ folder, free, unwritable: store.unwritable() });
     if (before.trouble === this.#state.trouble && before.warning === this.#state.warning) return;
-    const said = this.#state.trouble ?? this.#state.warning;
+    const { trouble, warning } = this.#state;
+    if (before.trouble !== null && trouble === null) log(`there is room again in ${folder}`);
+    const said = trouble ?? warning;
     if (said !== null) log(said);
-    else if (before.trouble !== null) log(`there is room again in ${folder}: all is stored`);
     onChange();
   }
 }

@@ -38,6 +38,7 @@ export class OutputMarks {
     const now = Date.now();
     // A clock that was set back must not silence it until it has caught up.
     if (source === this.#source && Math.abs(now - this.#atMs) < resolutionMs) return;
+    this.#source = -1;
     this.#write({ offset, atMs: now, source });
     this.#source = source;
     this.#atMs = now;
@@ -94,7 +95,11 @@ export function readMarks(path: string): FoundMarks {
     const source = bytes.readUInt32LE(at + 12);
     if (source >= cutSource) {
       cut = { from: offset, missingBytes: atMs, noteBytes: source - cutSource };
-    } else marks.push({ offset, atMs, source });
+      continue;
+    }
+    // The disk has refused the bytes that it spoke of.
+    while (marks.length > 0 && marks.at(-1)!.offset > offset) marks.pop();
+    marks.push({ offset, atMs, source });
   }
   return { marks, cut };
 }

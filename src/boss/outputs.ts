@@ -3,7 +3,7 @@
 import { createReadStream, mkdirSync } from "node:fs";
 import { readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { AttemptRef } from "../model/events.js";
+import type { AttemptRef, StoredOutput } from "../model/events.js";
 import { type Pipeline, taskKey, taskPositions } from "../model/pipeline.js";
 import { AttemptOutput, marksPath } from "./attempt-output.js";
 import { type Mark, marksInFile, readMarks } from "./output-marks.js";
@@ -24,11 +24,19 @@ const slackBytes = 64 * 1024;
 export class Outputs {
   readonly #folder: string;
   readonly #limitBytes: number;
+  readonly #onLoss: () => void;
   readonly #live = new Map<string, AttemptOutput>();
   #bytesOfEnded = 0;
 
-  constructor(folder: string, { maxOutputBytes }: { readonly maxOutputBytes: number }) {
+  constructor(
+    folder: string,
+    {
+      maxOutputBytes,
+      onTrouble = () => {},
+    }: { readonly maxOutputBytes: number; readonly onTrouble?: () => void },
+  ) {
     this.#folder = folder;
+    this.#onLoss = onTrouble;
     this.#limitBytes = maxOutputBytes + slackBytes;
   }
 
@@ -38,8 +46,16 @@ export class Outputs {
    */
   open(ref: OutputRef, { reopen = false } = {}): AttemptOutput {
     const path = this.path(ref);
-    mkdirSync(dirname(path), { recursive: true });
-    const output = new AttemptOutput(path, { limitBytes: this.#limitBytes, reopen });
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+    } catch {
+      // The output's own file meets the same trouble, and is better placed to say so, or to try again.
+    }
+    const output = new AttemptOutput(path, {
+      limitBytes: this.#limitBytes,
+      reopen,
+      onLoss: this.#onLoss,
+    });
     this.#live.set(path, output);
     return output;
   }
@@ -51,11 +67,13 @@ export class Outputs {
     return bytes;
   }
 
-  /** Ends the file; readers who follow it then end too. */
-  async close(ref: OutputRef): Promise<void> {
+  /** Ends the file; readers who follow it then end too. Says what it holds, and what it lacks. */
+  async close(ref: OutputRef): Promise<StoredOutput> {
     const path = this.path(ref);
+    const output = this.#live.get(path);
     try {
-      await this.#live.get(path)?.end();
+      await output?.end();
+      return output?.stored ?? { bytes: 0 };
     } finally {
       this.#bytesOfEnded += this.#live.get(path)?.length ?? 0;
       this.#live.delete(path);

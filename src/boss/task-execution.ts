@@ -2,7 +2,7 @@
 
 import type { CallRequest, CallResult, PipedefHost, TaskIo } from "../../runtime/host/host.js";
 import { asError } from "../lib/as-error.js";
-import type { AttemptRef, RunEvent } from "../model/events.js";
+import type { AttemptRef, RunEvent, StoredOutput } from "../model/events.js";
 import type { TaskEnd } from "../model/failure.js";
 import type { Pipeline, StageDefinition, TaskRef } from "../model/pipeline.js";
 import { type AttemptOutput, ownSource } from "./attempt-output.js";
@@ -46,7 +46,7 @@ export async function executeTask(
   let redTries = 0;
   let lostTries = 0;
   for (let attempt = 1; ; attempt++) {
-    const { end, lost } = await executeAttempt({ ...ref, attempt }, avoid, context);
+    const { end, output, lost } = await executeAttempt({ ...ref, attempt }, avoid, context);
     // A red test is red: trying it again is its author's choice. That of a lost worker says nothing.
     const isRedAgain = end.status === "failed" && redTries < retries;
     const isLostAgain =
@@ -63,6 +63,7 @@ export async function executeTask(
       attempt,
       end,
       ...(retried && { retried }),
+      ...(output && { output }),
     });
     if (!retried) return;
     if (isRedAgain) redTries += 1;
@@ -81,6 +82,7 @@ export async function executeTask(
 
 interface AttemptResult {
   readonly end: TaskEnd;
+  readonly output?: StoredOutput;
   /** The worker that was lost on the way, if one was. */
   readonly lost: LostWorker | null;
 }
@@ -103,8 +105,7 @@ async function executeAttempt(
     },
     deps,
   };
-  const end = await attemptTask(output, host, signal, context);
-  return { end, lost };
+  return { ...(await attemptTask(output, host, signal, context)), lost };
 }
 
 function openOutput(outputs: Outputs, ref: OutputRef): AttemptOutput | Error {
@@ -128,7 +129,7 @@ async function attemptTask(
   host: PipedefHost,
   signal: AbortSignal,
   context: AttemptContext,
-): Promise<TaskEnd> {
+): Promise<Omit<AttemptResult, "lost">> {
   const { ref, deps } = context;
   try {
     if (output instanceof Error) throw output;
@@ -144,12 +145,11 @@ async function attemptTask(
     };
     const end = await host.runTask(ref.attempt, io, signal);
     void printed.release();
-    await deps.outputs.close(ref);
-    return end;
+    return { end, output: await deps.outputs.close(ref) };
   } catch (error) {
     await deps.outputs.close(ref).catch(() => {});
     const message = `the task's output cannot be stored: ${asError(error).message}`;
-    return { status: "errored", fault: { message, hint: "Is the disk of --data full?" } };
+    return { end: { status: "errored", fault: { message } } };
   }
 }
 

@@ -4,11 +4,10 @@
 // Readers pull from the file at their own pace, so a slow one costs a file descriptor and one buffer,
 // and never holds up the writer or another reader.
 
-import { once } from "node:events";
-import { createWriteStream, statSync, truncateSync, type WriteStream } from "node:fs";
+import { statSync, truncateSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { asError } from "./as-error.js";
 import { Bell } from "./bell.js";
+import { FileWriter, type Missing } from "./file-writer.js";
 import { numbersAfter, TailFile } from "./tail-file.js";
 import { formatBytes } from "./units.js";
 
@@ -21,6 +20,10 @@ export interface ByteLogOptions {
   readonly reopen?: boolean;
   /** Told before what was kept aside is deleted. */
   readonly cut?: (cut: Cut) => void;
+  /** Called when the disk has refused bytes. */
+  readonly onLoss?: () => void;
+  /** Called before a line in the file says that bytes are missing there. May throw where the disk is full. */
+  readonly beforeGap?: () => void;
 }
 
 /** What is missing in the middle. */
@@ -42,45 +45,51 @@ export class ByteLog {
   #tail: TailFile | undefined;
   /** Where the tail begins. */
   #head = 0;
-  #stream: WriteStream;
-  #opened: Promise<unknown>;
-  /** Bytes accepted by append. */
-  #length = 0;
-  /** Bytes in the file. */
-  #written = 0;
+  readonly #writer: FileWriter;
   #ending: Promise<void> | undefined;
   #closed = false;
-  #error: Error | null = null;
-  #drained: Promise<void> | undefined;
   readonly #changes = new Bell();
 
-  constructor(
-    path: string,
-    { limitBytes = Number.POSITIVE_INFINITY, reopen = false, cut }: ByteLogOptions = {},
-  ) {
+  constructor(path: string, options: ByteLogOptions = {}) {
+    const { limitBytes = Number.POSITIVE_INFINITY, reopen = false, cut } = options;
     this.path = path;
     this.#limitBytes = limitBytes;
     this.#cut = cut;
-    if (reopen) this.#reopen();
-    const flags = reopen ? "a" : "wx";
-    this.#stream = createWriteStream(path, { flags, highWaterMark: 1024 * 1024 });
-    this.#opened = once(this.#stream, "open");
-    this.#opened.catch(() => {});
-    this.#stream.on("error", (error) => this.#fail(error));
+    let lost = 0;
+    this.#writer = new FileWriter(path, {
+      ...(reopen && { goOnAt: this.#reopen() }),
+      beforeGap: options.beforeGap ?? (() => {}),
+      changed: () => {
+        this.#changes.ring();
+        const { bytes } = this.missing ?? { bytes: 0 };
+        if (bytes > lost) options.onLoss?.();
+        lost = bytes;
+      },
+    });
   }
 
   /** Bytes that are in the file, or on their way there. */
   get length(): number {
-    return this.#length;
+    return this.#writer.length;
+  }
+
+  /** Bytes in the file. */
+  get stored(): number {
+    return this.#writer.written;
+  }
+
+  /** What the disk has refused; null: nothing. What is beyond the limit is not meant. */
+  get missing(): Missing | null {
+    return this.#writer.missing;
   }
 
   /** Bytes that came, also those that are kept aside or dropped. */
   get received(): number {
-    return this.#tail && !this.#closed ? this.#head + this.#tail.length : this.#length;
+    return this.#tail && !this.#closed ? this.#head + this.#tail.length : this.length;
   }
 
   /** An earlier process may have been killed at any moment: what is in the files is what counts. */
-  #reopen(): void {
+  #reopen(): number {
     let size = statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
     const [head] = numbersAfter(`${this.path}.tail-`);
     if (head !== undefined) {
@@ -93,37 +102,40 @@ export class ByteLog {
         this.#tail = tail;
       } else tail.remove();
     }
-    this.#length = size;
-    this.#written = size;
+    return size;
   }
 
   /** Resolves when there is room for more; the chunk must not be changed afterwards. */
   append(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#ending) throw new Error(`${this.path} has ended`);
     if (chunk.length === 0) return undefined;
-    if (this.#tail) return this.#pushTail(chunk);
+    if (this.#tail) return this.#pushTail(this.#tail, chunk);
     // Output that just fits stays whole; only then is it cut at half.
-    if (this.#length + chunk.length > this.#limitBytes / 2) return this.#startTail(chunk);
-    return this.#write(chunk);
+    if (this.length + chunk.length > this.#limitBytes / 2) return this.#startTail(chunk);
+    return this.#writer.write(chunk);
   }
 
   #startTail(chunk: Uint8Array): Promise<void> | undefined {
-    const room = Math.max(0, Math.floor(this.#limitBytes / 2) - this.#length);
-    const drained = this.#write(chunk.subarray(0, room));
-    this.#head = this.#length;
+    const room = Math.max(0, Math.floor(this.#limitBytes / 2) - this.length);
+    const drained = this.#writer.write(chunk.subarray(0, room));
+    this.#head = this.length;
     try {
       this.#tail = new TailFile(tailPath(this.path, this.#head), this.#limitBytes / 2);
     } catch (error) {
-      this.#fail(error);
+      // The next chunk tries again.
+      this.#writer.lose(chunk.length - room, error);
+      return drained;
     }
-    return this.#pushTail(chunk.subarray(room)) ?? drained;
+    this.#pushTail(this.#tail, chunk.subarray(room));
+    return drained;
   }
 
-  #pushTail(chunk: Uint8Array): undefined {
+  #pushTail(tail: TailFile, chunk: Uint8Array): undefined {
+    const before = tail.length;
     try {
-      this.#tail?.push(chunk);
+      tail.push(chunk);
     } catch (error) {
-      this.#fail(error);
+      this.#writer.lose(chunk.length - (tail.length - before), error);
     }
   }
 
@@ -132,16 +144,15 @@ export class ByteLog {
     if (tail.dropped > 0) {
       const limit = formatBytes(this.#limitBytes);
       const note = `\n[${tail.dropped} bytes are missing here: output is limited to ${limit}]\n`;
-      await this.#write(Buffer.from(note));
+      await this.#writer.write(Buffer.from(note));
       this.#cut?.({ from: this.#head, missingBytes: tail.dropped, noteBytes: note.length });
     }
-    for (const chunk of tail.read()) await this.#write(chunk);
+    for (const chunk of tail.read()) await this.#writer.write(chunk);
   }
 
-  /** Resolves when all that came is in files, or cannot get there: then `error` is set. */
-  async flush(): Promise<void> {
-    const length = this.#length;
-    while (this.#written < length && !this.#error && !this.#closed) await this.#changes.heard();
+  /** Resolves when all that came is in files, or cannot get there. */
+  flush(): Promise<void> {
+    return this.#writer.flush();
   }
 
   /** Of what came, that part; null where some of it was dropped. All of it must be flushed. */
@@ -167,41 +178,9 @@ export class ByteLog {
     return Buffer.concat(chunks);
   }
 
-  /** Makes the log one that cannot be written any more, as a full disk does. */
-  fail(error: unknown): void {
-    this.#fail(error);
-  }
-
-  #fail(error: unknown): void {
-    this.#error ??= asError(error);
-    this.#changes.ring();
-  }
-
-  #write(chunk: Uint8Array): Promise<void> | undefined {
-    if (chunk.length === 0) return undefined;
-    this.#length += chunk.length;
-    const room = this.#stream.write(chunk, (error) => {
-      if (error) return;
-      this.#written += chunk.length;
-      this.#changes.ring();
-    });
-    if (room || this.#error) return undefined;
-    this.#drained ??= this.#drain();
-    return this.#drained;
-  }
-
-  #drain(): Promise<void> {
-    return new Promise((resolve) => {
-      // After an error or the end no "drain" comes, and there is nothing to wait for either.
-      const done = () => {
-        this.#stream.off("drain", done);
-        this.#stream.off("close", done);
-        this.#drained = undefined;
-        resolve();
-      };
-      this.#stream.on("drain", done);
-      this.#stream.on("close", done);
-    });
+  /** To be called instead of append where bytes cannot be kept. */
+  lose(bytes: number, error: unknown): void {
+    this.#writer.lose(bytes, error);
   }
 
   /** No more bytes will come; resolves when all are in the file. */
@@ -211,55 +190,65 @@ export class ByteLog {
   }
 
   async #end(): Promise<void> {
-    if (this.#tail) {
-      if (!this.#error) await this.#writeTail(this.#tail);
-    }
-    await new Promise<void>((done) => {
-      if (this.#stream.closed) return done();
-      this.#stream.on("close", done);
-      this.#stream.end();
-    });
+    if (this.#tail) await this.#writeTail(this.#tail);
+    await this.#writer.end();
     // Only now that all of it is in the file: until then it is the one place where the end is.
     this.#tail?.remove();
     this.#closed = true;
     this.#changes.ring();
-    if (this.#error) throw this.#error;
+    if (this.error) throw this.error;
   }
 
   get ended(): boolean {
     return this.#closed;
   }
 
-  /** Set once writing has failed (the disk is full); what was appended since is lost. */
+  /** Set where the file could not be made at all. */
   get error(): Error | null {
-    return this.#error;
+    return this.#writer.error;
   }
 
   /** The bytes from `offset` on: what is there now, then what comes, until the end or the signal. */
   async *follow(offset = 0, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    await this.#opened;
-    const file = await open(this.path, "r");
-    try {
-      yield* this.#followFile(file, offset, signal);
-    } finally {
-      await file.close();
+    while (!this.#writer.isOpen && !this.#closed && !signal?.aborted) {
+      if (this.error) throw this.error;
+      await this.#changes.heard(signal);
     }
+    if (signal?.aborted) return;
+    let position = offset;
+    if (this.#writer.isOpen) {
+      const file = await open(this.path, "r");
+      try {
+        position = yield* this.#followFile(file, offset, signal);
+      } finally {
+        await file.close();
+      }
+    }
+    if (signal?.aborted) return;
+    const { postscript, written } = this.#writer;
+    if (position < written + postscript.length) yield postscript.subarray(position - written);
   }
 
-  async *#followFile(file: FileHandle, offset: number, signal?: AbortSignal) {
+  async *#followFile(
+    file: FileHandle,
+    offset: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array, number> {
     let position = offset;
     while (!signal?.aborted) {
-      if (position >= this.#written) {
-        if (this.#error) throw this.#error;
-        if (this.#closed) return;
+      const { written } = this.#writer;
+      if (position >= written) {
+        if (this.error) throw this.error;
+        if (this.#closed) break;
         await this.#changes.heard(signal);
         continue;
       }
-      const buffer = Buffer.allocUnsafe(Math.min(readSize, this.#written - position));
+      const buffer = Buffer.allocUnsafe(Math.min(readSize, written - position));
       const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
       position += bytesRead;
       yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead);
     }
+    return position;
   }
 }
 

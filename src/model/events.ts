@@ -23,6 +23,8 @@ export type RunEvent =
       readonly end: TaskEnd;
       /** Another attempt follows, so this end is not the task's. */
       readonly retried?: true;
+      /** Absent where nothing is known of it. */
+      readonly output?: StoredOutput;
     } & AttemptRef)
   | { readonly type: "stage-finished"; readonly at: number; readonly stage: string }
   | { readonly type: "cancel-requested"; readonly at: number; readonly by: string }
@@ -50,6 +52,14 @@ export interface RunCreated {
 export interface AttemptRef extends TaskRef {
   /** From 1. */
   readonly attempt: number;
+}
+
+/** Of what an attempt printed. */
+export interface StoredOutput {
+  /** Of its file. */
+  readonly bytes: number;
+  /** What the disk has refused; the file says so where there was room for that. */
+  readonly missing?: { readonly bytes: number; readonly because: string };
 }
 
 /** One `run(...)` of a task's code. Numbered from 1 in the order of the calls. */

@@ -1,6 +1,6 @@
 // A run as its readers see it, and the one function that changes it.
 
-import type { CallStarted, RunCreated, RunEvent } from "./events.js";
+import type { CallStarted, RunCreated, RunEvent, StoredOutput } from "./events.js";
 import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
 import { type Pipeline, type TaskRef, taskKey, taskPositions } from "./pipeline.js";
 
@@ -49,6 +49,8 @@ export interface AttemptState {
   readonly finishedAt: number | null;
   readonly calls: readonly CallStarted[];
   readonly end: TaskEnd | null;
+  /** Known after its end. */
+  readonly output?: StoredOutput;
 }
 
 export function newRun(id: number, request: RunCreated): Run {
@@ -126,6 +128,7 @@ function changed(run: Run, event: RunEvent, ours: Ours): Run {
           ...attempt,
           finishedAt: event.at,
           end: event.end,
+          ...(event.output && { output: event.output }),
         })),
         event,
         ours,
@@ -202,11 +205,17 @@ export function isFlaky({ status, attempts }: TaskState): boolean {
   return status === "passed" && attempts.some(({ end }) => end?.status === "failed");
 }
 
-/** "attempt 2", "flaky, attempt 2"; null where the first attempt is all there is. */
+/** "attempt 2", "flaky, attempt 2", what is missing of its output; null where there is nothing to add. */
 export function attemptNote(task: TaskState): string | null {
   const { length } = task.attempts;
-  if (length < 2) return null;
-  return isFlaky(task) ? `flaky, attempt ${length}` : `attempt ${length}`;
+  const notes = [];
+  if (isFlaky(task)) notes.push("flaky");
+  if (length > 1) notes.push(`attempt ${length}`);
+  const missing = task.attempts.at(-1)?.output?.missing;
+  if (missing) {
+    notes.push(`${missing.bytes} bytes of its output could not be stored: ${missing.because}`);
+  }
+  return notes.length === 0 ? null : notes.join(", ");
 }
 
 export function isFinished(run: Run): boolean {

@@ -1,0 +1,231 @@
+// Writes bytes to the end of a new file, in order, without holding up whoever gives them. What the disk
+// refuses is lost, and is said: where there is room again a line in the file tells how much is missing.
+
+import { constants, type FileHandle, mkdir, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { asError } from "./as-error.js";
+
+/** More than this on its way, and write asks its caller to wait. */
+const highWaterBytes = 1024 * 1024;
+
+/** A disk that was full a moment ago most likely still is. */
+const retryPauseMs = 1000;
+
+export interface Missing {
+  readonly bytes: number;
+  /** "ENOSPC: no space left on device" */
+  readonly because: string;
+}
+
+export interface FileWriterOptions {
+  /** Goes on with the file that is there, behind so many bytes. Otherwise there must be none. */
+  readonly goOnAt?: number;
+  /** Called after every change that a reader or a watcher of the file may care for. */
+  readonly changed: () => void;
+  /** Called before a line in the file says that bytes are missing there. May throw where the disk is full. */
+  readonly beforeGap: () => void;
+}
+
+export class FileWriter {
+  readonly path: string;
+  readonly #options: FileWriterOptions;
+  #file: FileHandle | null = null;
+  #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #written = 0;
+  #pumping: Promise<void> | null = null;
+  #drained: { promise: Promise<void>; resolve: () => void } | null = null;
+  #missing: Missing | null = null;
+  /** Missing at this very place of the file, and not yet said there. */
+  #gapBytes = 0;
+  #retryAt = 0;
+  #refusal: unknown = null;
+  #error: Error | null = null;
+  #postscript: Uint8Array = new Uint8Array();
+  #ended: Promise<void> | null = null;
+
+  constructor(path: string, options: FileWriterOptions) {
+    this.path = path;
+    this.#options = options;
+    this.#written = options.goOnAt ?? 0;
+    this.#pump();
+  }
+
+  /** Bytes in the file. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /** Bytes in the file once all that was given is written, and what is missing is said. */
+  get length(): number {
+    const noteBytes = this.#gapBytes > 0 ? this.#gapNote().length : 0;
+    return this.#written + this.#queuedBytes + noteBytes;
+  }
+
+  /** What was lost so far, all together. */
+  get missing(): Missing | null {
+    return this.#missing;
+  }
+
+  get isOpen(): boolean {
+    return this.#file !== null;
+  }
+
+  /** Why there is no file, and will be none. */
+  get error(): Error | null {
+    return this.#error;
+  }
+
+  /** Last words that found no room in the file; known at the end. */
+  get postscript(): Uint8Array {
+    return this.#postscript;
+  }
+
+  /** A promise resolves when there is room for more; the chunk must not be changed afterwards. */
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    if (chunk.length === 0 || this.#error) return undefined;
+    this.#queue.push(chunk);
+    this.#queuedBytes += chunk.length;
+    this.#pump();
+    if (this.#queuedBytes <= highWaterBytes) return undefined;
+    this.#drained ??= newPromise();
+    return this.#drained.promise;
+  }
+
+  /** These bytes, which come next, cannot be kept. */
+  lose(bytes: number, error: unknown): void {
+    if (bytes === 0) return;
+    this.#gapBytes += bytes;
+    this.#missing = { bytes: (this.#missing?.bytes ?? 0) + bytes, because: reason(error) };
+    this.#options.changed();
+  }
+
+  /** Resolves when all that was given is in the file, or is lost. */
+  async flush(): Promise<void> {
+    while (this.#pumping) await this.#pumping;
+  }
+
+  /** As flush, and closes the file. */
+  end(): Promise<void> {
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  async #end(): Promise<void> {
+    await this.flush();
+    if (this.#gapBytes > 0) {
+      await this.#sayGap().catch(() => {
+        this.#postscript = this.#gapNote();
+      });
+    }
+    // Beyond what counts there may be the beginning of a write that was refused.
+    if (this.#missing) await this.#file?.truncate(this.#written).catch(() => {});
+    await this.#file?.close();
+    this.#options.changed();
+  }
+
+  #pump(): void {
+    this.#pumping ??= this.#work().finally(() => {
+      this.#pumping = null;
+      // What came between the last look into the queue and now.
+      if (this.#queue.length > 0 && !this.#error) this.#pump();
+    });
+  }
+
+  async #work(): Promise<void> {
+    do {
+      const batch = this.#queue;
+      this.#queue = [];
+      await this.#store(batch);
+      this.#drained?.resolve();
+      this.#drained = null;
+    } while (this.#queue.length > 0);
+  }
+
+  async #store(batch: Uint8Array[]): Promise<void> {
+    let left = batch.reduce((sum, chunk) => sum + chunk.length, 0);
+    if (performance.now() < this.#retryAt) return this.#refuse(left);
+    try {
+      const file = await this.#openOnce();
+      if (left > 0 && this.#gapBytes > 0) await this.#sayGap();
+      for (let rest = batch; left > 0; ) {
+        const { bytesWritten } = await file.writev(rest, this.#written);
+        left -= bytesWritten;
+        this.#queuedBytes -= bytesWritten;
+        this.#written += bytesWritten;
+        this.#options.changed();
+        if (left > 0) rest = [Buffer.concat(rest).subarray(bytesWritten)];
+      }
+    } catch (error) {
+      if (this.#file || isFull(error)) {
+        this.#retryAt = performance.now() + retryPauseMs;
+        this.#refusal = error;
+        return this.#refuse(left);
+      }
+      this.#error = asError(error);
+      this.#queuedBytes = 0;
+      this.#queue = [];
+      this.#options.changed();
+    }
+  }
+
+  #refuse(bytes: number): void {
+    this.#queuedBytes -= bytes;
+    this.lose(bytes, this.#refusal);
+  }
+
+  async #openOnce(): Promise<FileHandle> {
+    if (this.#file) return this.#file;
+    const flags = this.#options.goOnAt === undefined ? "wx" : constants.O_RDWR | constants.O_CREAT;
+    this.#file = await open(this.path, flags).catch(async (error: unknown) => {
+      if (codeOf(error) !== "ENOENT") throw error;
+      await mkdir(dirname(this.path), { recursive: true });
+      return await open(this.path, flags);
+    });
+    this.#options.changed();
+    return this.#file;
+  }
+
+  /** Counts only as a whole; a part of it is overwritten by the next write. */
+  async #sayGap(): Promise<void> {
+    const file = await this.#openOnce();
+    this.#options.beforeGap();
+    const bytes = this.#gapBytes;
+    const note = this.#gapNote();
+    for (let done = 0; done < note.length; ) {
+      const at = this.#written + done;
+      done += (await file.write(note, done, note.length - done, at)).bytesWritten;
+    }
+    this.#gapBytes -= bytes;
+    this.#written += note.length;
+    this.#options.changed();
+  }
+
+  #gapNote(): Uint8Array {
+    return Buffer.from(
+      `\n[${this.#gapBytes} bytes are missing here: they could not be stored (${this.#missing?.because})]\n`,
+    );
+  }
+}
+
+function newPromise(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+/** There may be room later. */
+function isFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT", "EMFILE", "ENFILE"].includes(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** Without the system call and the path that Node puts behind it. */
+function reason(error: unknown): string {
+  return asError(error).message.replace(/^(E[A-Z]+: [^,]+),.*$/s, "$1");
+}
