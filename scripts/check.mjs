@@ -13,7 +13,7 @@ const fastTests = [
   "scripts/check-imports",
   "scripts/run-tests",
   "ui/update",
-  "ui/output/output-text",
+  "ui/output/model",
   "ui/route",
   "ui/keys",
 ];

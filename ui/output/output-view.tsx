@@ -1,141 +1,412 @@
-// What one attempt of a task printed.
+// What a task printed: live and final, of any size.
 
 import { Component } from "preact";
 import type { CallStarted } from "../../src/model/events.js";
-import { errorOf, reasonOf } from "../request.js";
+import type { OutputFold, OutputMarksView } from "../../src/wire/boss.js";
+import { ask } from "../request.js";
 import type { LineRange } from "../route.js";
-import {
-  appendOutput,
-  emptyOutput,
-  isEmpty,
-  maxShownChars,
-  type OutputText,
-  shownLine,
-} from "./output-text.js";
+import { type FoldKey, FoldMap, foldKey, isFolded } from "./fold-map.js";
+import { LineSearch } from "./line-search.js";
+import { OutputKeys } from "./output-keys.js";
+import { OutputSource, outputPath } from "./output-source.js";
+import { OutputToolbar } from "./output-toolbar.js";
+import type { Query } from "./query.js";
+import { loadSettings, type Settings, saveSettings } from "./settings.js";
+import { Times } from "./times.js";
+import { Viewport } from "./viewport.js";
 
 export interface OutputViewProps {
   readonly run: number;
   readonly stage: string;
   readonly task: string;
-  /** The shown one, from 1, of `attempts`. */
+  /** From 1. */
   readonly attempt: number;
+  /** How many there are. */
   readonly attempts: number;
-  /** Whether this attempt still runs. */
   readonly isLive: boolean;
+  /** The attempt ended red: the end of its output is where to look first. */
+  readonly isRed?: boolean;
   readonly calls: readonly CallStarted[];
   /** Chosen by the address. */
   readonly lines: LineRange | null;
   readonly isConnected: boolean;
-  /** Another one: the boss may be another, nothing fetched before is to be believed. */
   readonly generation: number;
-  /** Puts them into the address. */
-  chooseLines(lines: LineRange | null): void;
-  chooseAttempt(attempt: number): void;
+  readonly chooseLines: (lines: LineRange | null) => void;
+  readonly chooseAttempt: (attempt: number) => void;
 }
 
-export function outputUrl(at: Pick<OutputViewProps, "run" | "stage" | "task" | "attempt">): string {
-  const task = `${encodeURIComponent(at.stage)}/${encodeURIComponent(at.task)}`;
-  return `/api/runs/${at.run}/tasks/${task}/output?attempt=${at.attempt}`;
+interface State {
+  readonly settings: Settings;
+  readonly toggled: ReadonlySet<FoldKey>;
+  readonly query: Query | null;
+  /** The line that n, N or e led to. */
+  readonly current: number | null;
+  readonly isFollowing: boolean;
+  readonly times: Times | null;
+  /** Said to who reads by ear, and shown for a moment. */
+  readonly said: string;
+  readonly version: number;
 }
 
-interface Shown {
-  readonly text: OutputText;
-  readonly status: "loading" | "live" | "ended" | "failed";
-  readonly problem: string | null;
-}
-
-const nothing: Shown = { text: emptyOutput, status: "loading", problem: null };
-
-export class OutputView extends Component<OutputViewProps, Shown> {
-  override state = nothing;
-  private abort: AbortController | null = null;
-  private element: HTMLPreElement | null = null;
-  private isAtEnd = true;
-
-  private keyOf({ run, stage, task, attempt, generation }: OutputViewProps): string {
-    return JSON.stringify([run, stage, task, attempt, generation]);
-  }
+export class OutputView extends Component<OutputViewProps, State> {
+  override state: State = {
+    settings: loadSettings(),
+    toggled: new Set(),
+    query: null,
+    current: null,
+    isFollowing: this.props.lines === null && (this.props.isLive || this.props.isRed === true),
+    times: null,
+    said: "",
+    version: 0,
+  };
+  #source = this.#open();
+  #search: LineSearch | null = null;
+  #errors: LineSearch | null = null;
+  #map = new FoldMap(0, [], new Set());
+  #mapKey = "";
+  #foldStarts = new Map<number, OutputFold>();
+  #viewport: Viewport | null = null;
+  #field: HTMLInputElement | null = null;
+  #isPlaced = false;
+  #frame = 0;
+  #marksBytes = -1;
 
   override componentDidMount() {
-    void this.follow();
-  }
-
-  override componentDidUpdate(before: OutputViewProps) {
-    const isOther = this.keyOf(before) !== this.keyOf(this.props);
-    if (isOther || (!before.isConnected && this.props.isConnected)) void this.follow();
-    if (this.element && this.isAtEnd) this.element.scrollTop = this.element.scrollHeight;
+    if (this.state.settings.hasTimes) void this.#loadTimes();
   }
 
   override componentWillUnmount() {
-    this.abort?.abort();
+    cancelAnimationFrame(this.#frame);
+    this.#source.close();
+    this.#search?.cancel();
+    this.#errors?.cancel();
   }
 
-  private async follow() {
-    this.abort?.abort();
-    this.abort = new AbortController();
-    const { signal } = this.abort;
-    this.setState(nothing);
-    let gathered = "";
-    const flush = () => {
-      const text = gathered;
-      gathered = "";
-      if (text !== "" && !signal.aborted)
-        this.setState((before) => ({ text: appendOutput(before.text, text) }));
-    };
-    try {
-      const url = `${outputUrl(this.props)}&follow=1&tail=${maxShownChars}`;
-      const response = await fetch(url, { signal });
-      if (!response.ok || !response.body) throw new Error(await errorOf(response));
-      this.setState({ status: "live" });
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      for (let next = await reader.read(); !next.done; next = await reader.read()) {
-        gathered += next.value;
-        await new Promise(requestAnimationFrame);
-        flush();
-      }
-      this.setState({ status: "ended" });
-    } catch (error) {
-      flush();
-      if (!signal.aborted) this.setState({ status: "failed", problem: reasonOf(error) });
+  override componentDidUpdate(before: OutputViewProps) {
+    const { run, stage, task, attempt, lines } = this.props;
+    if (
+      run !== before.run ||
+      stage !== before.stage ||
+      task !== before.task ||
+      attempt !== before.attempt
+    ) {
+      this.#reopen();
+      return;
     }
+    if (lines !== before.lines && lines !== null && lines.from !== this.#chosenHere) {
+      this.#isPlaced = false;
+    }
+    this.#placeAtFirst();
   }
 
-  private onScroll = () => {
-    const { scrollTop, scrollHeight, clientHeight } = this.element!;
-    this.isAtEnd = scrollHeight - scrollTop - clientHeight < 24;
+  #open(): OutputSource {
+    const { attempt } = this.props;
+    const place = { path: outputPath(this.props), attempt };
+    return new OutputSource(place, () => this.#redraw());
+  }
+
+  #reopen() {
+    this.#source.close();
+    this.#search?.cancel();
+    this.#errors?.cancel();
+    this.#search = null;
+    this.#errors = null;
+    this.#isPlaced = false;
+    this.#marksBytes = -1;
+    this.#source = this.#open();
+    this.#mapKey = "";
+    const { lines, isLive, isRed } = this.props;
+    this.setState({
+      toggled: new Set(),
+      current: null,
+      times: null,
+      isFollowing: lines === null && (isLive || isRed === true),
+    });
+    if (this.state.query) this.#startSearch(this.state.query);
+    if (this.state.settings.hasTimes) void this.#loadTimes();
+  }
+
+  /** Once a frame, whatever comes. */
+  #redraw() {
+    if (this.#frame !== 0) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#search?.goOn();
+      if (this.state.times && this.#source.lines > 0) void this.#loadTimes();
+      this.setState(({ version }) => ({ version: version + 1 }));
+    });
+  }
+
+  /** To the line of the address, as soon as it is known where that is. */
+  #placeAtFirst() {
+    const { lines } = this.props;
+    const { extent } = this.#source;
+    if (this.#isPlaced || lines === null || !extent) return;
+    if (extent.lines < lines.from && !extent.ended) return;
+    this.#isPlaced = true;
+    this.#show(Math.min(lines.from, Math.max(1, extent.lines)));
+  }
+
+  #chosenHere = 0;
+  #chooseLine = (line: number, isRange: boolean) => {
+    const { lines, chooseLines } = this.props;
+    const isAgain = !isRange && lines?.from === line && lines.to === line;
+    const from = isRange && lines ? Math.min(lines.from, line) : line;
+    const to = isRange && lines ? Math.max(lines.from, line) : line;
+    this.#chosenHere = from;
+    chooseLines(isAgain ? null : { from, to });
   };
 
+  /** Unfolds what hides it. */
+  #show(line: number) {
+    const toggled = new Set(this.state.toggled);
+    for (const fold of this.#source.folds.values()) {
+      const last = fold.last ?? Number.POSITIVE_INFINITY;
+      if (fold.first < line && line <= last && isFolded(fold, toggled)) toggle(toggled, fold);
+    }
+    this.setState({ toggled, isFollowing: false }, () => this.#viewport?.goToLine(line));
+  }
+
+  #toggleFold = (fold: OutputFold) => {
+    const toggled = new Set(this.state.toggled);
+    toggle(toggled, fold);
+    this.setState({ toggled, isFollowing: false });
+  };
+
+  // Search
+
+  #setQuery = (query: Query | null) => {
+    this.#search?.cancel();
+    this.#search = null;
+    this.setState({ query, current: null, said: "" });
+    if (query) this.#startSearch(query);
+  };
+
+  #startSearch(query: Query) {
+    const from = this.#viewport?.topLine() ?? 1;
+    let isFirst = true;
+    const search = new LineSearch(this.#source, query, () => {
+      if (this.#search !== search) return;
+      // As soon as there is a match below what is seen, it is shown; else the first one, once all is searched.
+      if (isFirst && search.found.length > 0) {
+        const index = search.found.from(from);
+        if (index < search.found.length || search.isDone) {
+          isFirst = false;
+          this.#goToMatch(search.found.at(index < search.found.length ? index : 0));
+        }
+      }
+      this.#redraw();
+    });
+    this.#search = search;
+  }
+
+  #goToMatch(line: number) {
+    this.setState({ current: line });
+    this.#show(line);
+  }
+
+  #step(found: { length: number; at(i: number): number; from(line: number): number }, by: 1 | -1) {
+    if (found.length === 0) return;
+    const { current } = this.state;
+    const from = current ?? this.#viewport?.topLine() ?? 1;
+    const next = by > 0 ? found.from(current === null ? from : from + 1) : found.from(from) - 1;
+    // Round and round.
+    this.#goToMatch(found.at((next + found.length) % found.length));
+  }
+
+  #nextMatch = (by: 1 | -1) => {
+    if (this.#search) this.#step(this.#search.found, by);
+  };
+
+  // The first error
+
+  #nextError = async (by: 1 | -1) => {
+    this.#errors?.goOn();
+    this.#errors ??= new LineSearch(this.#source, "errors", () => {});
+    const errors = this.#errors;
+    this.#say("Looking for the first error...");
+    await errors.done;
+    if (errors !== this.#errors) return;
+    const found = errors.strongest();
+    if (found.length === 0) {
+      await this.#goToEndOfCalls();
+      return;
+    }
+    const isFirst = this.state.current === null || !found.has(this.state.current);
+    if (isFirst && by > 0) this.#goToMatch(found.at(0));
+    else this.#step(found, by);
+    const place = found.from(this.state.current ?? 0) + 1;
+    this.#say(found.length === 1 ? "The only error" : `Error ${place} of ${found.length}`);
+  };
+
+  /** Nothing looks like an error: then the last words of the command are the best guess. */
+  async #goToEndOfCalls() {
+    await this.#loadTimes();
+    const { extent } = this.#source;
+    const offset = this.state.times?.endOfCalls(extent?.bytes ?? 0) ?? null;
+    const line = offset === null ? null : await this.#lineAt(offset - 1);
+    if (line !== null) this.#goToMatch(line);
+    else this.#viewport?.goToEnd();
+    this.#say("No line looks like an error: this is the end of the last command");
+  }
+
+  /** By halves: few requests, and no further kind of them. */
+  async #lineAt(offset: number): Promise<number | null> {
+    let low = 1;
+    let high = this.#source.lines;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      const url = this.#source.url("/lines", { from: middle, count: 1 });
+      const { offsets } = await ask<{ offsets: number[] }>(url).catch(() => ({ offsets: [] }));
+      if (offsets[0] === undefined) return null;
+      if (offsets[0] <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return high === 0 ? null : low;
+  }
+
+  // Times
+
+  #loadTimes = async () => {
+    const bytes = this.#source.extent?.bytes ?? 0;
+    if (bytes === this.#marksBytes) return;
+    this.#marksBytes = bytes;
+    const source = this.#source;
+    const url = source.url("/marks");
+    const view = await ask<OutputMarksView>(url).catch(() => null);
+    if (view && source === this.#source) {
+      await new Promise<void>((done) => this.setState({ times: new Times(view.marks) }, done));
+    }
+  };
+
+  #change = (change: Partial<Settings>) => {
+    const settings = { ...this.state.settings, ...change };
+    saveSettings(settings);
+    this.setState({ settings });
+    if (change.hasTimes) void this.#loadTimes();
+  };
+
+  #follow = (isFollowing: boolean) => {
+    if (isFollowing !== this.state.isFollowing) this.setState({ isFollowing });
+    if (isFollowing) this.#viewport?.goToEnd();
+  };
+
+  #say(said: string) {
+    this.setState({ said });
+  }
+
+  #updateMap() {
+    const { toggled } = this.state;
+    const source = this.#source;
+    const key = `${source.lines} ${source.foldVersion}`;
+    if (key === this.#mapKey && toggled === this.#mapToggled) return;
+    this.#mapKey = key;
+    this.#mapToggled = toggled;
+    this.#map = new FoldMap(source.lines, source.folds.values(), toggled);
+    this.#foldStarts = new Map();
+    for (const fold of source.folds.values()) {
+      // A section is more than its first line being repeated.
+      const known = this.#foldStarts.get(fold.first);
+      if (!known || known.kind === "repeat") this.#foldStarts.set(fold.first, fold);
+    }
+  }
+  #mapToggled: ReadonlySet<FoldKey> | null = null;
+
+  #foldAt = (line: number) => {
+    const fold = this.#foldStarts.get(line);
+    return fold ? { fold, isFolded: isFolded(fold, this.state.toggled) } : null;
+  };
+  #isChosen = (line: number) => {
+    const { lines } = this.props;
+    return lines !== null && lines.from <= line && line <= lines.to;
+  };
+  #isMatch = (line: number) => this.#search?.found.has(line) ?? false;
+  #hrefOf = (line: number) => {
+    const { attempt, attempts } = this.props;
+    return `${location.pathname}${attempt === attempts ? "" : `?attempt=${attempt}`}#L${line}`;
+  };
+  #timeOf = (offset: number) => this.state.times?.since(offset) ?? null;
+
   override render() {
-    const { text, status, problem } = this.state;
-    if (status === "loading") return <p class="quiet">Loading the output...</p>;
+    const { props, state } = this;
+    const source = this.#source;
+    this.#updateMap();
+    const { extent } = source;
+    const isEmpty = extent !== null && extent.bytes === 0;
     return (
-      <>
-        <p>
-          <a href={outputUrl(this.props)} target="_blank" rel="noreferrer">
-            raw output
-          </a>
+      <div class="out">
+        <OutputKeys
+          hasQuery={state.query !== null}
+          search={() => this.#field?.select()}
+          nextMatch={this.#nextMatch}
+          nextError={(by) => void this.#nextError(by)}
+          toStart={() => this.#viewport?.goToStart()}
+          toEnd={() => this.#follow(true)}
+          toggleTimes={() => this.#change({ hasTimes: !state.settings.hasTimes })}
+          toggleWrap={() => this.#change({ isWrapped: !state.settings.isWrapped })}
+          toggleFollow={() => this.#follow(!state.isFollowing)}
+        />
+        <OutputToolbar
+          {...props}
+          source={source}
+          search={this.#search}
+          query={state.query}
+          current={state.current}
+          setQuery={this.#setQuery}
+          nextMatch={this.#nextMatch}
+          nextError={() => void this.#nextError(1)}
+          settings={state.settings}
+          change={this.#change}
+          isFollowing={state.isFollowing}
+          follow={this.#follow}
+          fieldRef={(field) => {
+            this.#field = field;
+          }}
+          leaveField={() => this.#viewport?.focus()}
+        />
+        <p class="out-said" role="status">
+          {state.said}
         </p>
-        {isEmpty(text) ? (
-          <p class="quiet">{status === "live" ? "Nothing printed yet." : "It printed nothing."}</p>
-        ) : (
-          <pre
-            class="output"
-            role="log"
-            // biome-ignore lint/a11y/noNoninteractiveTabindex: whoever has no mouse must be able to scroll it
-            tabIndex={0}
-            ref={(element) => {
-              this.element = element;
-            }}
-            onScroll={this.onScroll}
-          >
-            {text.blocks.map((block) => (
-              <span key={block.id}>{block.text}</span>
-            ))}
-            <span>{shownLine(text)}</span>
-          </pre>
+        {source.problem !== null && (
+          <p class="out-problem" role="alert">
+            The output cannot be read on: {source.problem}. Trying again.
+          </p>
         )}
-        {problem !== null && <p class="warning">The output broke off: {problem}</p>}
-      </>
+        {extent === null && source.problem === null && (
+          <p class="quiet out-note">Loading the output...</p>
+        )}
+        {isEmpty && (
+          <p class="quiet out-note">
+            {extent.ended ? "It printed nothing." : "Nothing printed yet."}
+          </p>
+        )}
+        <Viewport
+          ref={(viewport) => {
+            this.#viewport = viewport;
+          }}
+          key={`${props.run} ${props.stage} ${props.task} ${props.attempt}`}
+          source={source}
+          map={this.#map}
+          isWrapped={state.settings.isWrapped}
+          foldAt={this.#foldAt}
+          toggleFold={this.#toggleFold}
+          timeOf={state.settings.hasTimes ? this.#timeOf : null}
+          isChosen={this.#isChosen}
+          hrefOf={this.#hrefOf}
+          chooseLine={this.#chooseLine}
+          query={state.query}
+          isMatch={this.#isMatch}
+          current={state.current}
+          isFollowing={state.isFollowing}
+          setFollowing={this.#follow}
+          version={state.version}
+        />
+      </div>
     );
   }
+}
+
+function toggle(toggled: Set<FoldKey>, fold: OutputFold): void {
+  const key = foldKey(fold);
+  if (!toggled.delete(key)) toggled.add(key);
 }

@@ -73,6 +73,7 @@ export function TaskPane({ state, actions, run, shown: { ref, task }, route }: P
           attempt={attempt}
           attempts={attempts}
           isLive={finishedAt === null}
+          isRed={end?.status === "failed" || end?.status === "errored"}
           calls={calls ?? []}
           lines={route.lines}
           isConnected={state.connection === "open"}
