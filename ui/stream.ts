@@ -18,6 +18,7 @@ const runEventTypes: Record<RunEvent["type"], true> = {
   "attempt-finished": true,
   "stage-finished": true,
   "cancel-requested": true,
+  "pin-changed": true,
   "run-finished": true,
 };
 

@@ -9,6 +9,8 @@ export type AuditAction =
   | "run-started"
   | "run-rerun"
   | "run-cancelled"
+  | "run-pinned"
+  | "run-unpinned"
   | "login"
   | "login-failed"
   | "logout"

@@ -15,6 +15,7 @@ import { pageRoutes } from "./routes/page.js";
 import { runRoutes } from "./routes/runs.js";
 import { sessionRoutes } from "./routes/session.js";
 import { HistoryUnwritable } from "./store/store.js";
+import { TooManyStreams } from "./stream.js";
 
 export interface AppOptions {
   readonly version: string;
@@ -45,6 +46,9 @@ export function createApp(engine: Engine, { version, log, audit = noAudit }: App
       return c.json(body, error.status);
     }
     if (error instanceof HistoryUnwritable) return c.json({ error: error.message }, 503);
+    if (error instanceof TooManyStreams) {
+      return c.json({ error: error.message }, 429, { "retry-after": "10" });
+    }
     if (error instanceof NotFound) return c.json({ error: error.message }, 404);
     log(`${c.req.method} ${c.req.path}: ${error.stack ?? error.message}`);
     return c.json({ error: "bettertest failed to answer; its log has the reason" }, 500);

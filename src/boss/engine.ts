@@ -46,6 +46,8 @@ export interface EngineOptions {
   /** What tasks may ask for, and what is masked in all that is kept. */
   readonly secrets: Secrets;
   readonly concurrentRuns: number;
+  /** Of those that wait for their turn. */
+  readonly maxQueuedRuns: number;
   /** What is kept of runs that have ended. */
   readonly retention: RetentionLimits;
   /** Of one attempt; of more, the beginning and the end are kept. */
@@ -72,11 +74,15 @@ export const engineDefaults = {
   infraRetries: 2,
   secrets: noSecrets,
   concurrentRuns: 4,
+  maxQueuedRuns: 1000,
   retention: { keepRuns: 1000, keepDays: Number.POSITIVE_INFINITY, maxDataBytes: 20 * 2 ** 30 },
   maxOutputBytes: 100 * 2 ** 20,
   watch: false,
   once: false,
 } as const satisfies Partial<EngineOptions>;
+
+/** Of a kind. Each holds a socket, and up to a MiB where its reader has stopped reading. */
+const mostStreams = 1000;
 
 export type StartRequest = StartRunRequest & { readonly trigger: string };
 
@@ -84,7 +90,7 @@ export type StartResult =
   | { readonly ok: true; readonly run: number }
   | {
       readonly ok: false;
-      readonly status: 400 | 404 | 409;
+      readonly status: 400 | 404 | 409 | 429;
       readonly error: string;
       readonly field?: string;
     };
@@ -98,6 +104,7 @@ export interface Engine {
   readonly metrics: Metrics;
   /** Of events, to readers. */
   readonly streams: StreamCount;
+  readonly outputStreams: StreamCount;
   readonly disk: { readonly state: DiskState };
   /** Told whenever a pipeline, a worker, the queue or the disk changes. */
   readonly changes: Topic;
@@ -107,6 +114,8 @@ export interface Engine {
   rerun(run: number, options: { readonly failed: boolean; readonly trigger: string }): StartResult;
   /** False where the run does not exist or has ended. */
   cancel(run: number, by: string): boolean;
+  /** Whether it is kept for ever. False where the run does not exist. */
+  pin(run: number, pinned: boolean, by: string): boolean;
   /** The run once it has ended. */
   finished(run: number): Promise<Run>;
   /** Cancels what still runs after `graceMs`, then ends everything the engine started. */
@@ -179,7 +188,8 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
   });
   void retention.sweep();
   const queue = new RunQueue(options.concurrentRuns, () => changes.publish());
-  const streams = new StreamCount();
+  const streams = new StreamCount(mostStreams);
+  const outputStreams = new StreamCount(mostStreams);
   const metrics = new Metrics({
     liveRuns: () => queue.ids().flatMap((id) => store.run(id) ?? []),
     workers: () => workers.views(),
@@ -243,8 +253,17 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
         };
   }
 
-  function start(asked: StartRequest): StartResult {
+  function refusal(): StartResult | null {
     if (closing) return { ok: false, status: 409, error: "the boss is stopping" };
+    const waiting = queue.view().waiting.length;
+    if (waiting < options.maxQueuedRuns) return null;
+    const error = `${waiting} runs are waiting already, and no more may. Try later, or see --max-queued-runs`;
+    return { ok: false, status: 429, error };
+  }
+
+  function start(asked: StartRequest): StartResult {
+    const refused = refusal();
+    if (refused) return refused;
     const view = findPipeline(asked.pipeline);
     if ("ok" in view) return view;
     let only: readonly TaskRef[] | undefined;
@@ -275,6 +294,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     outputs,
     metrics,
     streams,
+    outputStreams,
     disk,
     changes,
     queue: () => queue.view(),
@@ -284,7 +304,8 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
       const run = store.run(id);
       if (!run) return { ok: false, status: 404, error: `there is no run ${id}` };
       if (!isFinished(run)) return { ok: false, status: 409, error: `run ${id} has not ended yet` };
-      if (closing) return { ok: false, status: 409, error: "the boss is stopping" };
+      const refused = refusal();
+      if (refused) return refused;
       const view = findPipeline(run.request.pipelineName);
       if ("ok" in view) return view;
       let only = run.request.only;
@@ -304,6 +325,15 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     },
 
     cancel,
+
+    pin(id, pinned, by) {
+      const run = store.run(id);
+      if (!run) return false;
+      if ((run.pinned ?? false) === pinned) return true;
+      log.append(id, { type: "pin-changed", at: Date.now(), pinned, by });
+      if (!pinned) void retention.sweep();
+      return true;
+    },
 
     async finished(id) {
       await queue.done(id);

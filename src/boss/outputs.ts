@@ -21,6 +21,13 @@ export interface OutputRef {
  */
 const slackBytes = 64 * 1024;
 
+export interface FollowOutput {
+  readonly offset?: number;
+  /** Bytes. */
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
+}
+
 export class Outputs {
   readonly #folder: string;
   readonly #limitBytes: number;
@@ -99,30 +106,26 @@ export class Outputs {
   /** The bytes that are there now. */
   async *read(ref: OutputRef, { offset = 0, limit = Number.POSITIVE_INFINITY } = {}) {
     const length = (await this.length(ref)) ?? 0;
-    let left = Math.min(limit, length - offset);
-    if (left <= 0) return;
-    const signal = new AbortController();
-    try {
-      for await (const chunk of this.follow(ref, { offset, signal: signal.signal })) {
-        const part = chunk.length > left ? chunk.subarray(0, left) : chunk;
-        yield part;
-        left -= part.length;
-        if (left <= 0) return;
-      }
-    } finally {
-      signal.abort();
-    }
+    yield* this.follow(ref, { offset, limit: Math.min(limit, length - offset) });
   }
 
   /** What is there now and what comes, until the attempt ends. */
-  follow(
+  async *follow(
     ref: OutputRef,
-    { offset = 0, signal }: { readonly offset?: number; readonly signal?: AbortSignal } = {},
-  ): AsyncIterable<Uint8Array> {
+    { offset = 0, limit = Number.POSITIVE_INFINITY, signal }: FollowOutput = {},
+  ): AsyncGenerator<Uint8Array> {
+    let left = limit;
+    if (left <= 0) return;
     const path = this.path(ref);
-    const live = this.#live.get(path);
-    if (live) return live.follow(offset, signal);
-    return createReadStream(path, { start: offset, ...(signal && { signal }) });
+    const chunks =
+      this.#live.get(path)?.follow(offset, signal) ??
+      createReadStream(path, { start: offset, ...(signal && { signal }) });
+    for await (const chunk of chunks) {
+      const part: Uint8Array = chunk.length > left ? chunk.subarray(0, left) : chunk;
+      left -= part.length;
+      yield part;
+      if (left <= 0) return;
+    }
   }
 
   /** Of all attempts of a run. */

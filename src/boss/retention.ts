@@ -1,4 +1,5 @@
-// What is kept of the past, and for how long. The oldest goes first, and never a run that is under way.
+// What is kept of the past, and for how long. The oldest goes first, and never a run that is under
+// way or pinned.
 
 import { formatBytes } from "../lib/units.js";
 import type { Outputs } from "./outputs.js";
@@ -47,7 +48,9 @@ export class Retention {
   async #sweep(): Promise<void> {
     const { store, outputs, limits, now, log } = this.#deps;
     const ended = store.ended();
-    let count = ended.length;
+    // What is pinned takes room, but not the place of another run.
+    const deletable = ended.filter(({ pinned }) => !pinned);
+    let count = deletable.length;
     let bytes = 0;
     for (const { id } of ended) {
       const size = this.#bytes.get(id) ?? (await outputs.bytesOf(id));
@@ -57,7 +60,7 @@ export class Retention {
     const oldestKept = now() - limits.keepDays * dayMs;
     const deleted: number[] = [];
     let freed = 0;
-    for (const { id, finishedAt } of ended) {
+    for (const { id, finishedAt } of deletable) {
       // The newest one stays, however large or old: it is what people have come to see.
       if (count <= 1) break;
       if (count <= limits.keepRuns && finishedAt >= oldestKept && bytes <= limits.maxDataBytes)

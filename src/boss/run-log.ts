@@ -24,6 +24,10 @@ async function logRuns(engine: Engine, events: AsyncIterable<LoggedEvent>, log: 
       });
     } else if (event.type === "cancel-requested") {
       log(`run ${run} is being cancelled by ${event.by}`, { fields: { run, by: event.by } });
+    } else if (event.type === "pin-changed") {
+      log(`run ${run} is ${event.pinned ? "pinned" : "not pinned any more"} by ${event.by}`, {
+        fields: { run, by: event.by, pinned: event.pinned },
+      });
     } else if (event.type === "attempt-finished" && event.end.status === "errored") {
       const { stage, task, attempt, end, retried = false } = event;
       const fault = describeFault(end.fault);

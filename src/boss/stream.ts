@@ -1,20 +1,47 @@
 import { encodeSse, type SseMessage, sseKeepAlive } from "../lib/sse.js";
 import { sseResponse } from "../wire/stream.js";
 
-/** How many event streams are open. */
+/** How many streams are open, and may be. */
 export class StreamCount {
+  readonly limit: number;
   #open = 0;
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
 
   get open(): number {
     return this.#open;
   }
 
-  enter(): void {
-    this.#open += 1;
+  /**
+   * Counts it from its first byte to its end. Throws where there are too many already; not from the request
+   * on, since the answer to a HEAD is never read, and so never ends.
+   */
+  counted<T>(
+    produce: (signal: AbortSignal) => AsyncIterable<T>,
+  ): (signal: AbortSignal) => AsyncGenerator<T> {
+    if (this.#open >= this.limit) throw new TooManyStreams(this.limit);
+    const enter = () => {
+      this.#open += 1;
+    };
+    const leave = () => {
+      this.#open -= 1;
+    };
+    return async function* (signal) {
+      enter();
+      try {
+        yield* produce(signal);
+      } finally {
+        leave();
+      }
+    };
   }
+}
 
-  leave(): void {
-    this.#open -= 1;
+export class TooManyStreams extends Error {
+  constructor(limit: number) {
+    super(`${limit} streams are open, and no more may be. Close some, or try again later`);
   }
 }
 
@@ -22,14 +49,11 @@ export function streamSse(
   streams: StreamCount,
   produce: (signal: AbortSignal) => AsyncIterable<SseMessage>,
 ): Response {
-  return sseResponse(async function* (signal) {
-    streams.enter();
-    try {
+  return sseResponse(
+    streams.counted(async function* (signal) {
       // A first comment makes proxies and browsers show the stream as open before anything has happened.
       yield sseKeepAlive;
       for await (const message of produce(signal)) yield encodeSse(message);
-    } finally {
-      streams.leave();
-    }
-  });
+    }),
+  );
 }

@@ -243,4 +243,10 @@ export const concurrentRunsFlag = {
     default: 4,
     describe: "Runs at the same time; more wait in order",
   },
+  "max-queued-runs": {
+    type: "number",
+    requiresArg: true,
+    default: 1000,
+    describe: "Most runs that wait; further ones are refused",
+  },
 } as const satisfies Flags;

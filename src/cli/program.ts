@@ -12,6 +12,7 @@ import { completionCommand } from "./commands/completion.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { initCommand } from "./commands/init.js";
 import { logsCommand } from "./commands/logs.js";
+import { pinCommand, unpinCommand } from "./commands/pin.js";
 import { rerunCommand } from "./commands/rerun.js";
 import { runCommand } from "./commands/run.js";
 import { runsCommand } from "./commands/runs.js";
@@ -32,6 +33,8 @@ export const commands: readonly Command[] = [
   logsCommand,
   rerunCommand,
   cancelCommand,
+  pinCommand,
+  unpinCommand,
   tokenCommand,
   auditCommand,
   doctorCommand,

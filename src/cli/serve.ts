@@ -56,6 +56,7 @@ interface ServerFlags extends OutputFlags, AccessFlags {
 interface BossFlags extends ServerFlags, HostFlags, RetentionFlags, EngineFlags, SecretsFlags {
   readonly pipedef?: readonly string[] | undefined;
   readonly "concurrent-runs": number;
+  readonly "max-queued-runs": number;
 }
 
 interface BothFlags extends BossFlags, WorkerFlags {
@@ -189,6 +190,7 @@ async function openBoss(
       ...(url !== undefined && { localStandIn: url }),
       history,
       concurrentRuns: flags["concurrent-runs"],
+      maxQueuedRuns: flags["max-queued-runs"],
       watch: true,
       host,
       port,

@@ -28,6 +28,13 @@ export type RunEvent =
     } & AttemptRef)
   | { readonly type: "stage-finished"; readonly at: number; readonly stage: string }
   | { readonly type: "cancel-requested"; readonly at: number; readonly by: string }
+  /** Kept for ever, or no longer; may come after the run's end. */
+  | {
+      readonly type: "pin-changed";
+      readonly at: number;
+      readonly pinned: boolean;
+      readonly by: string;
+    }
   | {
       readonly type: "run-finished";
       readonly at: number;

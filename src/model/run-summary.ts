@@ -12,6 +12,8 @@ export interface RunSummary {
   readonly finishedAt: number | null;
   readonly tasks: Readonly<Partial<Record<TaskStatus, number>>>;
   readonly fault: string | null;
+  /** Absent: not pinned. */
+  readonly pinned?: boolean;
 }
 
 export function summarizeRun(run: Run): RunSummary {
@@ -29,5 +31,6 @@ export function summarizeRun(run: Run): RunSummary {
     finishedAt: run.finishedAt,
     tasks,
     fault: run.fault && describeFault(run.fault),
+    ...(run.pinned && { pinned: true }),
   };
 }

@@ -16,6 +16,8 @@ export interface Run {
   readonly finishedAt: number | null;
   readonly cancelledBy: string | null;
   readonly fault: Fault | null;
+  /** Never deleted to make room. Absent: not pinned. */
+  readonly pinned?: boolean;
 }
 
 export type RunStatus = "queued" | "running" | RunVerdict;
@@ -136,6 +138,8 @@ function changed(run: Run, event: RunEvent, ours: Ours): Run {
       );
     case "cancel-requested":
       return { ...run, cancelledBy: event.by };
+    case "pin-changed":
+      return { ...run, pinned: event.pinned };
     case "run-finished":
       return { ...run, status: event.verdict, finishedAt: event.at, fault: event.fault ?? null };
     default:

@@ -54,6 +54,7 @@ export interface BossClient {
   start(request: StartRunRequest): Promise<number>;
   rerun(id: number, request: RerunRequest): Promise<number>;
   cancel(id: number): Promise<void>;
+  pin(id: number, pinned: boolean): Promise<void>;
   /** The run's events after `after`; ends after run-finished. Survives short losses of the connection. */
   events(run: number, options?: EventsOptions): AsyncGenerator<LoggedEvent>;
   output(request: OutputRequest): AsyncGenerator<Uint8Array>;
@@ -129,6 +130,9 @@ export function createBossClient(url: string, { token, ca }: BossClientOptions =
     rerun: async (id, body) => (await json(`/api/runs/${id}/rerun`, startedRun, post(body))).run,
     cancel: async (id) => {
       await request(`/api/runs/${id}/cancel`, post({}));
+    },
+    pin: async (id, pinned) => {
+      await request(`/api/runs/${id}/${pinned ? "pin" : "unpin"}`, post({}));
     },
 
     async *events(run, { after = 0, signal } = {}) {

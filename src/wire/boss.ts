@@ -10,6 +10,7 @@
 //   GET  /api/runs/{id}                            RunSnapshot
 //   GET  /api/runs/{id}/events                     SSE of the run's events; ends after run-finished
 //   POST /api/runs/{id}/cancel                     202 { run }; 409 where it has ended
+//   POST /api/runs/{id}/pin, .../unpin             200 { run, pinned }
 //   POST /api/runs/{id}/rerun                      RerunRequest -> 201 { run }
 //   GET  /api/runs/{id}/tasks/{stage}/{task}       TaskState
 //   GET  /api/runs/{id}/tasks/{stage}/{task}/output

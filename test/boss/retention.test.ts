@@ -54,3 +54,22 @@ test("old runs go, but never the newest", async () => {
   while ((await keptRuns(rig)).length > 1) await new Promise(setImmediate);
   assert.deepEqual(await keptRuns(rig), [3]);
 });
+
+test("a pinned run stays, and takes no other's place; unpinned it goes", async () => {
+  const { rig: starting } = startSaying({ keepRuns: 2 });
+  await using rig = await starting;
+  await rig.run();
+  assert.deepEqual(await rig.post("/api/runs/1/pin"), {
+    status: 200,
+    body: { run: 1, pinned: true },
+  });
+  for (let n = 0; n < 4; n++) await rig.run();
+  while ((await keptRuns(rig)).length > 3) await new Promise(setImmediate);
+  assert.deepEqual(await keptRuns(rig), [5, 4, 1]);
+  const [, , first] = await rig.get<RunSummary[]>("/api/runs");
+  assert.equal(first?.pinned, true);
+  await rig.post("/api/runs/1/unpin");
+  while ((await keptRuns(rig)).length > 2) await new Promise(setImmediate);
+  assert.deepEqual(await keptRuns(rig), [5, 4]);
+  assert.equal((await rig.post("/api/runs/1/pin")).status, 404);
+});

@@ -102,13 +102,27 @@ export function storeContract(name: string, open: () => Store) {
       store.close();
     });
 
+    test("a run can be pinned, also after its end", () => {
+      const store = open();
+      const id = store.nextRunId();
+      store.append(id, created());
+      store.append(id, { type: "pin-changed", at: 2, pinned: true, by: "me" });
+      store.append(id, finished);
+      assert.deepEqual(store.ended(), [{ id, finishedAt: 9, pinned: true }]);
+      assert.equal(store.runs({ limit: 1 })[0]?.pinned, true);
+      store.append(id, { type: "pin-changed", at: 10, pinned: false, by: "me" });
+      assert.deepEqual(store.ended(), [{ id, finishedAt: 9, pinned: false }]);
+      assert.equal(store.run(id)?.pinned, false);
+      store.close();
+    });
+
     test("a run that has ended can be removed; its number is not given again", () => {
       const store = open();
       const [a, b] = [store.nextRunId(), store.nextRunId()];
       store.append(a, created());
       store.append(b, created());
       store.append(b, finished);
-      assert.deepEqual(store.ended(), [{ id: b, finishedAt: 9 }]);
+      assert.deepEqual(store.ended(), [{ id: b, finishedAt: 9, pinned: false }]);
       store.remove(a);
       assert.equal(store.run(a)?.status, "queued", "one under way stays");
       store.remove(b);

@@ -96,6 +96,18 @@ export const operations: readonly Operation[] = [
   },
   {
     method: "post",
+    path: "/api/runs/{id}/pin",
+    summary: "Keep a run for ever: it is never deleted to make room",
+    answers: { 200: "{ run, pinned }", 404: "no such run" },
+  },
+  {
+    method: "post",
+    path: "/api/runs/{id}/unpin",
+    summary: "Keep a run no longer than others",
+    answers: { 200: "{ run, pinned }", 404: "no such run" },
+  },
+  {
+    method: "post",
     path: "/api/runs/{id}/rerun",
     summary: "Run it again, whole or what did not pass",
     body: RerunRequest,

@@ -17,6 +17,7 @@ import {
 } from "../output-search.js";
 import type { SearchOrder } from "../output-search-thread.js";
 import { NotFound, numberParameter } from "../request.js";
+import type { StreamCount } from "../stream.js";
 import { theAttempt, theRun } from "./runs.js";
 
 /** A flood of output is told of so often at most; no eye sees more. */
@@ -37,7 +38,9 @@ export function outputRoutes(engine: Engine): Hono {
   app.get("/:id/tasks/:stage/:task/output/outline", async (c) => {
     const { found, length } = await theIndex(c);
     const follow = isSet(c, "follow");
-    return jsonLines((signal) => outlines(found, { until: follow ? null : length, signal }));
+    return jsonLines(engine.outputStreams, (signal) =>
+      outlines(found, { until: follow ? null : length, signal }),
+    );
   });
 
   app.get("/:id/tasks/:stage/:task/output/lines", async (c) => {
@@ -57,7 +60,7 @@ export function outputRoutes(engine: Engine): Hono {
     await found.reach({ line: first, bytes: length, signal: c.req.raw.signal });
     const { line, offset } = found.index.before(first);
     const order: SearchOrder = { path: found.path, line, offset, bytes: length, what };
-    return jsonLines((signal) => matches(searches, { order, first, signal }));
+    return jsonLines(engine.outputStreams, (signal) => matches(searches, { order, first, signal }));
   });
 
   return app;
@@ -136,11 +139,14 @@ function isSet(c: Context, name: string): boolean {
   return ["1", "true"].includes(c.req.query(name) ?? "");
 }
 
-function jsonLines(produce: (signal: AbortSignal) => AsyncIterable<unknown>): Response {
+function jsonLines(
+  streams: StreamCount,
+  produce: (signal: AbortSignal) => AsyncIterable<unknown>,
+): Response {
   return bytesResponse(
-    async function* (signal) {
+    streams.counted(async function* (signal) {
       for await (const value of produce(signal)) yield Buffer.from(`${JSON.stringify(value)}\n`);
-    },
+    }),
     {
       headers: {
         "content-type": "application/x-ndjson",

@@ -64,6 +64,21 @@ export function runRoutes(engine: Engine, audit: Audit): Hono {
     return c.json({ error: `run ${id} has already ended` }, 409);
   });
 
+  for (const [action, pinned] of [
+    ["pin", true],
+    ["unpin", false],
+  ] as const) {
+    app.post(`/:id/${action}`, (c) => {
+      const { id } = theRun(engine, c);
+      const caller = callerOf(c.req.raw);
+      if ((engine.store.run(id)?.pinned ?? false) !== pinned) {
+        engine.pin(id, pinned, `api${byWhom(caller)}`);
+        audit.write(pinned ? "run-pinned" : "run-unpinned", caller, { run: id });
+      }
+      return c.json({ run: id, pinned });
+    });
+  }
+
   app.post("/:id/rerun", async (c) => {
     const { id } = theRun(engine, c);
     const { failed = false } = await parseBody(c.req.raw, RerunRequest);
@@ -88,11 +103,11 @@ export function runRoutes(engine: Engine, audit: Audit): Hono {
         : Math.max(0, length - tail);
     const limit = numberParameter(c, "limit", { min: 0 });
     const follow = ["1", "true"].includes(c.req.query("follow") ?? "");
+    const part = { offset, ...(limit !== undefined && { limit }) };
     return bytesResponse(
-      (signal) =>
-        follow
-          ? engine.outputs.follow(ref, { offset, signal })
-          : engine.outputs.read(ref, { offset, ...(limit !== undefined && { limit }) }),
+      engine.outputStreams.counted((signal) =>
+        follow ? engine.outputs.follow(ref, { ...part, signal }) : engine.outputs.read(ref, part),
+      ),
       {
         headers: {
           // Output is data, whatever it looks like: no browser may guess another type.
@@ -156,7 +171,8 @@ export function theAttempt(run: Run, c: Context): OutputRef {
 
 function refuse(
   c: Context,
-  { status, error, field }: { status: 400 | 404 | 409; error: string; field?: string },
+  { status, error, field }: { status: 400 | 404 | 409 | 429; error: string; field?: string },
 ) {
+  if (status === 429) c.header("retry-after", "10");
   return c.json({ error, ...(field !== undefined && { field }) }, status);
 }

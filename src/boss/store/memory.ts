@@ -67,7 +67,9 @@ export function createMemoryStore(): Store {
 
     ended: () =>
       [...runs.values()].flatMap(({ run }) =>
-        run.finishedAt === null ? [] : [{ id: run.id, finishedAt: run.finishedAt }],
+        run.finishedAt === null
+          ? []
+          : [{ id: run.id, finishedAt: run.finishedAt, pinned: run.pinned ?? false }],
       ),
 
     remove(id) {

@@ -64,7 +64,9 @@ export function openSqliteStore(
   );
   const unfinished = statement("SELECT id FROM runs WHERE finished = 0 ORDER BY id");
   const endedRuns = statement(
-    "SELECT id, json_extract(summary, '$.finishedAt') AS finishedAt FROM runs WHERE finished = 1 ORDER BY id",
+    `SELECT id, json_extract(summary, '$.finishedAt') AS finishedAt,
+       coalesce(json_extract(summary, '$.pinned'), 0) AS pinned
+     FROM runs WHERE finished = 1 ORDER BY id`,
   );
   const deleteEvents = statement(
     "DELETE FROM events WHERE run = (SELECT id FROM runs WHERE id = ? AND finished = 1)",
@@ -212,7 +214,11 @@ export function openSqliteStore(
     },
 
     ended: () =>
-      endedRuns.all().map((row) => ({ id: Number(row.id), finishedAt: Number(row.finishedAt) })),
+      endedRuns.all().map((row) => ({
+        id: Number(row.id),
+        finishedAt: Number(row.finishedAt),
+        pinned: row.pinned === 1,
+      })),
 
     remove(id) {
       // The newest numbers may go with it; they must not be given again.

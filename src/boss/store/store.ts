@@ -31,7 +31,7 @@ export interface Store {
     readonly pipeline?: string;
   }): RunSummary[];
   /** Runs that have ended, oldest first. */
-  ended(): { readonly id: number; readonly finishedAt: number }[];
+  ended(): EndedRun[];
   /** Forgets a run that has ended, with its events. Its number is not given again. */
   remove(id: number): void;
   /** Why the last write failed, in a sentence; null where it went well. Events told since are kept in memory. */
@@ -39,6 +39,12 @@ export interface Store {
   /** Tries again, and stores what could not be stored. */
   retry(): void;
   close(): void;
+}
+
+export interface EndedRun {
+  readonly id: number;
+  readonly finishedAt: number;
+  readonly pinned: boolean;
 }
 
 /** The disk is full, or another program holds the file. It may pass. */
