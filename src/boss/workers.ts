@@ -11,7 +11,7 @@ interface KnownWorker {
   readonly client: WorkerClient;
   readonly own: boolean;
   view: WorkerView;
-  /** Since when it does not answer any more; null: it does, or never has. */
+  /** Since when it does not answer any more, or takes nothing; null: it does, or never has. */
   lostAt: number | null;
   /** Commands sent and not yet answered. */
   inFlight: number;
@@ -164,8 +164,10 @@ export class Workers {
     this.#known.set(url, worker);
     void worker.client.watch((state) => {
       // What a lost one last said of itself stays: its slots are worth knowing while it restarts.
-      worker.view = { url, ...state, info: state.info ?? worker.view.info };
-      worker.lostAt = state.status === "lost" ? (worker.lostAt ?? performance.now()) : null;
+      const problem = state.info?.problem ?? state.problem;
+      worker.view = { url, ...state, info: state.info ?? worker.view.info, problem };
+      const isAway = state.status === "lost" || (state.info?.problem ?? null) !== null;
+      worker.lostAt = isAway ? (worker.lostAt ?? performance.now()) : null;
       this.#changes.ring();
       this.#options.onChange();
     }, this.#stop.signal);
@@ -176,8 +178,9 @@ export class Workers {
     const load = (worker: KnownWorker) => worker.inFlight / (worker.view.info?.slots ?? 1);
     const own = [...this.#known.values()].filter((worker) => worker.own);
     const connected = own.filter((worker) => worker.view.status === "connected");
-    const others = connected.filter((worker) => !avoid.has(worker.view.url));
-    const candidates = [others, connected].find((list) => list.length > 0) ?? own;
+    const ready = connected.filter((worker) => worker.lostAt === null);
+    const others = ready.filter((worker) => !avoid.has(worker.view.url));
+    const candidates = [others, ready, connected].find((list) => list.length > 0) ?? own;
     return candidates.reduce<KnownWorker | undefined>(
       (best, worker) => (best === undefined || load(worker) < load(best) ? worker : best),
       undefined,

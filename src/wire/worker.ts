@@ -102,5 +102,7 @@ export const WorkerInfo = z.object({
   slots: z.number().int().positive(),
   running: z.number().int(),
   queued: z.number().int(),
+  /** Why it takes nothing for now, in words: its engine is away, or it was told to stop. */
+  problem: z.string().nullable().default(null),
 });
 export type WorkerInfo = z.infer<typeof WorkerInfo>;

@@ -1,4 +1,5 @@
-// Slots: so many commands run at a time, the others wait in strict order of arrival.
+// Slots: so many commands run at a time, the others wait in strict order of arrival. While it is held,
+// nobody is admitted.
 
 export interface Slot {
   /** Safe to call twice. */
@@ -37,6 +38,7 @@ export class Admission {
   #firstInLine = 0;
   #queued = 0;
   #running = 0;
+  #held = false;
   #announcement: NodeJS.Timeout | null = null;
 
   constructor({ slots, changed }: AdmissionOptions) {
@@ -55,7 +57,7 @@ export class Admission {
   /** Rejects with the signal's reason if it is aborted while waiting. */
   enter({ signal, moved }: EnterOptions): Promise<Slot> {
     if (signal.aborted) return Promise.reject(signal.reason);
-    if (this.#running < this.#slots && this.#queued === 0) {
+    if (this.#hasRoom() && this.#queued === 0) {
       const slot = this.#take();
       this.#changed();
       return Promise.resolve(slot);
@@ -81,6 +83,22 @@ export class Admission {
     });
   }
 
+  /** Those who have a slot keep it. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  resume(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#admitNext();
+    this.#changed();
+  }
+
+  #hasRoom(): boolean {
+    return !this.#held && this.#running < this.#slots;
+  }
+
   #take(): Slot {
     this.#running += 1;
     let held = true;
@@ -96,7 +114,7 @@ export class Admission {
   }
 
   #admitNext() {
-    while (this.#running < this.#slots && this.#queued > 0) {
+    while (this.#hasRoom() && this.#queued > 0) {
       const waiter = this.#line[this.#firstInLine++]!;
       if (waiter.admit) {
         this.#queued -= 1;

@@ -19,7 +19,8 @@ export interface AppDeps {
   /** The info now and at each change. */
   readonly followInfo: (signal: AbortSignal) => AsyncGenerator<WorkerInfo>;
   readonly keepAliveMs: number;
-  readonly isStopping: () => boolean;
+  /** Why nothing new is taken now, in words; null: it is. */
+  readonly refusesNew: () => string | null;
 }
 
 const executionId = /^[\w.:-]{1,128}$/;
@@ -68,7 +69,8 @@ export function createWorkerApp(deps: AppDeps): Hono {
   );
 
   app.post("/run", async (c) => {
-    if (deps.isStopping()) return stopping(c);
+    const refusal = deps.refusesNew();
+    if (refusal !== null) return c.json({ error: refusal }, 503);
     const request = await parseBody(c.req.raw, CommandRequest);
     const id = randomUUID();
     const execution = executions.put(id, request)!;
@@ -88,7 +90,8 @@ export function createWorkerApp(deps: AppDeps): Hono {
   app.put("/executions/:id", async (c) => {
     const resumes = c.req.header(workerHeaders.resume) === "1";
     // Whoever comes back is still told how its command ended.
-    if (deps.isStopping() && !resumes) return stopping(c);
+    const refusal = resumes ? null : deps.refusesNew();
+    if (refusal !== null) return c.json({ error: refusal }, 503);
     const id = c.req.param("id");
     if (!executionId.test(id)) {
       return c.json({ error: `id: must match ${executionId.source}, not "${id}"` }, 400);
@@ -137,10 +140,6 @@ export function createWorkerApp(deps: AppDeps): Hono {
   });
 
   return app;
-}
-
-function stopping(c: Context) {
-  return c.json({ error: "this worker is stopping" }, 503);
 }
 
 function unknown(c: Context, id: string) {

@@ -62,6 +62,11 @@ export class Execution {
     this.disposed = this.#live();
   }
 
+  /** For a slot; nothing of it has begun. */
+  get isWaiting(): boolean {
+    return !this.#finished && this.#output === null;
+  }
+
   get finished(): boolean {
     return this.#finished;
   }
@@ -195,14 +200,18 @@ export class Execution {
 }
 
 function spoolFault(error: Error): ExecutorFault {
-  return new ExecutorFault(
-    `the worker could not keep the output: ${error.message}`,
-    "is the disk of the worker's data folder full?",
-  );
+  return new ExecutorFault(`the worker could not keep the output: ${error.message}`, {
+    hint: "is the disk of the worker's data folder full?",
+  });
 }
 
 function faulted(error: unknown): Outcome {
   const message = error instanceof Error ? error.message : String(error);
-  const hint = error instanceof ExecutorFault ? error.hint : undefined;
-  return { kind: "faulted", message, ...(hint !== undefined && { hint }) };
+  const { hint, lost = false } = error instanceof ExecutorFault ? error : {};
+  return {
+    kind: "faulted",
+    message,
+    ...(hint !== undefined && { hint }),
+    ...(lost && { workerLost: true }),
+  };
 }

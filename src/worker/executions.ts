@@ -4,7 +4,9 @@
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { ByteLog } from "../lib/byte-log.js";
+import { formatDuration } from "../lib/units.js";
 import { type CommandRequest, longestLeaseMs, type Outcome } from "../wire/worker.js";
 import { Execution, type ExecutionDeps } from "./execution.js";
 
@@ -24,6 +26,10 @@ const leaseIsOver = {
   message: "the worker heard nothing of its client for longer than the lease",
   workerLost: true,
 } as const satisfies Outcome;
+
+function handedBack(message: string): Outcome {
+  return { kind: "faulted", message, workerLost: true };
+}
 
 interface Entry {
   readonly execution: Execution;
@@ -120,18 +126,28 @@ export class Executions {
     });
   }
 
-  /** Ends all of them, and tells their clients why. */
-  async stop(): Promise<void> {
+  /** Hands back those that still wait for their turn: elsewhere they may be served. */
+  endWaiting(message: string): void {
+    for (const { execution } of this.#entries.values()) {
+      if (execution.isWaiting) execution.end(handedBack(message));
+    }
+  }
+
+  /** Lets what runs end within `graceMs`, then ends the rest, and tells their clients why. */
+  async stop(graceMs = 0): Promise<void> {
+    this.endWaiting("the worker was stopped before the command's turn");
+    const all = () => [...this.#entries.values()];
+    const gone = () =>
+      Promise.all([...all().map(({ execution }) => execution.disposed), ...this.#leaving]);
+    if (graceMs > 0) await Promise.race([gone(), wait(graceMs, undefined, { ref: false })]);
     this.#stopped = true;
-    const outcome = {
-      kind: "faulted",
-      message: "the worker was stopped",
-      workerLost: true,
-    } as const;
-    const all = [...this.#entries.values()];
-    for (const { execution } of all) execution.end(outcome);
-    await Promise.all([...all.map(({ execution }) => execution.disposed), ...this.#leaving]);
-    for (const entry of all) this.#stopLease(entry);
+    const message =
+      graceMs > 0
+        ? `the worker was stopped, and the command did not end within ${formatDuration(graceMs)}`
+        : "the worker was stopped";
+    for (const { execution } of all()) execution.end(handedBack(message));
+    await gone();
+    for (const entry of all()) this.#stopLease(entry);
   }
 
   #startLease(entry: Entry) {

@@ -39,6 +39,8 @@ export interface WorkerOptions {
   readonly graceMs?: number;
   /** Of one command; of more, the beginning and the end are kept. */
   readonly maxOutputBytes?: number;
+  /** How long commands wait for an engine that is away before they are handed back. */
+  readonly engineWaitMs?: number;
   readonly keepAliveMs?: number;
   readonly version?: string;
   readonly log?: (line: string) => void;
@@ -50,8 +52,8 @@ export interface RunningWorker {
   /** Where its token is; null where none is needed, or no file holds it. */
   readonly tokenFile: string | null;
   info(): WorkerInfo;
-  /** Ends every sandbox. Safe to call twice. */
-  stop(): Promise<void>;
+  /** Takes nothing new, and ends every sandbox that does not end by itself within `graceMs` (0). Safe to call twice. */
+  stop(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
 /** Together well below the 12 s in which a stopped worker must be gone. */
@@ -67,6 +69,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     slots = availableParallelism(),
     leaseMs = 1_000,
     graceMs = 10_000,
+    engineWaitMs = 60_000,
     keepAliveMs = 15_000,
     allowHosts = [],
     tls,
@@ -84,6 +87,8 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     access = opened;
     executor = await createExecutor(options, folder.path, log);
     const { name, isolated } = executor;
+    let stopping = false;
+    let problem: string | null = null;
     const feed = createInfoFeed(() => ({
       version,
       executor: name,
@@ -91,6 +96,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       slots,
       running: admission.running,
       queued: admission.queued,
+      problem: stopping ? "it was told to stop" : problem,
     }));
     const admission: Admission = new Admission({ slots, changed: feed.changed });
     const executions = new Executions({
@@ -104,20 +110,44 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       log,
     });
     let stopped: Promise<void> | null = null;
+    let tooLong: NodeJS.Timeout | undefined;
+    let waitedTooLong = false;
+    executor.onProblem?.((now) => {
+      if (now === problem) return;
+      log(now === null ? "the engine is back" : `${now}: taking nothing until it is back`);
+      problem = now;
+      waitedTooLong = false;
+      clearTimeout(tooLong);
+      if (now === null) admission.resume();
+      else {
+        admission.hold();
+        tooLong = setTimeout(() => {
+          waitedTooLong = true;
+          executions.endWaiting(now);
+        }, engineWaitMs);
+      }
+      feed.changed();
+    });
     const app = createWorkerApp({
       executions,
       metrics,
       info: feed.info,
       followInfo: feed.follow,
       keepAliveMs,
-      isStopping: () => stopped !== null,
+      refusesNew: () => {
+        if (stopping) return "this worker is stopping";
+        return waitedTooLong ? problem : null;
+      },
     });
     const fetch = opened.guard((request) => app.fetch(request));
     const server = await listen({ fetch, host, port, allowHosts, log, ...(tls && { tls }) });
 
-    const stop = async () => {
+    const stop = async (graceMs: number) => {
+      feed.changed();
+      clearTimeout(tooLong);
+      const ended = executions.stop(graceMs);
+      await atMost(graceMs + sandboxesMs, ended, () => log("some sandboxes would not end"));
       feed.end();
-      await atMost(sandboxesMs, executions.stop(), () => log("some sandboxes would not end"));
       await server.close(lastWordsMs);
       opened.close();
       await executor?.close();
@@ -129,7 +159,11 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       port: server.port,
       tokenFile: opened.tokenFile,
       info: feed.info,
-      stop: () => (stopped ??= stop()),
+      stop({ graceMs = 0 } = {}) {
+        stopping = true;
+        stopped ??= stop(graceMs);
+        return stopped;
+      },
     };
   } catch (error) {
     metrics.close();

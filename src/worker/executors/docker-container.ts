@@ -5,28 +5,33 @@ import type Docker from "dockerode";
 import { asError } from "../../lib/as-error.js";
 import { createDemux } from "./demux.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
+import type { ContainerNews, EngineLife } from "./docker-link.js";
 import { ExecutorFault, type OutputSink, type Sandbox, type SandboxSpec } from "./executor.js";
 
 export interface OpenContainerOptions {
   readonly spec: SandboxSpec;
+  readonly life: EngineLife;
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
 }
 
 /** The output of a dead container ends as soon as it is read; where it does not, the engine is in trouble. */
 const outputMustEndWithinMs = 60_000;
+/** From the end of a command to the engine's word of it; it comes at about the same time. */
+const newsMustComeWithinMs = 30_000;
 const removalRetriesMs = [200, 1_000, 5_000, 15_000, 60_000];
 
 export async function openContainer(
   container: Docker.Container,
-  { spec, signal, log }: OpenContainerOptions,
+  { spec, life, signal, log }: OpenContainerOptions,
 ): Promise<Sandbox> {
   const id = container.id.slice(0, 12);
   let state: "created" | "started" | "ended" = "created";
   let wanted: "SIGTERM" | "SIGKILL" | null = null;
   let disposal: Promise<void> | null = null;
 
-  const dispose = () => (disposal ??= remove(container, log));
+  // With its engine gone there is nobody to ask; it is removed when the engine is back.
+  const dispose = () => (disposal ??= life.isOver ? Promise.resolve() : remove(container, log));
   let output: Duplex;
   try {
     // Before the start: what a container writes while nobody is attached is lost.
@@ -38,16 +43,35 @@ export async function openContainer(
   }
 
   async function run(sink: OutputSink) {
+    try {
+      return await life.during(runToItsEnd(sink));
+    } catch (error) {
+      // Nobody takes any more of it.
+      output.destroy();
+      throw error;
+    }
+  }
+
+  async function runToItsEnd(sink: OutputSink) {
     const drained = drain(output, sink);
     // Looked at only after the start; until then it must not count as unhandled.
     drained.catch(() => {});
-    await start(container, spec);
-    state = "started";
-    if (wanted) deliver(wanted);
-    const exit = await Promise.race([waitForEnd(container, id), failureOf(drained, id)]);
-    state = "ended";
-    await drainedSoon(drained, id);
-    return exit;
+    const news = life.follow(container.id);
+    try {
+      await start(container, spec);
+      state = "started";
+      if (wanted) deliver(wanted);
+      const exit = await Promise.race([waitForEnd(container, id), failureOf(drained, id)]);
+      state = "ended";
+      await within(newsMustComeWithinMs, news.died, "the engine did not tell of its end").catch(
+        (error: unknown) => Promise.reject(fault("lost", id, error)),
+      );
+      if (wanted === null) refuseMadeUpEnd(news, id);
+      await drainedSoon(drained, id);
+      return exit;
+    } finally {
+      news.forget();
+    }
   }
 
   function deliver(name: "SIGTERM" | "SIGKILL") {
@@ -90,7 +114,7 @@ async function start(container: Docker.Container, spec: SandboxSpec) {
       : undefined;
     throw new ExecutorFault(
       `Docker could not start the command in image "${spec.image}": ${words}`,
-      hint,
+      { hint, lost: statusOf(error) === null },
     );
   }
 }
@@ -128,18 +152,36 @@ function failureOf(drained: Promise<void>, id: string): Promise<never> {
 }
 
 async function drainedSoon(drained: Promise<void>, id: string) {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new Error("the end of its output did not come");
-    timer = setTimeout(reject, outputMustEndWithinMs, error);
-  });
   try {
-    await Promise.race([drained, late]);
+    await within(outputMustEndWithinMs, drained, "the end of its output did not come");
   } catch (error) {
     throw fault("lost output of", id, error);
+  }
+}
+
+async function within<T>(ms: number, work: Promise<T>, otherwise: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(reject, ms, new Error(otherwise));
+  });
+  try {
+    return await Promise.race([work, late]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * An engine that is told to stop sends its containers SIGTERM, then SIGKILL, and reports what they make of
+ * it as how they ended: 137, 143, or 0 where the command takes SIGTERM for a friendly request. So does a
+ * person with `docker stop`. None of that is how the command would have ended.
+ */
+function refuseMadeUpEnd({ signals }: ContainerNews, id: string) {
+  if (signals.length === 0) return;
+  throw new ExecutorFault(`container ${id} was ended from outside (signal ${signals.join(", ")})`, {
+    hint: "Was the Docker engine stopped, or the container by hand?",
+    lost: true,
+  });
 }
 
 /**
@@ -188,7 +230,7 @@ async function askEveryProcess(container: Docker.Container) {
   await exec.start({ Detach: true });
 }
 
-async function remove(container: Docker.Container, log: (line: string) => void) {
+export async function remove(container: Docker.Container, log: (line: string) => void) {
   if (await removed(container, log)) return;
   // The engine is in trouble: the next command must not wait for that, so the rest is in the background.
   void (async () => {
@@ -212,8 +254,8 @@ async function removed(container: Docker.Container, log: (line: string) => void)
 }
 
 function fault(what: string, id: string, error: unknown): ExecutorFault {
-  return new ExecutorFault(
-    `${what} container ${id}: ${engineWords(error)}`,
-    "is the Docker engine well?",
-  );
+  return new ExecutorFault(`${what} container ${id}: ${engineWords(error)}`, {
+    hint: "is the Docker engine well?",
+    lost: statusOf(error) === null,
+  });
 }

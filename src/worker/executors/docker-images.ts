@@ -37,10 +37,9 @@ export function createImages(docker: Docker, policy: PullPolicy): Images {
   return {
     async pull(image, { signal, progress }) {
       if (policy === "never") {
-        throw new ExecutorFault(
-          `image "${image}" is not on this worker, and --pull is never`,
-          hintFor(image),
-        );
+        throw new ExecutorFault(`image "${image}" is not on this worker, and --pull is never`, {
+          hint: hintFor(image),
+        });
       }
       signal.throwIfAborted();
       const pull = pulls.get(image) ?? startPull(image);
@@ -83,10 +82,9 @@ async function pullImage(
       }
     }
   } catch (error) {
-    throw new ExecutorFault(
-      `image "${image}" could not be pulled: ${engineWords(error)}`,
-      hintFor(image),
-    );
+    throw new ExecutorFault(`image "${image}" could not be pulled: ${engineWords(error)}`, {
+      hint: hintFor(image),
+    });
   }
 }
 

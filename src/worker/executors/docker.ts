@@ -3,11 +3,12 @@
 import { randomBytes } from "node:crypto";
 import { Agent } from "node:http";
 import Docker from "dockerode";
-import { currentOwner, isDead, ownerKey, parseOwnerKey } from "../../lib/owner.js";
-import { openContainer } from "./docker-container.js";
+import { currentOwner, isDead, type Owner, ownerKey, parseOwnerKey } from "../../lib/owner.js";
+import { openContainer, remove } from "./docker-container.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { createImages, type PullPolicy } from "./docker-images.js";
-import { type Executor, ExecutorFault, type SandboxSpec } from "./executor.js";
+import { type EngineLife, EngineLink } from "./docker-link.js";
+import { type Executor, ExecutorFault, type OpenOptions, type SandboxSpec } from "./executor.js";
 
 export interface DockerExecutorOptions {
   /** As in DOCKER_HOST, which counts where this is absent. */
@@ -25,33 +26,92 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   const { log } = options;
   const { docker, agent } = connect(options.dockerHost);
   await checkEngine(docker, options.dockerHost);
-  await removeLeftovers(docker, log);
+  await removeLeftovers(docker, log, (owner) => isDead(owner));
   const images = createImages(docker, options.pull);
   const owner = ownerKey(currentOwner());
+  const link = await EngineLink.open({
+    docker,
+    address: addressOf(options.dockerHost),
+    label: `${ownerLabel}=${owner}`,
+    knock: () => knock(options.dockerHost),
+    // All of our own too: whoever waited for them has been told that they are lost.
+    returned: () => removeLeftovers(docker, log, (of) => ownerKey(of) === owner || isDead(of)),
+  });
+
+  async function create(life: EngineLife, config: Docker.ContainerCreateOptions) {
+    const creating = createContainer(docker, config);
+    try {
+      return await life.during(creating);
+    } catch (error) {
+      // An engine that is back sooner than the old one's end is noticed may still make it.
+      void creating.then((container) => container && remove(container, log)).catch(() => {});
+      throw error;
+    }
+  }
+
+  async function open(life: EngineLife, spec: SandboxSpec, { signal, progress }: OpenOptions) {
+    const config = containerConfig(spec, owner);
+    const pull = () => life.during(images.pull(spec.image, { signal, progress }));
+    if (options.pull === "always") await pull();
+    signal.throwIfAborted();
+    // Creating tells whether the image is here; asking first would cost every command a round trip.
+    let container = await create(life, config);
+    if (!container) {
+      await pull();
+      signal.throwIfAborted();
+      container = await create(life, config);
+    }
+    if (!container) throw new ExecutorFault(`image "${spec.image}" was pulled, and is not here`);
+    return openContainer(container, { spec, life, signal, log });
+  }
+
+  /** What goes wrong while the engine goes down is its doing, whatever it says last. */
+  async function orLost<T>(life: EngineLife, work: Promise<T>): Promise<T> {
+    try {
+      return await life.during(work);
+    } catch (error) {
+      if (!(error instanceof ExecutorFault) || (await link.isSound(life)) || error.lost)
+        throw error;
+      throw new ExecutorFault(`${error.message}; the Docker engine is going away`, { lost: true });
+    }
+  }
 
   return {
     name: "docker",
     isolated: true,
+    onProblem: (listener) => link.onProblem(listener),
 
-    async open(spec, { signal, progress }) {
-      const config = containerConfig(spec, owner);
-      if (options.pull === "always") await images.pull(spec.image, { signal, progress });
-      signal.throwIfAborted();
-      // Creating tells whether the image is here; asking first would cost every command a round trip.
-      let container = await createContainer(docker, config);
-      if (!container) {
-        await images.pull(spec.image, { signal, progress });
-        signal.throwIfAborted();
-        container = await createContainer(docker, config);
+    async open(spec, io) {
+      const life = link.life();
+      const opening = open(life, spec, io);
+      try {
+        const sandbox = await orLost(life, opening);
+        return { ...sandbox, run: (sink) => orLost(life, sandbox.run(sink)) };
+      } catch (error) {
+        void opening.then((sandbox) => sandbox.dispose()).catch(() => {});
+        throw error;
       }
-      if (!container) throw new ExecutorFault(`image "${spec.image}" was pulled, and is not here`);
-      return openContainer(container, { spec, signal, log });
     },
 
     async close() {
+      link.close();
       agent?.destroy();
     },
   };
+}
+
+function addressOf(dockerHost: string | undefined): string {
+  return dockerHost ?? process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
+}
+
+/** Over a connection of its own: those that are open are served until the end. */
+async function knock(dockerHost: string | undefined): Promise<void> {
+  const { docker, agent } = connect(dockerHost);
+  try {
+    await docker.ping();
+  } finally {
+    agent?.destroy();
+  }
 }
 
 interface Connection {
@@ -90,7 +150,7 @@ export function connect(dockerHost: string | undefined): Connection {
 }
 
 async function checkEngine(docker: Docker, dockerHost: string | undefined) {
-  const address = dockerHost ?? process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
+  const address = addressOf(dockerHost);
   let os: string;
   try {
     ({ Os: os } = await docker.version());
@@ -114,6 +174,7 @@ async function createContainer(docker: Docker, config: Docker.ContainerCreateOpt
     if (statusOf(error) === 404) return null;
     throw new ExecutorFault(
       `Docker could not make a container of image "${config.Image}": ${engineWords(error)}`,
+      { lost: statusOf(error) === null },
     );
   }
 }
@@ -152,25 +213,18 @@ function containerConfig(spec: SandboxSpec, owner: string): Docker.ContainerCrea
   };
 }
 
-async function removeLeftovers(docker: Docker, log: (line: string) => void) {
+async function removeLeftovers(
+  docker: Docker,
+  log: (line: string) => void,
+  isLeft: (owner: Owner) => boolean,
+) {
   const found = await docker.listContainers({ all: true, filters: { label: [ownerLabel] } });
   const orphans = found.filter((container) => {
     const owner = parseOwnerKey(container.Labels[ownerLabel] ?? "");
-    return owner !== null && isDead(owner);
+    return owner !== null && isLeft(owner);
   });
   if (orphans.length === 0) return;
   const containers = orphans.length === 1 ? "a container" : `${orphans.length} containers`;
-  log(`removing ${containers} that a killed worker left behind`);
-  await Promise.all(
-    orphans.map(async ({ Id }) => {
-      try {
-        await docker.getContainer(Id).remove({ force: true, v: true });
-      } catch (error) {
-        // 404, 409: another worker that starts now is at it too.
-        if (![404, 409].includes(statusOf(error) ?? 0)) {
-          log(`could not remove container ${Id.slice(0, 12)}: ${engineWords(error)}`);
-        }
-      }
-    }),
-  );
+  log(`removing ${containers} that a killed worker or engine left behind`);
+  await Promise.all(orphans.map(({ Id }) => remove(docker.getContainer(Id), log)));
 }

@@ -17,6 +17,12 @@ export interface Executor {
    */
   open(spec: SandboxSpec, io: OpenOptions): Promise<Sandbox>;
 
+  /**
+   * Tells, now and at each change, why no sandbox can be opened for the time being, in words; null: it can.
+   * Absent: that cannot happen.
+   */
+  onProblem?(listener: (problem: string | null) => void): void;
+
   /** The last call: nothing is open any more. Ends what the executor itself holds. */
   close(): Promise<void>;
 }
@@ -64,10 +70,16 @@ export interface SandboxExit {
 /** The machinery failed; says nothing about the command. */
 export class ExecutorFault extends Error {
   readonly hint: string | undefined;
+  /** What holds the sandboxes has failed, or was told to end them: later, or elsewhere, it may well work. */
+  readonly lost: boolean;
 
-  constructor(message: string, hint?: string) {
+  constructor(
+    message: string,
+    { hint, lost = false }: { hint?: string | undefined; lost?: boolean } = {},
+  ) {
     super(message);
     this.name = "ExecutorFault";
     this.hint = hint;
+    this.lost = lost;
   }
 }

@@ -156,16 +156,16 @@ class ProcessSandbox implements Sandbox {
 }
 
 function refuseWhatCannotBe({ user, network }: SandboxSpec) {
-  const hint = "Use a worker with --executor docker for this command";
+  const elsewhere = { hint: "Use a worker with --executor docker for this command" };
   if (network === false) {
     throw new ExecutorFault(
       "the process executor cannot take the network away from a command",
-      hint,
+      elsewhere,
     );
   }
   const self = userInfo();
   if (user !== undefined && ![self.username, String(self.uid)].includes(user)) {
-    throw new ExecutorFault(`the process executor cannot run as user "${user}"`, hint);
+    throw new ExecutorFault(`the process executor cannot run as user "${user}"`, elsewhere);
   }
 }
 

@@ -1,0 +1,110 @@
+// A Docker engine of a test's own, to be stopped, killed and started again. As root only.
+
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { image, noDocker } from "./docker.js";
+import { eventually } from "./worker.js";
+
+/** False, or why not: to be given to a test's `skip`. */
+export function noOwnEngine(): false | string {
+  if (process.getuid?.() !== 0) return "an engine of its own needs root";
+  if (spawnSync("sh", ["-c", "command -v dockerd unshare"]).status !== 0) {
+    return "dockerd or unshare is not installed";
+  }
+  return noDocker();
+}
+
+export interface OwnEngine extends AsyncDisposable {
+  /** As DOCKER_HOST. */
+  readonly address: string;
+  start(): Promise<void>;
+  /** SIGTERM: it ends its containers in order; SIGKILL: it leaves them running. */
+  end(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
+  docker(...args: string[]): string;
+  /** Those of bettertest, running or not. */
+  containers(): string[];
+}
+
+export async function startOwnEngine(): Promise<OwnEngine> {
+  const folder = mkdtempSync(join(tmpdir(), "bettertest-engine-"));
+  const path = (name: string) => join(folder, name);
+  const address = `unix://${path("docker.sock")}`;
+  let child: ReturnType<typeof spawn> | null = null;
+  const docker = (...args: string[]) =>
+    execFileSync("docker", ["--host", address, ...args], { encoding: "utf8", stdio: "pipe" });
+
+  const log = openSync(path("log"), "a");
+
+  async function start() {
+    // Without a bridge of its own it removes the one it finds, which is another engine's: so it must
+    // find none.
+    child = spawn(
+      "unshare",
+      [
+        ...["--net", "dockerd", "--host", address, "--bridge=none", "--iptables=false"],
+        ...["--data-root", path("data"), "--exec-root", path("exec"), "--pidfile", path("pid")],
+      ],
+      {
+        stdio: ["ignore", log, log],
+        env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+      },
+    );
+    const started = child;
+    await eventually(async () => {
+      if (started.exitCode !== null)
+        throw new Error(readFileSync(path("log"), "utf8").slice(-2000));
+      return answers(address);
+    }, 60_000);
+  }
+
+  async function end(signal: "SIGTERM" | "SIGKILL") {
+    if (!child) return;
+    const exited = once(child, "exit");
+    child.kill(signal);
+    await exited;
+    child = null;
+    if (signal === "SIGKILL") endContainerd();
+  }
+
+  /** It goes with a killed engine, but later; the next one would take it, or its number, for alive. */
+  function endContainerd() {
+    const pidFile = path("exec/containerd/containerd.pid");
+    try {
+      process.kill(Number(readFileSync(pidFile, "utf8")), "SIGKILL");
+    } catch {
+      // It is gone already.
+    }
+    for (const file of [pidFile, path("pid")]) rmSync(file, { force: true });
+  }
+
+  await start();
+  const saved = spawnSync("docker", ["save", image], { maxBuffer: 2 ** 28 }).stdout;
+  execFileSync("docker", ["--host", address, "load"], { input: saved, stdio: "pipe" });
+  return {
+    address,
+    start,
+    end,
+    docker,
+    containers: () =>
+      docker("ps", "-aq", "--filter", "label=bettertest.owner").trim().split("\n").filter(Boolean),
+    async [Symbol.asyncDispose]() {
+      if (child === null) await start();
+      const left = docker("ps", "-aq").trim().split("\n").filter(Boolean);
+      if (left.length > 0) docker("rm", "-f", ...left);
+      await end("SIGTERM");
+      spawnSync("sh", ["-c", `umount -l ${folder}/data ${folder}/exec/netns/* 2>/dev/null`]);
+      closeSync(log);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Without blocking: a worker under test lives in this process. */
+function answers(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile("docker", ["--host", address, "version"], (error) => resolve(error === null));
+  });
+}
