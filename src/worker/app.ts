@@ -46,7 +46,8 @@ export function createWorkerApp(deps: AppDeps): Hono {
   app.get("/health", (c) => c.text("ok\n"));
 
   app.get("/healthz", (c) => {
-    const reasons = deps.isStopping() ? ["the worker is stopping"] : [];
+    const { problem } = deps.info();
+    const reasons = problem === null ? [] : [problem];
     const ready = reasons.length === 0;
     return c.json({ live: true, ready, reasons }, ready ? 200 : 503);
   });

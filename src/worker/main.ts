@@ -96,7 +96,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       slots,
       running: admission.running,
       queued: admission.queued,
-      problem: stopping ? "it was told to stop" : problem,
+      problem: stopping ? "the worker is stopping" : problem,
     }));
     const admission: Admission = new Admission({ slots, changed: feed.changed });
     const executions = new Executions({
@@ -136,7 +136,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       keepAliveMs,
       refusesNew: () => {
         if (stopping) return "this worker is stopping";
-        return waitedTooLong ? problem : null;
+        return waitedTooLong ? `takes nothing now: ${problem}` : null;
       },
     });
     const fetch = opened.guard((request) => app.fetch(request));
