@@ -320,6 +320,9 @@ export class OutputView extends Component<OutputViewProps, State> {
     const { lines } = this.props;
     return lines !== null && lines.from <= line && line <= lines.to;
   };
+  #hold = (viewport: Viewport | null) => {
+    this.#viewport = viewport;
+  };
   #isMatch = (line: number) => this.#search?.found.has(line) ?? false;
   #hrefOf = (line: number) => {
     const { attempt, attempts } = this.props;
@@ -381,9 +384,7 @@ export class OutputView extends Component<OutputViewProps, State> {
           </p>
         )}
         <Viewport
-          ref={(viewport) => {
-            this.#viewport = viewport;
-          }}
+          hold={this.#hold}
           key={`${props.run} ${props.stage} ${props.task} ${props.attempt}`}
           source={source}
           map={this.#map}

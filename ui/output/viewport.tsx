@@ -13,6 +13,8 @@ import { Row } from "./row.js";
 import { contentHeight, rowAt, rowHeight, scrollOf } from "./scroll-map.js";
 
 export interface ViewportProps {
+  /** Called with the viewport while it is there. */
+  readonly hold: (viewport: Viewport | null) => void;
   readonly source: OutputSource;
   readonly map: FoldMap;
   readonly isWrapped: boolean;
@@ -72,10 +74,12 @@ export class Viewport extends Component<ViewportProps> {
     this.#resized.observe(element);
     document.addEventListener("selectionchange", this.#onSelection);
     this.#isReady = true;
+    this.props.hold(this);
     this.forceUpdate();
   }
 
   override componentWillUnmount() {
+    this.props.hold(null);
     clearTimeout(this.#idle);
     this.#resized?.disconnect();
     document.removeEventListener("selectionchange", this.#onSelection);
@@ -241,7 +245,7 @@ export class Viewport extends Component<ViewportProps> {
 
   #put(scrollTop: number) {
     const element = this.#element!;
-    this.#block!.style.top = `${this.#top}px`;
+    this.#block!.style.top = `${this.#top.toFixed(2)}px`;
     if (Math.abs(element.scrollTop - scrollTop) >= 1) element.scrollTop = scrollTop;
     this.#scrollTop = element.scrollTop;
   }
