@@ -6,6 +6,7 @@ import type { AttemptRef, RunEvent, StoredOutput } from "../model/events.js";
 import type { TaskEnd } from "../model/failure.js";
 import type { Pipeline, StageDefinition, TaskRef } from "../model/pipeline.js";
 import { type AttemptOutput, ownSource } from "./attempt-output.js";
+import { toldOptions } from "./call-options.js";
 import { maskedOutput } from "./masked-output.js";
 import { OutputTail } from "./output-tail.js";
 import type { OutputRef, Outputs } from "./outputs.js";
@@ -193,6 +194,7 @@ async function executeCall(
           image,
           worker: chosen,
           sandbox,
+          ...toldOptions(request),
         });
       },
       output: masked.write,

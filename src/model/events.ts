@@ -74,12 +74,25 @@ export interface CallRef extends AttemptRef {
   readonly call: number;
 }
 
-export interface CallStarted extends CallRef {
+export interface CallStarted extends CallRef, CallOptions {
   readonly command: string;
   readonly image: string;
   readonly worker: string;
   /** Name of the container, pod or process. */
   readonly sandbox: string;
+}
+
+/** What else the call asked for; absent: the image's or the worker's own. */
+export interface CallOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Names of variables whose values are not told: secrets, and what by its name may be one. */
+  readonly secrets?: readonly string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly timeoutMs?: number;
+  readonly cpus?: number;
+  readonly memoryBytes?: number;
+  readonly network?: boolean;
 }
 
 /** What the worker said of the command; the shape of the wire's Outcome. */

@@ -1,24 +1,14 @@
 // A call as a command for one's own machine.
 
+import type { CallOptions, CallStarted } from "../../src/model/events.js";
+
 /** Quotes a word for every POSIX shell. */
 export function quote(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-export interface ReproducedCall {
-  readonly image: string;
-  readonly command: string;
-  readonly env?: Readonly<Record<string, string>> | undefined;
-  /** Given by name only: their values are nobody's to copy. */
-  readonly secrets?: readonly string[] | undefined;
-  readonly workdir?: string | undefined;
-  readonly user?: string | undefined;
-  readonly cpus?: number | undefined;
-  readonly memoryBytes?: number | undefined;
-  readonly network?: boolean | undefined;
-  readonly timeoutMs?: number | undefined;
-}
+export type ReproducedCall = CallOptions & Pick<CallStarted, "image" | "command">;
 
 export function dockerCommand(call: ReproducedCall): string {
   const words = ["docker", "run", "--rm", "--init"];
