@@ -40,7 +40,7 @@ const strong: readonly RegExp[] = [
 ];
 
 const weak =
-  /\b(?:error|fatal|failed|failure|panic(?:ked)?|exception|assertion)\b(?!s?["']?\s*[:=]\s*(?:0|none|null|false)\b)/i;
+  /\b(?:errors?|fatal|failed|failures?|panic(?:ked)?|exceptions?|assertion)\b(?!s?["']?\s*[:=]\s*(?:0|none|null|false)\b)/i;
 /** "0 errors", "no failures", "error-free": good news. */
 const harmless =
   /\b(?:0|no|zero|without)\s+(?:\w+\s+)?(?:errors?|failures?|failed)\b|error[-_ ]?free|\berrors?: 0\b/i;
