@@ -29,6 +29,13 @@ export class EventLog {
     return logged;
   }
 
+  /** See Store.add. */
+  add(run: number, events: readonly RunEvent[]): void {
+    this.#store.add(run, events);
+    this.#ring(run);
+    this.#ring("all");
+  }
+
   /** What is there now, then what comes. Ends with the signal; for one run also after its last event. */
   async *follow({ run, after, signal }: Follow): AsyncGenerator<LoggedEvent> {
     let cursor = after;

@@ -1,8 +1,9 @@
 // Where a boss keeps its runs: for as long as it lives, or for good.
 
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "../lib/make-folder.js";
 import { makeOwnedFolder } from "../lib/owned-folder.js";
+import { historyFile, outputsFolder } from "./data-paths.js";
 import { Outputs } from "./outputs.js";
 import { createMemoryStore } from "./store/memory.js";
 import type { Store } from "./store/store.js";
@@ -40,7 +41,7 @@ export async function openHistory(
   }
   // What tasks print may hold secrets of theirs.
   try {
-    await mkdir(options.folder, { recursive: true, mode: 0o700 });
+    await makeFolder(options.folder);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new Error(
@@ -49,11 +50,11 @@ export async function openHistory(
     );
   }
   const { openSqliteStore } = await import("./store/sqlite.js");
-  const store = openSqliteStore(join(options.folder, "history.db"), limits);
+  const store = openSqliteStore(join(options.folder, historyFile), limits);
   return {
     folder: options.folder,
     store,
-    outputs: new Outputs(join(options.folder, "outputs"), limits),
+    outputs: new Outputs(join(options.folder, outputsFolder), limits),
     close: async () => store.close(),
   };
 }

@@ -29,7 +29,7 @@ export interface FollowOutput {
 }
 
 export class Outputs {
-  readonly #folder: string;
+  readonly folder: string;
   readonly #limitBytes: number;
   readonly #onLoss: () => void;
   readonly #live = new Map<string, AttemptOutput>();
@@ -42,7 +42,7 @@ export class Outputs {
       onTrouble = () => {},
     }: { readonly maxOutputBytes: number; readonly onTrouble?: () => void },
   ) {
-    this.#folder = folder;
+    this.folder = folder;
     this.#onLoss = onTrouble;
     this.#limitBytes = maxOutputBytes + slackBytes;
   }
@@ -130,7 +130,7 @@ export class Outputs {
 
   /** Of all attempts of a run. */
   async bytesOf(run: number): Promise<number> {
-    const folder = join(this.#folder, String(run));
+    const folder = join(this.folder, String(run));
     let bytes = 0;
     for (const name of await readdir(folder).catch(() => [])) {
       bytes += await stat(join(folder, name)).then(
@@ -142,13 +142,13 @@ export class Outputs {
   }
 
   async remove(run: number): Promise<void> {
-    await rm(join(this.#folder, String(run)), { recursive: true, force: true });
+    await rm(join(this.folder, String(run)), { recursive: true, force: true });
   }
 
   /** Where it is. Whoever reads there sees what has been written so far. */
   path({ run, pipeline, attempt }: OutputRef): string {
     const position = taskPositions(pipeline).get(taskKey(attempt));
     if (!position) throw new Error(`run ${run} has no task ${attempt.stage}.${attempt.task}`);
-    return join(this.#folder, String(run), `${position[0]}-${position[1]}-${attempt.attempt}.out`);
+    return join(this.folder, String(run), `${position[0]}-${position[1]}-${attempt.attempt}.out`);
   }
 }

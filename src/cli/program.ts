@@ -9,6 +9,7 @@ import { bossCommand } from "./commands/boss.js";
 import { cancelCommand } from "./commands/cancel.js";
 import { checkCommand } from "./commands/check.js";
 import { completionCommand } from "./commands/completion.js";
+import { dataCommand } from "./commands/data.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { initCommand } from "./commands/init.js";
 import { logsCommand } from "./commands/logs.js";
@@ -35,6 +36,7 @@ export const commands: readonly Command[] = [
   cancelCommand,
   pinCommand,
   unpinCommand,
+  dataCommand,
   tokenCommand,
   auditCommand,
   doctorCommand,

@@ -1,9 +1,10 @@
 // A folder that belongs to one process: spool files of a worker, outputs of a boss. It goes when its owner
 // removes it; that of an owner that was killed goes when the next one makes its own.
 
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { makeFolder } from "./make-folder.js";
 import { currentOwner, isDead, ownerKey, parseOwnerKey } from "./owner.js";
 
 export interface OwnedFolder {
@@ -13,7 +14,7 @@ export interface OwnedFolder {
 
 export async function makeOwnedFolder(kind: string, parent = tmpdir()): Promise<OwnedFolder> {
   const prefix = `bettertest-${kind}_`;
-  await mkdir(parent, { recursive: true });
+  await makeFolder(parent, 0o777);
   await removeLeftovers(parent, prefix);
   const path = await mkdtemp(join(parent, `${prefix}${ownerKey(currentOwner())}_`));
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 3 }) };

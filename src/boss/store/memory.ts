@@ -1,4 +1,4 @@
-import type { LoggedEvent } from "../../model/events.js";
+import type { LoggedEvent, RunEvent } from "../../model/events.js";
 import { applyEvent, isFinished, newRun, type Run } from "../../model/run.js";
 import { type RunSummary, summarizeRun } from "../../model/run-summary.js";
 import type { Store } from "./store.js";
@@ -14,22 +14,27 @@ export function createMemoryStore(): Store {
   const runs = new Map<number, StoredRun>();
   let lastRunId = 0;
 
+  function append(id: number, event: RunEvent): LoggedEvent {
+    const logged: LoggedEvent = { seq: all.length + 1, run: id, event };
+    const stored = runs.get(id);
+    if (stored) {
+      stored.run = applyEvent(stored.run, event);
+      stored.events.push(logged);
+    } else if (event.type === "run-created") {
+      runs.set(id, { run: newRun(id, event), events: [logged] });
+    } else {
+      throw new Error(`run ${id} does not exist: its first event must be run-created`);
+    }
+    all.push(logged);
+    return logged;
+  }
+
   return {
     nextRunId: () => ++lastRunId,
+    append,
 
-    append(id, event) {
-      const logged: LoggedEvent = { seq: all.length + 1, run: id, event };
-      const stored = runs.get(id);
-      if (stored) {
-        stored.run = applyEvent(stored.run, event);
-        stored.events.push(logged);
-      } else if (event.type === "run-created") {
-        runs.set(id, { run: newRun(id, event), events: [logged] });
-      } else {
-        throw new Error(`run ${id} does not exist: its first event must be run-created`);
-      }
-      all.push(logged);
-      return logged;
+    add(id, events) {
+      for (const event of events) append(id, event);
     },
 
     events({ run, after, limit }) {

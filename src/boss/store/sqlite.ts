@@ -185,6 +185,27 @@ export function openSqliteStore(
       return logged;
     },
 
+    add(id, events) {
+      let run: Run | undefined;
+      for (const event of events) {
+        run = run ? applyEvent(run, event) : newRun(id, event as never);
+      }
+      if (!run || !isFinished(run)) throw new Error(`run ${id} has not ended`);
+      const added = run;
+      orSaying(() => {
+        save();
+        allOrNothing(database, () => {
+          events.forEach((event, index) => {
+            insertEvent.run(lastSeq + 1 + index, id, JSON.stringify(event));
+          });
+          insertRun.run(id, added.request.pipelineName, "");
+          updateRun.run(1, JSON.stringify(summarizeRun(added)), id);
+        });
+      });
+      lastSeq += events.length;
+      keepEnded(added);
+    },
+
     events({ run, after, limit }) {
       const rows =
         run === undefined ? eventsOfAll.all(after, limit) : eventsOfRun.all(run, after, limit);

@@ -15,6 +15,8 @@ export interface Store {
   /** A fresh run id: whole numbers from 1, never used twice. */
   nextRunId(): number;
   append(run: number, event: RunEvent): LoggedEvent;
+  /** A whole run that has ended elsewhere: all of it or nothing. */
+  add(run: number, events: readonly RunEvent[]): void;
   /** Events after `seq`, oldest first: of one run, or of all. */
   events(query: {
     readonly run?: number;

@@ -1,0 +1,103 @@
+// Run events from outside: those of a file that somebody hands in.
+
+import * as z from "zod";
+import type { RunEvent } from "../model/events.js";
+
+const at = z.number().int().nonnegative();
+const position = z.number().int().positive();
+const task = { stage: z.string(), task: z.string() };
+const attempt = { ...task, attempt: position };
+const call = { ...attempt, call: position };
+const fault = z.looseObject({
+  message: z.string(),
+  hint: z.string().optional(),
+  origin: z.literal("pipedef").optional(),
+});
+const failure = z.discriminatedUnion("kind", [
+  z.looseObject({ kind: z.literal("exit"), command: z.string(), exitCode: z.number() }),
+  z.looseObject({ kind: z.literal("timeout"), command: z.string(), afterMs: z.number() }),
+  z.looseObject({
+    kind: z.literal("out-of-memory"),
+    command: z.string(),
+    limitBytes: z.number().nullable(),
+  }),
+  z.looseObject({ kind: z.literal("thrown"), message: z.string() }),
+]);
+const end = z.discriminatedUnion("status", [
+  z.looseObject({ status: z.literal("passed") }),
+  z.looseObject({ status: z.literal("failed"), failure }),
+  z.looseObject({ status: z.literal("errored"), fault }),
+  z.looseObject({ status: z.literal("cancelled") }),
+]);
+const output = z.looseObject({
+  bytes: z.number().int().nonnegative(),
+  missing: z.looseObject({ bytes: z.number(), because: z.string() }).optional(),
+});
+const outcome = z.looseObject({
+  kind: z.enum(["exited", "timed-out", "out-of-memory", "cancelled", "faulted"]),
+});
+const pipeline = z.looseObject({
+  warnings: z.array(z.string()),
+  stages: z.array(
+    z.looseObject({
+      name: z.string(),
+      always: z.boolean(),
+      tasks: z.array(
+        z.looseObject({
+          name: z.string(),
+          location: z.looseObject({ file: z.string(), line: z.number() }).optional(),
+          retries: z.number().optional(),
+        }),
+      ),
+    }),
+  ),
+});
+
+/** A record, so that a new kind of event cannot be forgotten here. */
+const fields: Record<RunEvent["type"], z.ZodRawShape> = {
+  "run-created": {
+    pipelineName: z.string(),
+    pipedef: z.string(),
+    only: z.array(z.looseObject(task)).optional(),
+    keepGoing: z.boolean(),
+    trigger: z.string(),
+  },
+  "run-loaded": { pipeline },
+  "stage-started": { stage: z.string() },
+  "task-queued": task,
+  "task-skipped": { ...task, reason: z.string() },
+  "attempt-started": attempt,
+  "call-started": {
+    ...call,
+    command: z.string(),
+    image: z.string(),
+    worker: z.string(),
+    sandbox: z.string(),
+  },
+  "call-finished": { ...call, outcome },
+  "attempt-finished": {
+    ...attempt,
+    end,
+    retried: z.literal(true).optional(),
+    output: output.optional(),
+  },
+  "stage-finished": { stage: z.string() },
+  "cancel-requested": { by: z.string() },
+  "pin-changed": { pinned: z.boolean(), by: z.string() },
+  "run-finished": {
+    verdict: z.enum(["passed", "failed", "errored", "cancelled"]),
+    fault: fault.optional(),
+  },
+};
+
+const schemas = new Map<string, z.ZodType>(
+  Object.entries(fields).map(([type, shape]) => [type, z.looseObject({ at, ...shape })]),
+);
+
+/** Null where it is none, or not as it must be. Fields that are not known here are kept. */
+export function parseRunEvent(value: unknown): RunEvent | null {
+  const type = z.looseObject({ type: z.string() }).safeParse(value).data?.type ?? "";
+  const parsed = schemas.get(type)?.safeParse(value);
+  // What was checked by the table above is what the type says.
+  return parsed?.success ? (parsed.data as RunEvent) : null;
+}
