@@ -2,6 +2,7 @@
 
 import { resolve } from "node:path";
 import { repoRoot } from "../runtime/host/repo-root.js";
+import { openWorkerTokens } from "./access/worker-tokens.js";
 import { type Engine, type EngineOptions, engineDefaults } from "./boss/engine.js";
 import { createEngineBesideWorker } from "./boss/engine-beside-worker.js";
 import { Secrets } from "./boss/secrets.js";
@@ -20,6 +21,8 @@ export { applyEvent, type Run, type TaskState, type TaskStatus } from "./model/r
 export interface OpenOptions {
   /** URLs of workers for calls that name none. Absent: a worker of its own, ended by close. */
   readonly workers?: readonly string[];
+  /** Tokens of these workers: lines of URL and token, or one token for all. */
+  readonly workerTokenFile?: string;
   /** Of the worker of its own; absent: Docker. */
   readonly executor?: "docker" | "process";
   readonly slots?: number;
@@ -73,6 +76,8 @@ export class PipedefError extends Error {
 
 /** Rejects with a PipedefError where the pipedef is broken. */
 export async function openPipedef(path: string, options: OpenOptions = {}): Promise<OpenPipedef> {
+  const { workerTokenFile: file } = options;
+  const tokens = file === undefined ? null : openWorkerTokens({ file });
   const starting = options.workers
     ? null
     : startWorker({
@@ -88,6 +93,7 @@ export async function openPipedef(path: string, options: OpenOptions = {}): Prom
     ...engineDefaults,
     pipedefs: [resolve(path)],
     workers: options.workers ?? [],
+    ...(tokens && { workerCredentials: { tokens } }),
     hostHome: options.hostHome ?? engineDefaults.hostHome,
     env: options.env ?? {},
     ...(options.secrets && { secrets: new Secrets(new Map(Object.entries(options.secrets))) }),

@@ -9,6 +9,7 @@ import threading
 import time
 
 from . import _forks, _frames, _worker  # noqa: F401  (before the forks)
+from ._access import Access, Unusable
 from ._load import Problem, load
 from ._worker import Workers
 
@@ -23,6 +24,11 @@ MEMORY_PER_TASK = 2**20
 
 def main(arguments):
     options = _parse(arguments)
+    try:
+        access = Access(options.worker, options.worker_token_file, options.tls_ca)
+    except Unusable as error:
+        _tell(str(error))
+        return USAGE
     # -m puts the current folder first; a pipedef sees the modules beside it, here as with a boss.
     sys.path[0] = os.path.dirname(os.path.abspath(options.pipedef))
     sys.argv[:] = [options.pipedef]
@@ -40,7 +46,7 @@ def main(arguments):
         _tell(str(error))
         return USAGE
     os.chdir(loaded.root)
-    return _Run(loaded, stages, options).run()
+    return _Run(loaded, stages, options, access).run()
 
 
 def _parse(arguments):
@@ -54,6 +60,10 @@ def _parse(arguments):
     parser.add_argument(
         "--worker", default=DEFAULT_WORKER, metavar="URL", help="for calls that name none (default: %(default)s)"
     )
+    parser.add_argument(
+        "--worker-token-file", metavar="FILE", help="tokens of workers: lines of URL TOKEN, or one token for --worker"
+    )
+    parser.add_argument("--tls-ca", metavar="FILE", help="certificates to trust besides the usual ones")
     parser.add_argument("--slots", type=int, metavar="N", help="tasks at a time (default: what the worker has)")
     parser.add_argument("--keep-going", action="store_true", help="run later stages also after a red one")
     options = parser.parse_args(arguments)
@@ -110,7 +120,8 @@ class _Run:
     """Also the listener of its Forks: gathers each task's output and prints it as one piece when the task ends,
     or as it comes where there is one task only."""
 
-    def __init__(self, loaded, stages, options):
+    def __init__(self, loaded, stages, options, access):
+        self._access = access
         self._loaded = loaded
         self._stages = stages
         self._options = options
@@ -124,7 +135,7 @@ class _Run:
             signal.signal(number, self._interrupt)
 
     def run(self):
-        slots = self._options.slots or _worker.slots(self._options.worker) or DEFAULT_SLOTS
+        slots = self._options.slots or _worker.slots(self._options.worker, self._access) or DEFAULT_SLOTS
         red = False
         skipped = 0
         try:
@@ -151,7 +162,7 @@ class _Run:
                 return
 
     def _start(self, key):
-        workers = Workers(self._options.worker)
+        workers = Workers(self._options.worker, self._access)
         function = self._loaded.functions[key]
 
         def task():

@@ -22,8 +22,9 @@ class WorkerLost(Exception):
 class Workers:
     """Carries the calls of one task. What a command prints goes to the task's stdout as it comes."""
 
-    def __init__(self, default_url):
+    def __init__(self, default_url, access):
         self._default_url = default_url
+        self._access = access
         self._running = {}
 
     def carry(self, worker, request, check):
@@ -39,18 +40,18 @@ class Workers:
         try:
             return self._execute(url, execution, request)
         finally:
-            forget(url, execution)
+            forget(url, execution, self._access)
             self._running.pop(execution, None)
 
     def cancel(self):
         """Ends the commands that are under way."""
         for execution, url in list(self._running.items()):
-            forget(url, execution)
+            forget(url, execution, self._access)
 
     def _execute(self, url, execution, request):
         path = "/executions/" + execution
         try:
-            events = _open(url, "PUT", path, json.dumps(request).encode())
+            events = _open(url, "PUT", path, self._access, json.dumps(request).encode())
         except (OSError, http.client.HTTPException) as error:
             return {
                 "kind": "faulted",
@@ -62,7 +63,7 @@ class Workers:
             with events:
                 if events.status != 200:
                     raise WorkerLost(_refusal(events))
-                copy = _OutputCopy(url, path)
+                copy = _OutputCopy(url, path, self._access)
                 for event in _read_sse(events):
                     if event["type"] == "finished":
                         copy.wait(event["outputBytes"])
@@ -82,10 +83,10 @@ class Workers:
 
 
 class _OutputCopy:
-    def __init__(self, url, path):
+    def __init__(self, url, path, access):
         self._received = 0
         self._trouble = None
-        self._response = _open(url, "GET", path + "/output", silence_s=None)
+        self._response = _open(url, "GET", path + "/output", access, silence_s=None)
         if self._response.status != 200:
             raise WorkerLost(_refusal(self._response))
         self._thread = threading.Thread(target=self._copy, daemon=True)
@@ -130,13 +131,19 @@ class _Response(http.client.HTTPResponse):
         self.cut()
 
 
-def _open(url, method, path, body=None, silence_s=SILENCE_S, timeout_s=CONNECT_TIMEOUT_S):
+def _open(url, method, path, access, body=None, silence_s=SILENCE_S, timeout_s=CONNECT_TIMEOUT_S):
     parts = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=timeout_s)
+    if parts.scheme == "https":
+        connection = http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=timeout_s, context=access.context
+        )
+    else:
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
     connection.response_class = _Response
     try:
-        headers = {"content-type": "application/json"} if body is not None else {}
+        headers = access.headers(url)
+        if body is not None:
+            headers["content-type"] = "application/json"
         connection.request(method, parts.path.rstrip("/") + path, body, headers)
         sock = connection.sock
         response = connection.getresponse()
@@ -150,19 +157,19 @@ def _open(url, method, path, body=None, silence_s=SILENCE_S, timeout_s=CONNECT_T
     return response
 
 
-def forget(url, execution):
+def forget(url, execution, access):
     """Cancels the execution if it still runs; and the worker need not keep its output any longer."""
     try:
-        with _open(url, "DELETE", "/executions/" + execution, timeout_s=5):
+        with _open(url, "DELETE", "/executions/" + execution, access, timeout_s=5):
             pass
     except (OSError, http.client.HTTPException):
         pass  # gone, and what it ran with it
 
 
-def slots(url):
+def slots(url, access):
     """How many commands the worker runs at a time, or None if it does not say."""
     try:
-        with _open(url.rstrip("/"), "GET", "/info", timeout_s=3) as response:
+        with _open(url.rstrip("/"), "GET", "/info", access, timeout_s=3) as response:
             return int(json.loads(response.read())["slots"]) if response.status == 200 else None
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
         return None

@@ -4,6 +4,7 @@
 import { appendFileSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import * as z from "zod";
+import type { Log } from "../lib/log.js";
 
 export type AuditAction =
   | "run-started"
@@ -47,7 +48,7 @@ export const noAudit: Audit = { write() {} };
 
 const largestFileBytes = 10 * 2 ** 20;
 
-export function createAudit(path: string, log: (line: string) => void): Audit {
+export function createAudit(path: string, log: Log): Audit {
   let isBroken = false;
   return {
     write(action, { name, via, address }, details = {}) {

@@ -1,5 +1,6 @@
 // Stands before a server that is not for this machine alone: no request goes on without a token.
 
+import type { Log } from "../lib/log.js";
 import { BadRequest } from "../wire/body.js";
 import type { Connection, Fetch } from "../wire/listen.js";
 import { type Audit, noAudit } from "./audit.js";
@@ -15,7 +16,7 @@ export interface GuardOptions {
   /** For browsers; absent: programs only. */
   readonly login?: Login;
   readonly audit?: Audit;
-  readonly log: (line: string) => void;
+  readonly log: Log;
   /** Where the token can be seen, for those who have none. */
   readonly hint: string;
 }
@@ -75,7 +76,10 @@ export function guard(fetch: Fetch, options: GuardOptions): Fetch {
     }
     const nextMs = throttle.failed(sender.address, now);
     const wait = nextMs > 0 ? `; the next try from there has to wait ${nextMs / 1000} s` : "";
-    log(`a wrong token from ${sender.address} (${how})${wait}`);
+    log(`a wrong token from ${sender.address} (${how})${wait}`, {
+      level: "warn",
+      fields: { address: sender.address, how },
+    });
     audit.write("login-failed", { name: "unknown", via: how, address: sender.address });
     return refuse(401, `this token is not known here. ${hint}`, bearerWanted);
   }

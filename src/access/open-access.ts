@@ -1,6 +1,7 @@
 // Puts together what decides who may talk to a server: from "this machine alone" to tokens and logins.
 
 import { mkdirSync } from "node:fs";
+import type { Log } from "../lib/log.js";
 import type { Fetch } from "../wire/listen.js";
 import { isLoopback } from "../wire/loopback-guard.js";
 import { type Audit, createAudit, noAudit } from "./audit.js";
@@ -50,7 +51,7 @@ export function openAccess(
   }: {
     readonly role: "boss" | "worker";
     readonly host: string;
-    readonly log: (line: string) => void;
+    readonly log: Log;
   },
 ): OpenAccess {
   const { folder, trustProxy = [] } = options;
@@ -83,7 +84,7 @@ export function openAccess(
   const hint =
     role === "boss"
       ? "Its owner sees it by: bettertest token"
-      : "Its owner sees it by: bettertest token --worker";
+      : "Its owner sees it by: bettertest token --worker. A boss is given it by: --worker-token-file FILE";
   return {
     tokenFile: tokenFile ?? null,
     needsToken: true,

@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as z from "zod";
+import type { Log } from "../lib/log.js";
 import { hashToken, writePrivateFile } from "./token-file.js";
 
 const Session = z.object({
@@ -20,11 +21,11 @@ const mostSessions = 1000;
 
 export class Sessions {
   readonly #file: string | null;
-  readonly #log: (line: string) => void;
+  readonly #log: Log;
   readonly #byHash = new Map<string, Session>();
 
   /** Without a file they end with the process. */
-  constructor(file: string | null, log: (line: string) => void) {
+  constructor(file: string | null, log: Log) {
     this.#file = file;
     this.#log = log;
     if (file === null) return;

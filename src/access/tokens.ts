@@ -3,6 +3,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
+import type { Log } from "../lib/log.js";
 import { hashToken, readTokenFile } from "./token-file.js";
 import { type Access, listTokens } from "./token-folder.js";
 
@@ -38,7 +39,7 @@ export function openTokens({
   readonly file: string;
   /** Of the others; absent: there are none. */
   readonly folder?: string;
-  readonly log: (line: string) => void;
+  readonly log: Log;
 }): Tokens {
   let main = readTokenFile(file);
   let known = read();
