@@ -3,7 +3,7 @@
 import { mkdirSync } from "node:fs";
 import type { Log } from "../lib/log.js";
 import type { Fetch } from "../wire/listen.js";
-import { isLoopback } from "../wire/loopback-guard.js";
+import { guardLoopback, isLoopback } from "../wire/loopback-guard.js";
 import { type Audit, createAudit, noAudit } from "./audit.js";
 import { guard } from "./guard.js";
 import { Login } from "./login.js";
@@ -47,10 +47,13 @@ export function openAccess(
   {
     role,
     host,
+    allowHosts = [],
     log,
   }: {
     readonly role: "boss" | "worker";
     readonly host: string;
+    /** Foreign names to answer to, where this machine is trusted as a whole. */
+    readonly allowHosts?: readonly string[];
     readonly log: Log;
   },
 ): OpenAccess {
@@ -59,7 +62,13 @@ export function openAccess(
   const audit = role === "boss" && paths ? createAudit(paths.audit, log) : noAudit;
   const senderOf = createSenderOf(trustProxy);
   if (isOpenTo(host, options)) {
-    return { tokenFile: null, needsToken: false, audit, guard: (fetch) => fetch, close() {} };
+    return {
+      tokenFile: null,
+      needsToken: false,
+      audit,
+      guard: (fetch) => guardLoopback(fetch, allowHosts),
+      close() {},
+    };
   }
 
   const ownFile = role === "boss" ? paths?.token : paths?.workerToken;

@@ -38,10 +38,10 @@ export async function startBoss(given: BossOptions): Promise<RunningBoss> {
   try {
     const { host, port, allowHosts = [], tls, history } = options;
     const folder = history.kind === "durable" ? { folder: history.folder } : {};
-    access = openAccess({ ...folder, ...options.access }, { role: "boss", host, log });
+    access = openAccess({ ...folder, ...options.access }, { role: "boss", host, allowHosts, log });
     const app = createApp(engine, { ...options, audit: access.audit });
     const fetch = access.guard((request) => app.fetch(request));
-    listening = await listen({ fetch, host, port, allowHosts, log, ...(tls && { tls }) });
+    listening = await listen({ fetch, host, port, log, ...(tls && { tls }) });
   } catch (error) {
     access?.close();
     await engine.close();

@@ -2,7 +2,6 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { guardLoopback, isLoopback } from "./loopback-guard.js";
 import { readTls, type TlsFiles, watchTls } from "./tls.js";
 
 /** What a request came by. */
@@ -30,26 +29,19 @@ export async function listen({
   fetch,
   host,
   port,
-  allowHosts = [],
   tls,
   log = () => {},
 }: {
   readonly fetch: Fetch;
   readonly host: string;
   readonly port: number;
-  /** Foreign names that a server on loopback answers to. */
-  readonly allowHosts?: readonly string[];
   readonly tls?: TlsFiles;
   readonly log?: (line: string) => void;
 }): Promise<Listening> {
-  const answer = isLoopback(host) ? guardLoopback(fetch, allowHosts) : fetch;
   const scheme = tls ? "https" : "http";
   const handle = getRequestListener(
     (request, { incoming, outgoing }) =>
-      answer(
-        request,
-        connectionOf(incoming as IncomingMessage, outgoing as ServerResponse, scheme),
-      ),
+      fetch(request, connectionOf(incoming as IncomingMessage, outgoing as ServerResponse, scheme)),
     // Boss and worker may live inside somebody else's program, whose globals are not ours to replace.
     { hostname: host, overrideGlobalObjects: false },
   );

@@ -83,7 +83,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
   let executor: Executor | null = null;
   let access: OpenAccess | undefined;
   try {
-    const opened = openAccess(options.access ?? {}, { role: "worker", host, log });
+    const opened = openAccess(options.access ?? {}, { role: "worker", host, allowHosts, log });
     access = opened;
     executor = await createExecutor(options, folder.path, log);
     const { name, isolated } = executor;
@@ -140,7 +140,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       },
     });
     const fetch = opened.guard((request) => app.fetch(request));
-    const server = await listen({ fetch, host, port, allowHosts, log, ...(tls && { tls }) });
+    const server = await listen({ fetch, host, port, log, ...(tls && { tls }) });
 
     const stop = async (graceMs: number) => {
       feed.changed();
