@@ -61,6 +61,8 @@ async function ensurePrograms() {
   const missing = [];
   if (!findProgram("python3")) missing.push("python3");
   if (!findProgram("ps")) missing.push("procps");
+  if (!findProgram("nginx")) missing.push("nginx-light");
+  if (!findProgram("openssl")) missing.push("openssl");
   if (!hasMetricsParser()) missing.push("python3-prometheus-client");
   // The browser's package only recommends fonts, and a page without letters is hard to judge.
   if (!findChromium()) missing.push("chromium", "fonts-dejavu-core");

@@ -25,6 +25,8 @@ export function bytesResponse(
     headers: {
       "content-type": "application/octet-stream",
       "cache-control": "no-store",
+      // Behind nginx too the bytes are passed on as they come.
+      "x-accel-buffering": "no",
       ...options.headers,
       ...streamed,
     },
