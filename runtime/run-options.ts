@@ -22,7 +22,7 @@ export function commandRequest(given: readonly unknown[]): CheckedCall {
   if (worker !== null && !(typeof worker === "string" && /^https?:\/\/./.test(worker))) {
     throw bad("worker", worker, 'must be a URL, such as "http://localhost:9009"');
   }
-  if (typeof image !== "string" || !/^\S+$/.test(image)) {
+  if (typeof image !== "string" || !/^\S+$/.test(image) || image.includes("\0")) {
     throw bad("image", image, "must be the name of an image");
   }
   if (typeof command !== "string" || command.trim() === "" || command.includes("\0")) {
@@ -55,13 +55,13 @@ function checkOptions(
         request.secrets = checkedSecrets(value);
         break;
       case "workdir":
-        if (typeof value !== "string" || !value.startsWith("/")) {
+        if (typeof value !== "string" || !value.startsWith("/") || value.includes("\0")) {
           throw bad(name, value, "must be an absolute path inside the sandbox");
         }
         request.workdir = value;
         break;
       case "user":
-        if (typeof value !== "string" || value === "") {
+        if (typeof value !== "string" || value === "" || value.includes("\0")) {
           throw bad(name, value, 'must be "name", "uid" or "uid:gid"');
         }
         request.user = value;

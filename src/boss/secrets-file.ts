@@ -1,7 +1,8 @@
 // The file of --secrets-file: NAME=VALUE lines as in a .env file. Nothing is expanded and nothing is cut in
 // silence: what could be meant in two ways is refused, by its line, without its text.
 
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { readPrivateFile } from "../access/token-file.js";
+import { asError } from "../lib/as-error.js";
 import { Secrets, shortestSecretBytes } from "./secrets.js";
 
 const largestFileBytes = 64 * 1024;
@@ -10,44 +11,21 @@ const largestFileBytes = 64 * 1024;
 export class SecretsFileError extends Error {}
 
 export function readSecretsFile(path: string): Secrets {
-  const bytes = readPrivate(path);
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
+    text = readPrivateFile(path);
+  } catch (error) {
+    throw new SecretsFileError(asError(error).message);
+  }
+  if (text.includes("\ufffd")) {
     throw new SecretsFileError(`${path} is no text in UTF-8; binary secrets can be kept as base64`);
+  }
+  if (Buffer.byteLength(text) > largestFileBytes) {
+    throw new SecretsFileError(`${path} is larger than ${largestFileBytes} bytes`);
   }
   const parsed = parseSecrets(text);
   if (!parsed.ok) throw new SecretsFileError(`${path}:${parsed.line}: ${parsed.error}`);
   return new Secrets(parsed.values, path);
-}
-
-function readPrivate(path: string): Buffer {
-  let file: number;
-  try {
-    file = openSync(path, "r");
-  } catch (error) {
-    throw new SecretsFileError(`the secrets file cannot be read: ${(error as Error).message}`);
-  }
-  try {
-    const { mode, size } = fstatSync(file);
-    if ((mode & 0o077) !== 0) {
-      const shown = (mode & 0o777).toString(8).padStart(4, "0");
-      throw new SecretsFileError(
-        `${path} is open to other users of this machine (mode ${shown}). Close it: chmod 600 ${path}`,
-      );
-    }
-    const bytes = size > largestFileBytes ? null : readFileSync(file);
-    if (bytes === null || bytes.length > largestFileBytes) {
-      throw new SecretsFileError(`${path} is larger than ${largestFileBytes} bytes`);
-    }
-    return bytes;
-  } catch (error) {
-    if (error instanceof SecretsFileError) throw error;
-    throw new SecretsFileError(`${path} cannot be read: ${(error as Error).message}`);
-  } finally {
-    closeSync(file);
-  }
 }
 
 export type ParsedSecrets =

@@ -54,7 +54,7 @@ async function printOne(
   const ref = taskNamed(run, typed);
   const task = findTask(run, ref);
   if (task?.status === "skipped") {
-    process.stderr.write(`${taskLabel(ref)} was skipped: ${reasonOf(task)}\n`);
+    process.stderr.write(`${oneLine(taskLabel(ref))} was skipped: ${reasonOf(task)}\n`);
     return exitCodes.passed;
   }
   const interrupts = trapInterrupts();

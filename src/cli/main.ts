@@ -17,24 +17,30 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** What went wrong may quote names, files and answers of others. */
+async function tell(text: string): Promise<void> {
+  const { harmlessText } = await import("../terminal/text.js");
+  process.stderr.write(harmlessText(text));
+}
+
 async function reportError(error: unknown): Promise<number> {
   const { CliError } = await import("./cli-error.js");
   if (error instanceof CliError) {
-    process.stderr.write(`bettertest: ${error.message}\n${error.hint ? `${error.hint}\n` : ""}`);
+    await tell(`bettertest: ${error.message}\n${error.hint ? `${error.hint}\n` : ""}`);
     return error.exitCode;
   }
   const { BossRefused, BossUnreachable } = await import("../wire/boss-client.js");
   if (error instanceof BossUnreachable) {
-    process.stderr.write(`bettertest: ${error.message}\n`);
+    await tell(`bettertest: ${error.message}\n`);
     return exitCodes.errored;
   }
   if (error instanceof BossRefused) {
     const hint = error.status === 401 ? "Give the token by --token-file FILE\n" : "";
-    process.stderr.write(`bettertest: ${error.message}\n${hint}`);
+    await tell(`bettertest: ${error.message}\n${hint}`);
     return error.status >= 500 ? exitCodes.errored : exitCodes.usage;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`bettertest: this is a bug in bettertest, please report it\n${text}\n`);
+  await tell(`bettertest: this is a bug in bettertest, please report it\n${text}\n`);
   return exitCodes.errored;
 }
 

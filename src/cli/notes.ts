@@ -1,6 +1,8 @@
 // Remarks of the machinery beside a run, on stderr. While a picture is drawn they wait: two writers on one
 // terminal would tear it.
 
+import { harmlessText } from "../terminal/text.js";
+
 export interface Notes {
   readonly add: (line: string) => void;
   hold(): void;
@@ -14,7 +16,7 @@ export function createNotes(write = (text: string) => void process.stderr.write(
     // A pipedef is loaded once to look at it and once for the run; what it says is worth one line.
     if (said.has(line)) return;
     said.add(line);
-    write(`${line}\n`);
+    write(`${harmlessText(line)}\n`);
   };
   return {
     add: (line) => {

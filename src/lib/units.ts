@@ -4,11 +4,14 @@ const msPerUnit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 
 /** A number counts seconds. Null where it cannot be read. */
 export function parseDurationMs(value: number | string): number | null {
-  if (typeof value === "number") return Number.isFinite(value) && value > 0 ? value * 1000 : null;
+  if (typeof value === "number") return countable(value * 1000);
   const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$/.exec(value.trim());
   if (!match) return null;
-  const ms = Number(match[1]) * msPerUnit[(match[2] ?? "s") as keyof typeof msPerUnit];
-  return ms > 0 ? ms : null;
+  return countable(Number(match[1]) * msPerUnit[(match[2] ?? "s") as keyof typeof msPerUnit]);
+}
+
+function countable(number: number): number | null {
+  return Number.isFinite(number) && number > 0 ? number : null;
 }
 
 /** A number counts bytes; "512m" and "2g" count in steps of 1024, as Docker does. */
@@ -17,8 +20,7 @@ export function parseBytes(value: number | string): number | null {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(value.trim());
   if (!match) return null;
   const power = "kmgt".indexOf(match[2]!.toLowerCase() || " ") + 1;
-  const bytes = Math.floor(Number(match[1]) * 1024 ** power);
-  return bytes > 0 ? bytes : null;
+  return countable(Math.floor(Number(match[1]) * 1024 ** power));
 }
 
 export function formatDuration(ms: number): string {

@@ -90,7 +90,7 @@ export function createLiveView(options: RunViewOptions): RunView {
           (warning) => `${style.yellow("warning:")} ${oneLine(warning)}\n`,
         );
         draw(
-          `${style.bold(options.pipedef)} ${style.dim(`on ${options.where}`)}\n${warnings.join("")}`,
+          `${style.bold(oneLine(options.pipedef))} ${style.dim(`on ${oneLine(options.where)}`)}\n${warnings.join("")}`,
         );
       }
       if (event.type === "cancel-requested") draw();

@@ -34,8 +34,10 @@ export function createPlainView(options: RunViewOptions): RunView {
   function loaded(now: Run) {
     const stages = now.stages.length;
     const tasks = now.stages.reduce((sum, stage) => sum + stage.tasks.length, 0);
-    line(`${style.bold(options.pipedef)}  ${count(stages, "stage")}, ${count(tasks, "task")}`);
-    line(style.dim(`on ${options.where}`));
+    line(
+      `${style.bold(oneLine(options.pipedef))}  ${count(stages, "stage")}, ${count(tasks, "task")}`,
+    );
+    line(style.dim(`on ${oneLine(options.where)}`));
     for (const warning of now.pipeline?.warnings ?? []) line(`warning: ${oneLine(warning)}`);
   }
 

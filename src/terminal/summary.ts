@@ -35,7 +35,7 @@ export function summaryLines(run: Run, options: SummaryOptions): string[] {
     );
     const hint = hintOf(task);
     if (hint) lines.push(`    ${hint}`);
-    lines.push(`    ${style.dim(options.rerunCommand(ref))}`);
+    lines.push(`    ${style.dim(oneLine(options.rerunCommand(ref)))}`);
   }
   if (bad.length > mostShown) lines.push(`  … and ${bad.length - mostShown} more`);
 
@@ -54,7 +54,7 @@ function verdictLine(run: Run, style: Style): string {
   const tally = tallyRun(run);
   const started = run.startedAt ?? run.request.at;
   const took = clock((run.finishedAt ?? started) - started);
-  const by = run.cancelledBy && verdict === "cancelled" ? [`by ${run.cancelledBy}`] : [];
+  const by = run.cancelledBy && verdict === "cancelled" ? [`by ${oneLine(run.cancelledBy)}`] : [];
   const counts = total(tally) > 0 ? [describeTally(tally)] : [];
   const word = style.bold(paintStatus(verdict.toUpperCase(), verdict, style));
   return `${word}  ${[...by, ...counts, took].join(" · ")}`;

@@ -56,17 +56,15 @@ export function padText(text: string, width: number): string {
   return text + " ".repeat(Math.max(0, width - textWidth(text)));
 }
 
-// Sequences that start with ESC or with their one-character C1 form: strings (title, clipboard,
-// hyperlink, device control) up to their end, CSI, and the short ones.
-const sequence =
+// Whatever a terminal might obey, found in one pass: what is left of something removed must not become part of
+// something else. Sequences start with ESC or with their one-character C1 form: strings (title, clipboard,
+// hyperlink, device control) up to their end, CSI, and the short ones. Then the single characters: controls,
+// other line ends, and those that change the direction of text, which could make a line look like another one.
+const obeyed =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
-  /(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])(?:(?!\x1b\\)[^\x07\x9c])*(?:\x07|\x9c|\x1b\\|$)|(?:\x1b\[|\x9b)[0-?]*[ -/]*(?:[@-~]|$)|\x1b[ -/]*(?:[0-~]|$)/g;
+  /(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])(?:(?!\x1b\\)[^\x07\x9c])*(?:\x07|\x9c|\x1b\\|$)|(?:\x1b\[|\x9b)[0-?]*[ -/]*(?:[@-~]|$)|\x1b[ -/]*(?:[0-~]|$)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb]/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: as above
 const sgr = /^\x1b\[[0-9;:]*m$/;
-// The text direction controls could make a line look like another one.
-const control =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: as above
-  /[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]|\x1b(?!\[[0-9;:]*m)/g;
 
 /**
  * One line of a program's output as text that can only have colours: no cursor movement, title, clipboard
@@ -75,13 +73,11 @@ const control =
 export function harmlessLine(line: string, options: { readonly colour: boolean }): string {
   const visible = line.slice(line.replace(/\r+$/, "").lastIndexOf("\r") + 1);
   let coloured = false;
-  const text = visible
-    .replace(sequence, (found) => {
-      if (!options.colour || !sgr.test(found)) return "";
-      coloured = true;
-      return found;
-    })
-    .replace(control, "");
+  const text = visible.replace(obeyed, (found) => {
+    if (!options.colour || !sgr.test(found)) return "";
+    coloured = true;
+    return found;
+  });
   return coloured ? `${text}\x1b[0m` : text;
 }
 

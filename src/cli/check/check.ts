@@ -22,7 +22,9 @@ interface CheckFlags extends HostFlags {
 
 export async function checkPipedef(pipedef: string, flags: CheckFlags): Promise<number> {
   const [loaded, types] = await Promise.all([
-    loadPipedef(pipedef, flags, (bytes) => process.stderr.write(bytes)),
+    loadPipedef(pipedef, flags, (bytes) =>
+      process.stderr.write(harmlessText(Buffer.from(bytes).toString())),
+    ),
     flags.types
       ? checkTypes(pipedef).catch((error: Error): TypeCheck => ({ ran: false, why: error.message }))
       : ({ ran: false, why: "--no-types" } satisfies TypeCheck),
@@ -59,7 +61,9 @@ function printReport(pipedef: string, loaded: LoadResult, types: TypeCheck): voi
   }
   if (!types.ran) {
     if (!["not TypeScript", "--no-types"].includes(types.why)) {
-      process.stderr.write(`\n${style.yellow("warning:")} types were not checked: ${types.why}\n`);
+      process.stderr.write(
+        `\n${style.yellow("warning:")} types were not checked: ${oneLine(types.why)}\n`,
+      );
     }
     return;
   }
