@@ -8,6 +8,7 @@ import type { Engine } from "./engine.js";
 import { NotFound } from "./request.js";
 import { feedRoutes } from "./routes/feed.js";
 import { healthRoutes } from "./routes/health.js";
+import { historyRoutes } from "./routes/history.js";
 import { legacyRoutes } from "./routes/legacy.js";
 import { openApiDocument } from "./routes/openapi.js";
 import { outputRoutes } from "./routes/output.js";
@@ -30,6 +31,7 @@ export function createApp(engine: Engine, { version, log, audit = noAudit }: App
   app.route("/api/runs", runRoutes(engine, audit));
   app.route("/api/runs", outputRoutes(engine));
   app.route("/api", feedRoutes(engine, version));
+  app.route("/api", historyRoutes(engine));
   app.route("/api", legacyRoutes(engine, audit));
   app.route("/api", sessionRoutes());
   app.get("/api/openapi.json", (c) => c.json(openApiDocument(version) as object));

@@ -25,6 +25,8 @@
 //            a JSON OutputMatches a line, until all is searched
 //   GET  /api/events                               SSE of everything: see FeedMessage
 //   GET  /api/session                              SessionView: who asks
+//   GET  /api/history                              ?pipeline, limit (30), before -> HistoryView
+//   GET  /api/usual                                ?pipeline -> UsualView
 //   GET  /api/openapi.json
 //
 // A boss that needs a token answers 401 { error } without one: Authorization: Bearer TOKEN, or a cookie from
@@ -202,6 +204,20 @@ export interface SessionView {
   /** "read": everything can be seen, and nothing started or changed. */
   readonly access: "full" | "read";
   readonly via: "loopback" | "token" | "session";
+}
+
+export interface HistoryView {
+  readonly pipeline: string;
+  /** Oldest first; only those that have ended. */
+  readonly runs: readonly RunSummary[];
+  readonly tasks: readonly TaskHistory[];
+}
+
+/** A task in the runs of a HistoryView, in their order. */
+export interface TaskHistory extends TaskRef {
+  /** A letter a run: p passed, k flaky (passed, and was red before), f failed, e errored, c cancelled, s skipped, - not in it. */
+  readonly states: string;
+  readonly ms: readonly (number | null)[];
 }
 
 /** What a pipeline usually takes: the median of its last runs that passed. */

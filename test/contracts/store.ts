@@ -51,6 +51,35 @@ export function storeContract(name: string, open: () => Store) {
       store.close();
     });
 
+    test("the results of a run say how each task ended, also while it runs", () => {
+      const store = open();
+      const id = store.nextRunId();
+      const attempt = { stage: "Unit", task: "task_a", attempt: 1 };
+      const failure = { kind: "exit", command: "false", exitCode: 1 } as const;
+      store.append(id, created());
+      store.append(id, loaded);
+      assert.deepEqual(store.results(id), [
+        { stage: "Unit", tasks: [["task_a", "waiting", null]] },
+      ]);
+      store.append(id, { type: "attempt-started", at: 3, ...attempt });
+      const end = { status: "failed", failure } as const;
+      store.append(id, { type: "attempt-finished", at: 5, ...attempt, end, retried: true });
+      store.append(id, { type: "attempt-started", at: 6, ...attempt, attempt: 2 });
+      store.append(id, {
+        type: "attempt-finished",
+        at: 8,
+        ...attempt,
+        attempt: 2,
+        end: { status: "passed" },
+      });
+      store.append(id, finished);
+      assert.deepEqual(store.results(id), [{ stage: "Unit", tasks: [["task_a", "flaky", 2]] }]);
+      store.remove(id);
+      assert.deepEqual(store.results(id), []);
+      assert.deepEqual(store.results(99), []);
+      store.close();
+    });
+
     test("an event of a run nobody created is refused", () => {
       const store = open();
       assert.throws(() => store.append(7, loaded), /run 7 does not exist/);

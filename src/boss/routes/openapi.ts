@@ -188,6 +188,24 @@ export const operations: readonly Operation[] = [
   },
   {
     method: "get",
+    path: "/api/history",
+    summary: "How the tasks of a pipeline did in its last runs, and how long they took",
+    query: {
+      pipeline: "of this pipeline; may be left out where there is just one",
+      limit: "at most this many runs (30)",
+      before: "older than this run",
+    },
+    answers: { 200: "HistoryView", 404: "no such pipeline" },
+  },
+  {
+    method: "get",
+    path: "/api/usual",
+    summary: "What the tasks of a pipeline usually take: the median of the last runs that passed",
+    query: { pipeline: "of this pipeline; may be left out where there is just one" },
+    answers: { 200: "UsualView", 404: "no such pipeline" },
+  },
+  {
+    method: "get",
     path: "/api/state",
     summary: "For older clients: pipeline and last run",
     answers: { 200: "{ pipeline, run }" },

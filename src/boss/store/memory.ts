@@ -1,4 +1,5 @@
 import type { LoggedEvent, RunEvent } from "../../model/events.js";
+import { resultsOf } from "../../model/results.js";
 import { applyEvent, isFinished, newRun, type Run } from "../../model/run.js";
 import { type RunSummary, summarizeRun } from "../../model/run-summary.js";
 import type { Store } from "./store.js";
@@ -58,6 +59,11 @@ export function createMemoryStore(): Store {
       [...runs.values()].filter(({ run }) => !isFinished(run)).map(({ run }) => run.id),
 
     run: (id) => runs.get(id)?.run,
+
+    results(id) {
+      const run = runs.get(id)?.run;
+      return run ? resultsOf(run) : [];
+    },
 
     runs({ before = Number.POSITIVE_INFINITY, limit, pipeline }) {
       const found: RunSummary[] = [];

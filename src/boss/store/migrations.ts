@@ -18,6 +18,8 @@ export const migrations: readonly string[] = [
    CREATE INDEX events_of_run ON events (run, seq);
    CREATE TABLE counters (run INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;
    INSERT INTO counters VALUES (0, 0);`,
+  // How the tasks of a run ended, in one piece: history pages look at many runs at once.
+  `CREATE TABLE results (run INTEGER PRIMARY KEY, results TEXT NOT NULL) STRICT;`,
 ];
 
 /** Brings the file to the newest shape; all of it or nothing. */

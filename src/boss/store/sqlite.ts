@@ -3,6 +3,7 @@
 import Database from "libsql";
 import { takeLock } from "../../lib/owner-lock.js";
 import type { LoggedEvent, RunEvent } from "../../model/events.js";
+import { resultsOf, type StageResults } from "../../model/results.js";
 import { applyEvent, isFinished, newRun, type Run } from "../../model/run.js";
 import { type RunSummary, summarizeRun } from "../../model/run-summary.js";
 import { migrate } from "./migrations.js";
@@ -72,6 +73,11 @@ export function openSqliteStore(
     "DELETE FROM events WHERE run = (SELECT id FROM runs WHERE id = ? AND finished = 1)",
   );
   const deleteRun = statement("DELETE FROM runs WHERE id = ? AND finished = 1");
+  const insertResults = statement("INSERT OR REPLACE INTO results (run, results) VALUES (?, ?)");
+  const resultsOfRun = statement("SELECT results FROM results WHERE run = ?");
+  const deleteResults = statement(
+    "DELETE FROM results WHERE run = ? AND NOT EXISTS (SELECT 1 FROM runs WHERE id = run)",
+  );
   const keepCounters = statement("UPDATE counters SET run = ?, seq = ?");
 
   const [counters] = statement("SELECT run, seq FROM counters").all();
@@ -167,7 +173,9 @@ export function openSqliteStore(
           insertEvent.run(logged.seq, id, JSON.stringify(event));
           const summary = () => JSON.stringify(summarizeRun(run));
           if (!before) insertRun.run(id, run.request.pipelineName, summary());
-          if (isFinished(run)) updateRun.run(1, summary(), id);
+          if (!isFinished(run)) return;
+          updateRun.run(1, summary(), id);
+          insertResults.run(id, JSON.stringify(resultsOf(run)));
         },
       });
       try {
@@ -226,6 +234,14 @@ export function openSqliteStore(
     unfinished: () => unfinished.all().map((row) => Number(row.id)),
     run: find,
 
+    results(id) {
+      const [row] = resultsOfRun.all(id);
+      if (row) return parse<StageResults[]>(row.results);
+      // Still under way, or of a time when nobody wrote them down.
+      const run = find(id);
+      return run ? resultsOf(run) : [];
+    },
+
     runs({ before = Number.MAX_SAFE_INTEGER, limit, pipeline }) {
       return newest.all(before, pipeline ?? null, limit).map((row) => {
         const stored = parse<RunSummary>(row.summary);
@@ -247,6 +263,7 @@ export function openSqliteStore(
         keepCounters.run(lastRunId, lastSeq);
         deleteEvents.run(id);
         deleteRun.run(id);
+        deleteResults.run(id);
       });
       ended.delete(id);
     },

@@ -1,6 +1,7 @@
 // What the boss remembers. One contract suite runs over every implementation.
 
 import type { LoggedEvent, RunEvent } from "../../model/events.js";
+import type { StageResults } from "../../model/results.js";
 import type { Run } from "../../model/run.js";
 import type { RunSummary } from "../../model/run-summary.js";
 
@@ -26,6 +27,8 @@ export interface Store {
   /** The newest event's number; 0 where there is none. */
   lastSeq(): number;
   run(id: number): Run | undefined;
+  /** How the tasks of a run ended; of one that has not ended, how they stand. Empty where there is no such run. */
+  results(id: number): readonly StageResults[];
   /** Newest first; `before` is exclusive. */
   runs(query: {
     readonly before?: number;
