@@ -1,7 +1,7 @@
 // Brings what is under way in line with the state: requests, the clock, the browser's title, icon and
 // notifications. It reads from the state what should be, starts that, and tells update() what comes back.
 
-import type { RunSnapshot, RunSummary } from "../src/wire/boss.js";
+import type { RunSnapshot, RunSummary, SessionView } from "../src/wire/boss.js";
 import { createAnnouncer } from "./announce.js";
 import { ask, goToLogin, reasonOf } from "./request.js";
 import { maxRuns, type State, wantedRuns, wantsClock } from "./state.js";
@@ -26,6 +26,7 @@ export function createEffects(dispatch: Dispatch): (state: State) => void {
     if (state.connection === "open" && state.generation !== generation) {
       generation = state.generation;
       void reloadIfOutdated();
+      void loadSession(dispatch);
     }
     if (state.connection === "open" && !state.runsLoaded && listAskedFor !== state.generation) {
       listAskedFor = state.generation;
@@ -73,11 +74,16 @@ async function reloadIfOutdated() {
 
 /** Asked when the stream is refused: it cannot say why. */
 export async function loginIfAsked(): Promise<void> {
-  const status = await fetch("/api/pipelines").then(
+  const status = await fetch("/api/session").then(
     (response) => response.status,
     () => 0,
   );
   if (status === 401) goToLogin();
+}
+
+async function loadSession(dispatch: Dispatch) {
+  const session = await ask<SessionView>("/api/session").catch(() => null);
+  if (session) dispatch({ type: "session-told", session });
 }
 
 async function loadRuns(dispatch: Dispatch) {

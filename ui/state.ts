@@ -3,10 +3,18 @@
 import type { LoggedEvent } from "../src/model/events.js";
 import type { TaskRef } from "../src/model/pipeline.js";
 import { eachTask, findTask, isFinished, type Run, type TaskState } from "../src/model/run.js";
-import type { PipelineView, QueueView, RunSummary, WorkerView } from "../src/wire/boss.js";
-import type { Fetched } from "./fetched.js";
+import type {
+  HealthView,
+  PipelineView,
+  QueueView,
+  RunSummary,
+  SessionView,
+  WorkerView,
+} from "../src/wire/boss.js";
+import { answerTo, type Fetched } from "./fetched.js";
 import { type Route, runOf } from "./route.js";
 import { initialRunPage, type RunPageState } from "./run-page.js";
+import { trendUrl } from "./urls.js";
 
 export interface State {
   readonly connection: "connecting" | "open" | "lost";
@@ -22,8 +30,9 @@ export interface State {
   readonly pipelines: readonly PipelineView[] | null;
   readonly workers: readonly WorkerView[] | null;
   readonly queue: QueueView | null;
-  readonly health: HealthNews | null;
-  readonly session: Session | null;
+  readonly health: HealthView | null;
+  /** Who the boss takes the reader for. */
+  readonly session: SessionView | null;
   /** By run id. */
   readonly runs: ReadonlyMap<number, RunEntry>;
   readonly runsLoaded: boolean;
@@ -48,17 +57,6 @@ export type Overlay =
   | { readonly kind: "keys" }
   /** "run": only what can be started. */
   | { readonly kind: "palette"; readonly mode: "all" | "run" };
-
-export interface HealthNews {
-  readonly ready: boolean;
-  readonly reasons: readonly string[];
-}
-
-/** Who the boss takes the reader for. */
-export interface Session {
-  readonly name: string | null;
-  readonly mayAct: boolean;
-}
 
 export interface RunEntry {
   readonly id: number;
@@ -103,7 +101,7 @@ export function initialState(route: Route, now: number): State {
 
 /** Whether the reader may start and cancel; the boss refuses in any case. */
 export function mayAct(state: State): boolean {
-  return state.session?.mayAct ?? true;
+  return state.session?.access !== "read";
 }
 
 /** Newest first. */
@@ -112,6 +110,18 @@ export function listedRuns(state: State): RunSummary[] {
     .flatMap(({ summary }) => (summary ? [summary] : []))
     .sort((a, b) => b.id - a.id)
     .slice(0, maxRuns);
+}
+
+/** Of one pipeline, newest first: those that are listed, and older ones that were fetched besides. */
+export function runsOf(state: State, pipeline: string): RunSummary[] {
+  const known = new Map<number, RunSummary>();
+  for (const run of answerTo<RunSummary[]>(state.fetched, trendUrl(pipeline)) ?? []) {
+    known.set(run.id, run);
+  }
+  for (const run of listedRuns(state)) {
+    if (run.pipeline === pipeline) known.set(run.id, run);
+  }
+  return [...known.values()].sort((a, b) => b.id - a.id);
 }
 
 export function shownRun(state: State): RunEntry | null {
@@ -167,4 +177,13 @@ export function wantsClock(state: State): boolean {
     if (run ? !isFinished(run) : summary?.finishedAt === null) return true;
   }
   return state.lostAt !== null;
+}
+
+/** The pipeline that the page is about, or the only one there is. */
+export function pipelineOf(state: State): string | null {
+  const { route, pipelines } = state;
+  if (route.page === "history") return route.pipeline;
+  const id = runOf(route) ?? (route.page === "compare" ? route.right : null);
+  const shown = id === null ? undefined : state.runs.get(id)?.summary?.pipeline;
+  return shown ?? pipelines?.[0]?.name ?? null;
 }

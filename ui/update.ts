@@ -4,24 +4,19 @@ import type { LoggedEvent } from "../src/model/events.js";
 import { applyEvents, isFinished, newRun } from "../src/model/run.js";
 import { summarizeRun } from "../src/model/run-summary.js";
 import type {
+  HealthView,
   HelloView,
   PipelineView,
   QueueView,
   RunSnapshot,
   RunSummary,
+  SessionView,
   WorkerView,
 } from "../src/wire/boss.js";
 import { type Fetched, keepFetched } from "./fetched.js";
 import { type Route, runOf } from "./route.js";
 import { type RunPageMessage, updateRunPage } from "./run-page.js";
-import {
-  type HealthNews,
-  maxRuns,
-  type Overlay,
-  type RunEntry,
-  type Session,
-  type State,
-} from "./state.js";
+import { maxRuns, type Overlay, type RunEntry, type State } from "./state.js";
 
 export type Message =
   /** The first word of a stream. `resumed`: it goes on where the last one broke off. */
@@ -35,8 +30,8 @@ export type Message =
   | { readonly type: "pipelines-told"; readonly pipelines: readonly PipelineView[] }
   | { readonly type: "workers-told"; readonly workers: readonly WorkerView[] }
   | { readonly type: "queue-told"; readonly queue: QueueView }
-  | { readonly type: "health-told"; readonly health: HealthNews }
-  | { readonly type: "session-told"; readonly session: Session }
+  | { readonly type: "health-told"; readonly health: HealthView }
+  | { readonly type: "session-told"; readonly session: SessionView }
   | { readonly type: "runs-loaded"; readonly runs: readonly RunSummary[] }
   | { readonly type: "run-loaded"; readonly snapshot: RunSnapshot }
   | { readonly type: "run-missing"; readonly run: number; readonly reason: string }

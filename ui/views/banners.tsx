@@ -37,7 +37,7 @@ export function Banners({ state, actions }: PageProps) {
           </ul>
         </div>
       )}
-      {session && !session.mayAct && (
+      {session?.access === "read" && (
         <div class="banner" role="status">
           <Icon name="lock" />
           <p>You may look at everything here, and start or cancel nothing.</p>

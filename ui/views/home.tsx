@@ -1,95 +1,138 @@
-import type { StageDefinition } from "../../src/model/pipeline.js";
-import type { PipelineView } from "../../src/wire/boss.js";
-import type { Actions } from "../actions.js";
+// The pipelines, what runs now and what waits, the last runs, the workers.
+
+import type { RunSummary } from "../../src/wire/boss.js";
+import { dayOf } from "../format.js";
 import { listedRuns } from "../state.js";
+import { useKeys } from "../use-keys.js";
 import type { PageProps } from "./page.js";
-import { RunList } from "./run-list.js";
-import { StatusIcon } from "./status.js";
+import { PipelineCard } from "./pipeline-card.js";
+import { RunRow } from "./run-row.js";
+import { stepThrough } from "./step.js";
+import { usualRunMs } from "./usual.js";
+import { WorkerList } from "./worker-list.js";
 
 export function HomePage({ state, actions }: PageProps) {
-  if (state.pipelines === null) return <p class="quiet">Connecting to the boss...</p>;
-  if (state.pipelines.length === 0) {
-    return (
-      <p class="quiet">
-        No pipedef. Start the boss with <code>--pipedef PATH</code>; <code>bettertest init</code>{" "}
-        writes a first one.
-      </p>
-    );
-  }
-  return (
-    <>
-      {state.pipelines.map((view) => (
-        <PipelineCard key={view.name} view={view} actions={actions} />
-      ))}
-      <nav class="side" aria-label="Runs">
-        <RunList runs={listedRuns(state)} loaded={state.runsLoaded} shown={null} now={state.now} />
-      </nav>
-    </>
-  );
-}
-
-function PipelineCard({ view, actions }: { view: PipelineView; actions: Actions }) {
-  const { name, pipedef, pipeline, problem } = view;
-  return (
-    <section class="pipeline">
-      <div class="heading">
-        <div>
-          <h1>{name}</h1>
-          <p class="path">{pipedef}</p>
-        </div>
-        <button
-          type="button"
-          class="primary"
-          disabled={pipeline === null}
-          onClick={() => actions.start({ pipeline: name })}
-        >
-          Run
-        </button>
-      </div>
-      {problem !== null && (
-        <div class="problem" role="alert">
-          <b>
-            {pipeline
-              ? "The pipedef is broken; these are the stages of its last good version."
-              : "The pipedef is broken."}
-          </b>
-          <pre>{problem}</pre>
-        </div>
+  const { pipelines, now, queue } = state;
+  const runs = listedRuns(state);
+  const live = runs.filter(({ finishedAt }) => finishedAt === null);
+  const ended = runs.filter(({ finishedAt }) => finishedAt !== null);
+  const group = "Home";
+  useKeys([
+    { keys: "j", words: "Next run", group, run: () => stepThrough("[data-item]", 1) },
+    { keys: "k", words: "Previous run", group, run: () => stepThrough("[data-item]", -1) },
+    {
+      keys: "Enter",
+      words: "Open the newest run, or the chosen one",
+      group,
+      run: () => runs[0] && actions.go(`/runs/${runs[0].id}`),
+    },
+  ]);
+  if (pipelines === null) return <p class="loading">Connecting to the boss...</p>;
+  if (pipelines.length === 0) return <NoPipeline />;
+  const row = (run: RunSummary) => (
+    <li key={run.id}>
+      <RunRow
+        run={run}
+        now={run.finishedAt === null ? now : 0}
+        usualMs={usualRunMs(state, run.pipeline)}
+      />
+      {run.status === "queued" && (
+        <p class="queue-reason">{whyQueued(run, queue?.waiting ?? [], queue?.concurrentRuns)}</p>
       )}
-      {pipeline?.warnings.map((warning) => (
-        <p key={warning} class="warning">
-          {warning}
-        </p>
-      ))}
-      {!pipeline && problem === null && <p class="quiet">Loading the pipedef...</p>}
-      <div class="stages">
-        {pipeline?.stages.map((stage, index) => (
-          <Stage key={stage.name} stage={stage} number={index + 1} />
-        ))}
-      </div>
-    </section>
+    </li>
   );
-}
-
-function Stage({ stage, number }: { stage: StageDefinition; number: number }) {
   return (
-    <section class="stage">
-      <h2>
-        <span class="number">{number}</span> {stage.name}
-        {stage.always && <span class="remark">always runs</span>}
-      </h2>
-      <ul class="tasks">
-        {stage.tasks.map((task) => (
-          <li key={task.name} class="task-name" title={placeOf(task.location)}>
-            <StatusIcon status="waiting" />
-            {task.name}
-          </li>
-        ))}
-      </ul>
-    </section>
+    <div class="home">
+      <h1 class="unseen">Pipelines and runs</h1>
+      <div class="home-main">
+        {live.length > 0 && (
+          <section aria-labelledby="title-now">
+            <h2 class="title" id="title-now">
+              Now
+            </h2>
+            <ol class="runs">{live.map(row)}</ol>
+          </section>
+        )}
+        <section aria-labelledby="title-pipelines">
+          <h2 class="title" id="title-pipelines">
+            Pipelines
+          </h2>
+          <div class="cards">
+            {pipelines.map((view) => (
+              <PipelineCard key={view.name} view={view} state={state} actions={actions} />
+            ))}
+          </div>
+        </section>
+        <nav aria-labelledby="title-runs">
+          <h2 class="title" id="title-runs">
+            Last runs
+          </h2>
+          {ended.length === 0 && (
+            <p class="quiet">
+              {!state.runsLoaded
+                ? "Loading..."
+                : live.length > 0
+                  ? "None has ended yet."
+                  : "None yet. Press n to start one, or type:"}
+            </p>
+          )}
+          {state.runsLoaded && runs.length === 0 && (
+            <pre class="teach">npx bettertest run --boss {location.origin}</pre>
+          )}
+          {byDay(ended, now).map(({ day, runs }) => (
+            <div key={day}>
+              <h3 class="day">{day}</h3>
+              <ol class="runs">{runs.map(row)}</ol>
+            </div>
+          ))}
+        </nav>
+      </div>
+      <aside class="home-side" aria-label="Workers">
+        <section>
+          <h2 class="title">Workers</h2>
+          <WorkerList workers={state.workers} />
+        </section>
+      </aside>
+    </div>
   );
 }
 
-function placeOf(location: { file: string; line: number } | undefined): string | undefined {
-  return location && `${location.file}:${location.line}`;
+/** What a run in the queue waits for. */
+export function whyQueued(
+  { id }: Pick<RunSummary, "id">,
+  waiting: readonly number[],
+  concurrentRuns: number | undefined,
+): string {
+  const before = waiting.indexOf(id);
+  if (before < 0) return "Loading its pipedef.";
+  const limit = `${concurrentRuns} ${concurrentRuns === 1 ? "run is" : "runs are"} under way, which is as many as this boss runs at once (--concurrent-runs)`;
+  if (before === 0) return `The next one: ${limit}.`;
+  return `${before} ${before === 1 ? "waits" : "wait"} before it: ${limit}.`;
+}
+
+function byDay(runs: readonly RunSummary[], now: number) {
+  const days = new Map<string, RunSummary[]>();
+  for (const run of runs) {
+    const day = dayOf(run.createdAt, now);
+    const known = days.get(day);
+    if (known) known.push(run);
+    else days.set(day, [run]);
+  }
+  return [...days].map(([day, runs]) => ({ day, runs }));
+}
+
+function NoPipeline() {
+  return (
+    <div class="empty">
+      <h1>No pipedef yet</h1>
+      <p>
+        A pipedef says what to run. In your repo, this looks around and writes a first one, and then
+        serves it here:
+      </p>
+      <pre>npx bettertest init{"\n"}npx bettertest up</pre>
+      <p class="quiet">
+        This boss was started in a folder without one. Another place: <code>--pipedef PATH</code>
+      </p>
+    </div>
+  );
 }

@@ -3,8 +3,8 @@
 import { useState } from "preact/hooks";
 import { keys } from "../keys.js";
 import { lazy } from "../lazy.js";
-import { hrefOf, type Route, runOf } from "../route.js";
-import { listedRuns, type State } from "../state.js";
+import { hrefOf, type Route } from "../route.js";
+import { listedRuns, pipelineOf, type State } from "../state.js";
 import { storedTheme, storeTheme, type Theme } from "../theme.js";
 import { useKeys } from "../use-keys.js";
 import { Banners } from "./banners.js";
@@ -144,15 +144,6 @@ function Page(props: PageProps) {
     default:
       return route satisfies never;
   }
-}
-
-/** The pipeline that the page is about, or the only one there is. */
-export function pipelineOf(state: State): string | null {
-  const { route, pipelines } = state;
-  if (route.page === "history") return route.pipeline;
-  const id = runOf(route) ?? (route.page === "compare" ? route.right : null);
-  const shown = id === null ? undefined : state.runs.get(id)?.summary?.pipeline;
-  return shown ?? pipelines?.[0]?.name ?? null;
 }
 
 function Place({ to, now, words }: { to: Route; now: Route; words: string }) {

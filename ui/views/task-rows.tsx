@@ -70,7 +70,9 @@ export class TaskRow extends Component<RowProps> {
         {task.status === "running" && last ? (
           <Progress elapsedMs={now - last.startedAt} usualMs={usualMs} />
         ) : (
-          <span class={`task-status is-${task.status}`}>{task.status}</span>
+          <span class={`task-status is-${task.status}${task.status === "passed" ? " unseen" : ""}`}>
+            {task.status}
+          </span>
         )}
         <Duration from={last?.startedAt ?? null} to={last?.finishedAt ?? null} now={now} />
         {isRed && <bdi class="reason">{reasonOf(task)}</bdi>}

@@ -4,10 +4,7 @@ import { type TaskRef, taskKey } from "../../src/model/pipeline.js";
 import type { UsualView } from "../../src/wire/boss.js";
 import { answerTo } from "../fetched.js";
 import type { State } from "../state.js";
-
-export function usualUrl(pipeline: string): string {
-  return `/api/usual?pipeline=${encodeURIComponent(pipeline)}`;
-}
+import { usualUrl } from "../urls.js";
 
 const indexes = new WeakMap<UsualView, ReadonlyMap<string, number>>();
 

@@ -1,0 +1,65 @@
+import type { WorkerView } from "../../src/wire/boss.js";
+import type { Status } from "../format.js";
+import { StatusIcon } from "./status.js";
+
+/** As many are drawn one by one; of more only the numbers are told. */
+const maxDrawn = 64;
+
+export function WorkerList({ workers }: { workers: readonly WorkerView[] | null }) {
+  if (workers === null) return <p class="quiet">Loading...</p>;
+  if (workers.length === 0) {
+    return (
+      <>
+        <p class="quiet">
+          None yet: one appears when a task runs on it. To bring one of the boss's own:
+        </p>
+        <pre class="teach">npx bettertest worker{"\n"}npx bettertest boss --worker URL</pre>
+      </>
+    );
+  }
+  return (
+    <ul>
+      {workers.map((worker) => (
+        <Worker key={worker.url} worker={worker} />
+      ))}
+    </ul>
+  );
+}
+
+const icons: Record<WorkerView["status"], Status> = {
+  connected: "passed",
+  connecting: "waiting",
+  lost: "failed",
+};
+
+function Worker({ worker: { url, status, info, problem } }: { worker: WorkerView }) {
+  return (
+    <li class={`worker is-${status}`}>
+      <p class="worker-name">
+        <StatusIcon status={icons[status]} />
+        <bdi>{url.replace(/^https?:\/\//, "")}</bdi>
+      </p>
+      {info && status === "connected" && (
+        <>
+          {info.slots <= maxDrawn && (
+            <div class="slots" aria-hidden="true">
+              {Array.from({ length: info.slots }, (_, slot) => (
+                <span key={slot} class={slot < info.running ? "is-busy" : ""} />
+              ))}
+            </div>
+          )}
+          <p class="numbers">
+            {info.running} of {info.slots} slots busy
+            {info.queued > 0 && `, ${info.queued} waiting`}
+          </p>
+          <p>
+            {info.executor}
+            {!info.isolated && ", not isolated from its machine"}, {info.version}
+          </p>
+        </>
+      )}
+      {status !== "connected" && <p>{status}</p>}
+      {problem !== null && <p>{problem}</p>}
+    </li>
+  );
+}
