@@ -27,7 +27,14 @@ const groups: readonly { readonly words: TaskStatus; readonly statuses: readonly
 export function RunFilter({ page, run, send }: Props) {
   const field = useRef<HTMLInputElement>(null);
   useKeys([
+    // A shown output has "/" for itself.
     { keys: "/", words: "Filter the tasks", group: "Run", run: () => field.current?.focus() },
+    {
+      keys: "l",
+      words: "Filter the list of tasks",
+      group: "Run",
+      run: () => field.current?.focus(),
+    },
   ]);
   const counts = summarizeRun(run).tasks;
   const clear = () => send({ type: "filter-text", text: "" });
