@@ -95,6 +95,8 @@ export interface RunOptions {
   readonly cpus?: number;
   /** A number counts bytes; or "512m", "2g". */
   readonly memory?: number | string;
+  /** Processes and threads at a time. */
+  readonly pids?: number;
   /** `false` cuts the sandbox off from every network. */
   readonly network?: boolean;
   /** `false` returns the result of a command that failed, where otherwise CommandFailed is thrown. */
@@ -193,12 +195,15 @@ function commandResult(
       const { exitCode } = outcome;
       const result = { ok: exitCode === 0, reason: "exit", exitCode, ...ended } as const;
       if (exitCode === 0 || !check) return result;
-      return fail(`exit code ${exitCode}: ${command}`, result);
+      return fail(`exit code ${exitCode}${crowd(outcome)}: ${command}`, result);
     }
     case "timed-out": {
       const result = { ok: false, reason: "timeout", exitCode: null, ...ended } as const;
       if (!check) return result;
-      return fail(`timed out after ${outcome.afterMs / 1000} s: ${command}`, result);
+      return fail(
+        `timed out after ${outcome.afterMs / 1000} s${crowd(outcome)}: ${command}`,
+        result,
+      );
     }
     case "out-of-memory": {
       const result = { ok: false, reason: "out-of-memory", exitCode: null, ...ended } as const;
@@ -220,6 +225,10 @@ function commandResult(
     commandOutcomes.set(error, outcome);
     throw error;
   }
+}
+
+function crowd({ processLimit }: { readonly processLimit?: number }): string {
+  return processLimit === undefined ? "" : ` (hit the limit of ${processLimit} processes)`;
 }
 
 /** An error made after the wait knows nothing of the line that called; the one from before does. */

@@ -7,7 +7,7 @@ export interface CheckedCall extends CallRequest {
   readonly check: boolean;
 }
 
-const optionNames = "env, secrets, workdir, user, timeout, cpus, memory, network, check";
+const optionNames = "env, secrets, workdir, user, timeout, cpus, memory, pids, network, check";
 
 /** `(worker, image, command, options?)` or `(image, command, options?)`: three texts name a worker. */
 export function commandRequest(given: readonly unknown[]): CheckedCall {
@@ -87,6 +87,12 @@ function checkOptions(
         request.memoryBytes = bytes;
         break;
       }
+      case "pids":
+        if (typeof value !== "number" || !Number.isSafeInteger(value) || value <= 0) {
+          throw bad(name, value, "must be a whole number above 0, such as 512");
+        }
+        request.pids = value;
+        break;
       case "network":
         if (typeof value !== "boolean") throw bad(name, value, "must be true or false");
         request.network = value;

@@ -42,11 +42,16 @@ def describe_failure(failure):
     """The words of `describeFailure` in src/model/failure.ts."""
     kind = failure["kind"]
     if kind == "exit":
-        return "exit code %d: %s" % (failure["exitCode"], failure["command"])
+        return "exit code %d%s: %s" % (failure["exitCode"], _crowd(failure), failure["command"])
     if kind == "timeout":
-        return "timed out after %g s: %s" % (failure["afterMs"] / 1000, failure["command"])
+        return "timed out after %g s%s: %s" % (failure["afterMs"] / 1000, _crowd(failure), failure["command"])
     if kind == "out-of-memory":
         limit = failure["limitBytes"]
         words = "" if limit is None else " (limit %g MiB)" % (limit / 2**20)
         return "out of memory%s: %s" % (words, failure["command"])
     return failure["message"]
+
+
+def _crowd(failure):
+    limit = failure.get("processLimit")
+    return "" if limit is None else " (hit the limit of %d processes)" % limit

@@ -4,7 +4,7 @@ import math
 import re
 
 _TARGET = ("worker", "image", "command")
-_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "network", "check")
+_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "pids", "network", "check")
 _MS_PER_UNIT = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000}
 
 
@@ -152,6 +152,12 @@ def _memory_bytes(name, value):
     return size
 
 
+def _pids(name, value):
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise _bad(name, value, "must be a whole number above 0, such as 512")
+    return value
+
+
 def _flag(name, value):
     if not isinstance(value, bool):
         raise _bad(name, value, "must be True or False")
@@ -166,5 +172,6 @@ _READERS = {
     "timeout": ("timeoutMs", _timeout_ms),
     "cpus": ("cpus", _cpus),
     "memory": ("memoryBytes", _memory_bytes),
+    "pids": ("pids", _pids),
     "network": ("network", _flag),
 }

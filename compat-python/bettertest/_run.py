@@ -60,5 +60,7 @@ def settle(outcome, request, check):
     else:
         raise InfrastructureError(outcome["message"], outcome.get("hint"))
     if code != 0 and check:
+        if "processLimit" in outcome:
+            failure["processLimit"] = outcome["processLimit"]
         raise CommandFailed._of(failure)
     return code

@@ -198,6 +198,31 @@ export const workerFlags = {
     group: tasks,
     describe: "When to pull images",
   },
+  "max-memory": {
+    type: "string",
+    requiresArg: true,
+    group: tasks,
+    describe: "Most memory of a command (default: what it asks for)",
+  },
+  "max-cpus": {
+    type: "number",
+    requiresArg: true,
+    group: tasks,
+    describe: "Most cores of a command (default: what it asks for)",
+  },
+  "max-pids": {
+    type: "number",
+    requiresArg: true,
+    default: 4096,
+    group: tasks,
+    describe: "Most processes and threads of a command",
+  },
+  "max-timeout": {
+    type: "string",
+    requiresArg: true,
+    group: tasks,
+    describe: "Most time of a command (default: what it asks for)",
+  },
   docker: {
     type: "string",
     requiresArg: true,

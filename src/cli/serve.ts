@@ -26,6 +26,8 @@ import {
   checkPort,
   type EngineFlags,
   engineSettings,
+  type GraceFlags,
+  graceSettings,
   type HostFlags,
   hostSettings,
   type OutputFlags,
@@ -40,7 +42,7 @@ import {
 } from "./settings.js";
 import { startFailure } from "./start-failure.js";
 
-/** Stopping may take 12 s in all; whatever hangs then is left to the next start's cleaning. */
+/** Stopping may take 12 s in all after the grace; whatever hangs then is left to the next start's cleaning. */
 const stopLimitMs = 11_000;
 const loopback = "127.0.0.1";
 
@@ -63,11 +65,15 @@ interface BothFlags extends BossFlags, WorkerFlags {
   readonly "worker-port"?: number | undefined;
 }
 
-export async function serveWorker(flags: ServerFlags & WorkerFlags): Promise<number> {
+export async function serveWorker(flags: ServerFlags & WorkerFlags & GraceFlags): Promise<number> {
+  const { graceMs } = graceSettings(flags);
   const interrupts = trapInterrupts();
   const worker = await openWorker(flags, { port: flags.port, flag: "port" });
   announceWorker(worker, flags);
-  return await untilStopped(interrupts.signal, flags, () => worker.stop());
+  return await untilStopped(interrupts.signal, flags, {
+    graceMs,
+    stop: () => worker.stop({ graceMs }),
+  });
 }
 
 export async function serveBoss(flags: BossFlags): Promise<number> {
@@ -75,7 +81,7 @@ export async function serveBoss(flags: BossFlags): Promise<number> {
   const urls = workerUrls(flags.worker);
   const boss = await openBoss(flags, urls.length > 0 ? urls : [defaultWorkerUrl]);
   await announceBoss(boss, flags);
-  return await untilStopped(interrupts.signal, flags, () => boss.stop());
+  return await untilStopped(interrupts.signal, flags, { graceMs: 0, stop: () => boss.stop() });
 }
 
 export async function serveBoth(flags: BothFlags): Promise<number> {
@@ -109,9 +115,12 @@ export async function serveBoth(flags: BothFlags): Promise<number> {
   }
   announceWorker(worker, flags);
   await announceBoss(boss, flags);
-  return await untilStopped(interrupts.signal, flags, async () => {
-    await boss.stop();
-    await worker.stop();
+  return await untilStopped(interrupts.signal, flags, {
+    graceMs: 0,
+    async stop() {
+      await boss.stop();
+      await worker.stop();
+    },
   });
 }
 
@@ -261,16 +270,17 @@ async function announceBoss(boss: RunningBoss, flags: ServerFlags): Promise<void
 async function untilStopped(
   signal: AbortSignal,
   { json, "log-format": format }: ServerFlags,
-  stop: () => Promise<void>,
+  { graceMs, stop }: { readonly graceMs: number; readonly stop: () => Promise<void> },
 ): Promise<number> {
   await aborted(signal);
   if (json) printJson({ type: "stopping" });
   else if (format === "json") createLog("json")("stopping");
   else print("stopping");
   const late = setTimeout(() => {
-    process.stderr.write(`bettertest: could not stop in ${stopLimitMs / 1000} s, exiting anyway\n`);
+    const seconds = (graceMs + stopLimitMs) / 1000;
+    process.stderr.write(`bettertest: could not stop in ${seconds} s, exiting anyway\n`);
     process.exit(exitCodes.errored);
-  }, stopLimitMs);
+  }, graceMs + stopLimitMs);
   await stop();
   clearTimeout(late);
   // Whoever serves until told to stop has done what it was for.

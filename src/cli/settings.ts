@@ -8,6 +8,7 @@ import { readSecretsFile, SecretsFileError } from "../boss/secrets-file.js";
 import { parseBytes, parseDurationMs } from "../lib/units.js";
 import { readTls, readTrusted } from "../wire/tls.js";
 import { longestLeaseMs } from "../wire/worker.js";
+import type { Maxima } from "../worker/maxima.js";
 import { usageError } from "./cli-error.js";
 import { localToken } from "./data-folder.js";
 
@@ -180,6 +181,43 @@ export interface WorkerFlags {
   readonly slots?: number | undefined;
   readonly pull: "missing" | "always" | "never";
   readonly docker?: string | undefined;
+  readonly "max-memory"?: string | undefined;
+  readonly "max-cpus"?: number | undefined;
+  readonly "max-pids": number;
+  readonly "max-timeout"?: string | undefined;
+}
+
+function maximaOf(flags: WorkerFlags): Maxima {
+  const { "max-memory": memory, "max-cpus": cpus, "max-pids": pids, "max-timeout": time } = flags;
+  if (flags.executor === "process" && (memory !== undefined || cpus !== undefined)) {
+    throw usageError(
+      `--max-${memory === undefined ? "cpus" : "memory"} needs containers`,
+      "Plain processes (--executor process) cannot be held to it.",
+    );
+  }
+  if (cpus !== undefined && !(cpus > 0)) throw usageError("--max-cpus must be more than 0");
+  if (!Number.isInteger(pids) || pids < 1) throw usageError("--max-pids must be at least 1");
+  const timeoutMs = time === undefined ? undefined : timeOf("max-timeout", time);
+  return {
+    pids,
+    ...(memory !== undefined && { memoryBytes: sizeOf("max-memory", memory) }),
+    ...(cpus !== undefined && { cpus }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  };
+}
+
+export interface GraceFlags {
+  readonly grace: string;
+}
+
+export function graceSettings({ grace }: GraceFlags): { readonly graceMs: number } {
+  return { graceMs: grace === "0" ? 0 : timeOf("grace", grace) };
+}
+
+function timeOf(flag: string, text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === null) throw usageError(`--${flag} ${text} is no time`, "Times look like 90s or 5m.");
+  return Math.ceil(ms);
 }
 
 export function workerSettings(flags: WorkerFlags) {
@@ -187,6 +225,7 @@ export function workerSettings(flags: WorkerFlags) {
   return {
     executor: flags.executor ?? ("docker" as const),
     pull: flags.pull,
+    maxima: maximaOf(flags),
     ...(flags.slots !== undefined && { slots: flags.slots }),
     ...(flags.docker !== undefined && { dockerHost: flags.docker }),
   };

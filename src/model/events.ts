@@ -97,8 +97,8 @@ export interface CallOptions {
 
 /** What the worker said of the command; the shape of the wire's Outcome. */
 export type CallOutcome =
-  | { readonly kind: "exited"; readonly exitCode: number }
-  | { readonly kind: "timed-out"; readonly afterMs: number }
+  | { readonly kind: "exited"; readonly exitCode: number; readonly processLimit?: number }
+  | { readonly kind: "timed-out"; readonly afterMs: number; readonly processLimit?: number }
   | { readonly kind: "out-of-memory"; readonly limitBytes: number | null }
   | { readonly kind: "cancelled" }
   | { readonly kind: "faulted"; readonly message: string; readonly hint?: string | undefined };

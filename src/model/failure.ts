@@ -2,11 +2,16 @@
 // A Fault is trouble of the machinery (worker gone, image missing, pipedef broken): nobody's test failed.
 
 export type Failure =
-  | { readonly kind: "exit"; readonly command: string; readonly exitCode: number }
-  | { readonly kind: "timeout"; readonly command: string; readonly afterMs: number }
+  | ({ readonly kind: "exit"; readonly command: string; readonly exitCode: number } & Crowded)
+  | ({ readonly kind: "timeout"; readonly command: string; readonly afterMs: number } & Crowded)
   | { readonly kind: "out-of-memory"; readonly command: string; readonly limitBytes: number | null }
   /** The task's own code threw; its stack is in the task's output. */
   | { readonly kind: "thrown"; readonly message: string };
+
+/** Given: the command wanted more processes than these, and was refused. */
+interface Crowded {
+  readonly processLimit?: number;
+}
 
 export interface Fault {
   readonly message: string;
@@ -28,9 +33,9 @@ export type RunVerdict = TaskEnd["status"];
 export function describeFailure(failure: Failure): string {
   switch (failure.kind) {
     case "exit":
-      return `exit code ${failure.exitCode}: ${failure.command}`;
+      return `exit code ${failure.exitCode}${crowd(failure)}: ${failure.command}`;
     case "timeout":
-      return `timed out after ${failure.afterMs / 1000} s: ${failure.command}`;
+      return `timed out after ${failure.afterMs / 1000} s${crowd(failure)}: ${failure.command}`;
     case "out-of-memory": {
       const limit =
         failure.limitBytes === null ? "" : ` (limit ${failure.limitBytes / 2 ** 20} MiB)`;
@@ -41,6 +46,10 @@ export function describeFailure(failure: Failure): string {
     default:
       return failure satisfies never;
   }
+}
+
+function crowd({ processLimit }: Crowded): string {
+  return processLimit === undefined ? "" : ` (hit the limit of ${processLimit} processes)`;
 }
 
 export function describeFault(fault: Fault): string {

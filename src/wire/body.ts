@@ -5,11 +5,11 @@ import type * as z from "zod";
 const largestBodyBytes = 1024 * 1024;
 
 export class BadRequest extends Error {
-  readonly status: 400 | 413;
+  readonly status: 400 | 413 | 422;
   readonly field: string | undefined;
   constructor(
     message: string,
-    { status = 400, field }: { status?: 400 | 413; field?: string } = {},
+    { status = 400, field }: { status?: 400 | 413 | 422; field?: string } = {},
   ) {
     super(message);
     this.status = status;

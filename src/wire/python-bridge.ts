@@ -54,13 +54,24 @@ const Problem = z.object({
   hint: z.string().exactOptional(),
 });
 
+const processLimit = z.number().int().exactOptional();
 const TaskEnd = z.discriminatedUnion("status", [
   z.object({ status: z.literal("passed") }),
   z.object({
     status: z.literal("failed"),
     failure: z.discriminatedUnion("kind", [
-      z.object({ kind: z.literal("exit"), command: z.string(), exitCode: z.number().int() }),
-      z.object({ kind: z.literal("timeout"), command: z.string(), afterMs: z.number() }),
+      z.object({
+        kind: z.literal("exit"),
+        command: z.string(),
+        exitCode: z.number().int(),
+        processLimit,
+      }),
+      z.object({
+        kind: z.literal("timeout"),
+        command: z.string(),
+        afterMs: z.number(),
+        processLimit,
+      }),
       z.object({
         kind: z.literal("out-of-memory"),
         command: z.string(),

@@ -21,6 +21,7 @@ import {
   NoAnswerError,
   refusal,
   untilSilent,
+  WorkerBusyError,
   type WorkerConnection,
   WorkerError,
 } from "./worker-connection.js";
@@ -149,6 +150,7 @@ class CommandAttempt {
   #pauseBeforeRetry(error: unknown, retryMs: number): number | null {
     if (this.#options.over.aborted || error instanceof TakerError || error instanceof WorkerError)
       return null;
+    if (error instanceof WorkerBusyError) return jittered(this.#worker.longestRetryMs);
     if (error instanceof UnknownExecutionError) {
       // The same worker as before the request: then that never arrived, and starting is the first start.
       const neverArrived =
@@ -267,6 +269,7 @@ class CommandAttempt {
     if (starts) {
       // Refused, so nothing has been started.
       this.#mayStart = true;
+      if (response.statusCode === 429) throw new WorkerBusyError(words);
       throw new WorkerError(words, response.statusCode! >= 500);
     }
     if (response.statusCode === 404) throw new UnknownExecutionError();

@@ -51,6 +51,9 @@ export class WorkerError extends Error {
   }
 }
 
+/** The worker has too much to do to hear of more; nothing was started. */
+export class WorkerBusyError extends Error {}
+
 export class WorkerConnection {
   readonly url: string;
   readonly reachHint: string;

@@ -60,6 +60,8 @@ export const CommandRequest = z.strictObject({
   timeoutMs: z.number().int().positive().optional(),
   cpus: z.number().positive().optional(),
   memoryBytes: z.number().int().positive().optional(),
+  /** Processes and threads at a time. */
+  pids: z.number().int().positive().optional(),
   network: z.boolean().optional(),
 });
 export type CommandRequest = z.infer<typeof CommandRequest>;
@@ -70,9 +72,12 @@ export const AskedCommand = CommandRequest.omit({ secrets: true }).extend({
 });
 export type AskedCommand = z.infer<typeof AskedCommand>;
 
+const processLimit = z.number().int().exactOptional();
+
 export const Outcome = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("exited"), exitCode: z.number().int() }),
-  z.object({ kind: z.literal("timed-out"), afterMs: z.number() }),
+  /** `processLimit`: the command wanted more processes than these, and was refused. */
+  z.object({ kind: z.literal("exited"), exitCode: z.number().int(), processLimit }),
+  z.object({ kind: z.literal("timed-out"), afterMs: z.number(), processLimit }),
   z.object({ kind: z.literal("out-of-memory"), limitBytes: z.number().nullable() }),
   z.object({ kind: z.literal("cancelled") }),
   /** The machinery failed; says nothing about the command. */

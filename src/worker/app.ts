@@ -7,13 +7,15 @@ import { encodeSse } from "../lib/sse.js";
 import { BadRequest, parseBody } from "../wire/body.js";
 import { bytesResponse, sseResponse } from "../wire/stream.js";
 import { CommandRequest, type WorkerInfo, workerHeaders } from "../wire/worker.js";
-import type { Executions } from "./executions.js";
+import { type Executions, mostExecutions } from "./executions.js";
 import { LogEvents } from "./log-events.js";
+import { type Maxima, withinMaxima } from "./maxima.js";
 import type { WorkerMetrics } from "./metrics.js";
 import { runStream } from "./run-stream.js";
 
 export interface AppDeps {
   readonly executions: Executions;
+  readonly maxima: Maxima;
   readonly metrics: WorkerMetrics;
   readonly info: () => WorkerInfo;
   /** The info now and at each change. */
@@ -26,7 +28,7 @@ export interface AppDeps {
 const executionId = /^[\w.:-]{1,128}$/;
 
 export function createWorkerApp(deps: AppDeps): Hono {
-  const { executions, keepAliveMs } = deps;
+  const { executions, maxima, keepAliveMs } = deps;
   const app = new Hono();
 
   app.notFound((c) => c.json({ error: `there is no ${c.req.method} ${c.req.path} here` }, 404));
@@ -72,7 +74,8 @@ export function createWorkerApp(deps: AppDeps): Hono {
   app.post("/run", async (c) => {
     const refusal = deps.refusesNew();
     if (refusal !== null) return c.json({ error: refusal }, 503);
-    const request = await parseBody(c.req.raw, CommandRequest);
+    const request = withinMaxima(await parseBody(c.req.raw, CommandRequest), maxima);
+    if (executions.isFull) return full(c);
     const id = randomUUID();
     const execution = executions.put(id, request)!;
     const detach = executions.attach(id);
@@ -97,7 +100,7 @@ export function createWorkerApp(deps: AppDeps): Hono {
     if (!executionId.test(id)) {
       return c.json({ error: `id: must match ${executionId.source}, not "${id}"` }, 400);
     }
-    const request = await parseBody(c.req.raw, CommandRequest);
+    const request = withinMaxima(await parseBody(c.req.raw, CommandRequest), maxima);
     const after = readCount(c.req.header("last-event-id"));
     if (after === null) return c.json({ error: "Last-Event-ID: must be a number" }, 400);
     const leaseMs = readCount(c.req.header(workerHeaders.lease));
@@ -105,6 +108,7 @@ export function createWorkerApp(deps: AppDeps): Hono {
       return c.json({ error: `${workerHeaders.lease}: must be a number of milliseconds` }, 400);
     }
     if (resumes && !executions.get(id)) return unknown(c, id);
+    if (executions.isFull && !executions.get(id)) return full(c);
     const execution = executions.put(id, request, leaseMs || null);
     if (!execution) {
       return c.json({ error: `execution ${id} exists, and was asked for something else` }, 409);
@@ -141,6 +145,11 @@ export function createWorkerApp(deps: AppDeps): Hono {
   });
 
   return app;
+}
+
+function full(c: Context) {
+  const error = `this worker knows ${mostExecutions} commands already, and takes no more for now`;
+  return c.json({ error }, 429, { "retry-after": "10" });
 }
 
 function unknown(c: Context, id: string) {

@@ -179,12 +179,17 @@ export class Execution {
     return output.append(chunk);
   }
 
-  #outcomeOf({ exitCode, outOfMemory }: SandboxExit): Outcome {
+  #outcomeOf({ exitCode, outOfMemory, outOfProcesses = false }: SandboxExit): Outcome {
     // A command that lost a child to the memory limit and still succeeded has coped with it.
     if (outOfMemory && exitCode !== 0) {
       return { kind: "out-of-memory", limitBytes: this.request.memoryBytes ?? null };
     }
-    return { kind: "exited", exitCode };
+    const { pids } = this.request;
+    const crowded = outOfProcesses && exitCode !== 0 && pids !== undefined;
+    if (crowded && this.#ending?.kind === "timed-out") {
+      this.#ending = { ...this.#ending, processLimit: pids };
+    }
+    return { kind: "exited", exitCode, ...(crowded && { processLimit: pids }) };
   }
 
   #faulted(error: unknown): Outcome {

@@ -31,6 +31,9 @@ function handedBack(message: string): Outcome {
   return { kind: "faulted", message, workerLost: true };
 }
 
+/** Of all clients, running, waiting, or ended and not yet fetched. Each may hold as much as a request may. */
+export const mostExecutions = 10_000;
+
 interface Entry {
   readonly execution: Execution;
   /** As received, to tell a repeated request from another one under the same id. */
@@ -53,6 +56,10 @@ export class Executions {
 
   constructor(options: ExecutionsOptions) {
     this.#options = options;
+  }
+
+  get isFull(): boolean {
+    return this.#entries.size >= mostExecutions;
   }
 
   get(id: string): Execution | undefined {

@@ -12,6 +12,7 @@ import { Executions } from "./executions.js";
 import type { PullPolicy } from "./executors/docker-images.js";
 import type { Executor } from "./executors/executor.js";
 import { createInfoFeed } from "./info-feed.js";
+import { defaultMaxPids, type Maxima } from "./maxima.js";
 import { WorkerMetrics } from "./metrics.js";
 
 export interface WorkerOptions {
@@ -37,6 +38,8 @@ export interface WorkerOptions {
   readonly leaseMs?: number;
   /** From SIGTERM to SIGKILL when a command's time is up. */
   readonly graceMs?: number;
+  /** What one command may have of this machine. */
+  readonly maxima?: Maxima;
   /** Of one command; of more, the beginning and the end are kept. */
   readonly maxOutputBytes?: number;
   /** How long commands wait for an engine that is away before they are handed back. */
@@ -130,6 +133,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     });
     const app = createWorkerApp({
       executions,
+      maxima: { pids: defaultMaxPids, ...options.maxima },
       metrics,
       info: feed.info,
       followInfo: feed.follow,

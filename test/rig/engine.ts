@@ -2,7 +2,7 @@
 
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { image, noDocker } from "./docker.js";
@@ -28,7 +28,8 @@ export interface OwnEngine extends AsyncDisposable {
   containers(): string[];
 }
 
-export async function startOwnEngine(): Promise<OwnEngine> {
+/** `ledger`: a folder of this machine that every container sees as /ledger. */
+export async function startOwnEngine({ ledger }: { ledger?: string } = {}): Promise<OwnEngine> {
   const folder = mkdtempSync(join(tmpdir(), "bettertest-engine-"));
   const path = (name: string) => join(folder, name);
   const address = `unix://${path("docker.sock")}`;
@@ -38,6 +39,8 @@ export async function startOwnEngine(): Promise<OwnEngine> {
 
   const log = openSync(path("log"), "a");
 
+  const runtime = ledger === undefined ? [] : useRuntimeWith(ledger, path("runtime"));
+
   async function start() {
     // Without a bridge of its own it removes the one it finds, which is another engine's: so it must
     // find none.
@@ -45,6 +48,7 @@ export async function startOwnEngine(): Promise<OwnEngine> {
       "unshare",
       [
         ...["--net", "dockerd", "--host", address, "--bridge=none", "--iptables=false"],
+        ...runtime,
         ...["--data-root", path("data"), "--exec-root", path("exec"), "--pidfile", path("pid")],
       ],
       {
@@ -100,6 +104,19 @@ export async function startOwnEngine(): Promise<OwnEngine> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** runc, with one more mount: a request to a worker has no means to ask for it, and shall have none. */
+function useRuntimeWith(ledger: string, script: string): string[] {
+  const options = ["rbind", "rw"];
+  const mount = { destination: "/ledger", type: "bind", source: ledger, options };
+  const edit = `s#"mounts":\\[#"mounts":[${JSON.stringify(mount)},#`;
+  writeFileSync(
+    script,
+    `#!/bin/sh\nbefore=\nfor arg; do\n  [ "$before" = --bundle ] && sed -i '${edit}' "$arg/config.json"\n  before=$arg\ndone\nexec runc "$@"\n`,
+    { mode: 0o755 },
+  );
+  return ["--add-runtime", `ledger=${script}`, "--default-runtime", "ledger"];
 }
 
 /** Without blocking: a worker under test lives in this process. */

@@ -14,6 +14,7 @@ export interface RigOptions extends Partial<BossOptions> {
   readonly files: Readonly<Record<string, string>>;
   readonly executor?: "docker" | "process";
   readonly slots?: number;
+  readonly dockerHost?: string;
 }
 
 export interface Rig extends AsyncDisposable {
@@ -35,6 +36,7 @@ export async function startRig({
   files,
   executor = "process",
   slots = 2,
+  dockerHost,
   ...options
 }: RigOptions): Promise<Rig> {
   const folder = mkdtempSync(join(tmpdir(), "bettertest-rig-"));
@@ -43,6 +45,7 @@ export async function startRig({
     port: 0,
     executor,
     slots,
+    ...(dockerHost !== undefined && { dockerHost }),
     ...(options.maxOutputBytes !== undefined && { maxOutputBytes: options.maxOutputBytes }),
     version: "0.0.0-test",
     log: () => {},

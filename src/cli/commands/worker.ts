@@ -1,12 +1,26 @@
 import { defineCommand } from "../command.js";
-import { dataFlag, jsonFlag, maxOutputFlag, serverFlags, workerFlags } from "../flags.js";
+import {
+  dataFlag,
+  graceFlag,
+  jsonFlag,
+  maxOutputFlag,
+  serverFlags,
+  workerFlags,
+} from "../flags.js";
 
 export const workerCommand = defineCommand({
   name: "worker",
   usage: "worker",
   summary: "Run commands for bosses, on port 9009",
   positionals: {},
-  flags: { ...serverFlags, ...workerFlags, ...maxOutputFlag, ...dataFlag, ...jsonFlag },
+  flags: {
+    ...serverFlags,
+    ...workerFlags,
+    ...graceFlag,
+    ...maxOutputFlag,
+    ...dataFlag,
+    ...jsonFlag,
+  },
   examples: [["$0 worker --host 0.0.0.0 --slots 8", "For other machines too"]],
 
   async run(args) {

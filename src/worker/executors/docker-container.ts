@@ -6,6 +6,7 @@ import { asError } from "../../lib/as-error.js";
 import { createDemux } from "./demux.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import type { ContainerNews, EngineLife } from "./docker-link.js";
+import { watchPids } from "./docker-pids.js";
 import { ExecutorFault, type OutputSink, type Sandbox, type SandboxSpec } from "./executor.js";
 
 export interface OpenContainerOptions {
@@ -32,6 +33,7 @@ export async function openContainer(
 
   // With its engine gone there is nobody to ask; it is removed when the engine is back.
   const dispose = () => (disposal ??= life.isOver ? Promise.resolve() : remove(container, log));
+  let look = () => {};
   let output: Duplex;
   try {
     // Before the start: what a container writes while nobody is attached is lost.
@@ -57,9 +59,14 @@ export async function openContainer(
     // Looked at only after the start; until then it must not count as unhandled.
     drained.catch(() => {});
     const news = life.follow(container.id);
+    const pids = watchPids(container.id);
+    look = pids.look;
+    // A container's group of processes goes soon after its output has ended, and its counter with it.
+    output.prependListener("end", pids.look);
     try {
       await start(container, spec);
       state = "started";
+      pids.begin();
       if (wanted) deliver(wanted);
       const exit = await Promise.race([waitForEnd(container, id), failureOf(drained, id)]);
       state = "ended";
@@ -68,13 +75,15 @@ export async function openContainer(
       );
       if (wanted === null) refuseMadeUpEnd(news, id);
       await drainedSoon(drained, id);
-      return exit;
+      return { ...exit, outOfProcesses: pids.hit };
     } finally {
+      pids.end();
       news.forget();
     }
   }
 
   function deliver(name: "SIGTERM" | "SIGKILL") {
+    look();
     const failed = (error: unknown) => {
       // 409: it has ended meanwhile.
       if (![404, 409].includes(statusOf(error) ?? 0)) {

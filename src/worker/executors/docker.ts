@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { Agent } from "node:http";
 import Docker from "dockerode";
 import { currentOwner, isDead, type Owner, ownerKey, parseOwnerKey } from "../../lib/owner.js";
+import { defaultMaxPids } from "../maxima.js";
 import { openContainer, remove } from "./docker-container.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { createImages, type PullPolicy } from "./docker-images.js";
@@ -18,9 +19,6 @@ export interface DockerExecutorOptions {
 }
 
 export const ownerLabel = "bettertest.owner";
-
-/** A fork bomb must not take the machine with it; no test suite is known to need more. */
-const mostProcesses = 4096;
 
 export async function createDockerExecutor(options: DockerExecutorOptions): Promise<Executor> {
   const { log } = options;
@@ -201,7 +199,7 @@ function containerConfig(spec: SandboxSpec, owner: string): Docker.ContainerCrea
       // log would cost a factor of five or more in speed, and disk that nobody bounds.
       LogConfig: { Type: "none", Config: {} },
       SecurityOpt: ["no-new-privileges"],
-      PidsLimit: mostProcesses,
+      PidsLimit: spec.pids ?? defaultMaxPids,
       ...(spec.network === false && { NetworkMode: "none" }),
       ...(spec.cpus !== undefined && { NanoCpus: Math.round(spec.cpus * 1e9) }),
       // Equal, so that the limit cannot be passed by swapping.

@@ -65,6 +65,8 @@ export interface SandboxExit {
   readonly exitCode: number;
   /** Some process of the sandbox was killed for want of memory. */
   readonly outOfMemory: boolean;
+  /** A further process was refused for the limit of them, as far as the executor can know. */
+  readonly outOfProcesses?: boolean;
 }
 
 /** The machinery failed; says nothing about the command. */

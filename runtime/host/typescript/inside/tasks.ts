@@ -134,13 +134,17 @@ function failureOf(error: CommandFailed): Failure {
   const outcome = commandOutcomes.get(error);
   switch (outcome?.kind) {
     case "exited":
-      return { kind: "exit", command, exitCode: outcome.exitCode };
+      return { kind: "exit", command, exitCode: outcome.exitCode, ...crowded(outcome) };
     case "timed-out":
-      return { kind: "timeout", command, afterMs: outcome.afterMs };
+      return { kind: "timeout", command, afterMs: outcome.afterMs, ...crowded(outcome) };
     case "out-of-memory":
       return { kind: "out-of-memory", command, limitBytes: outcome.limitBytes };
     default:
       // Made by the pipedef itself.
       return { kind: "thrown", message: error.message };
   }
+}
+
+function crowded({ processLimit }: { readonly processLimit?: number }) {
+  return processLimit === undefined ? {} : { processLimit };
 }

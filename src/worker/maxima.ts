@@ -1,0 +1,36 @@
+// What a worker gives to one command at most. A request that names no limit gets the most there is; one that
+// asks for more is refused in words, since a command that got less would fail for a reason nobody sees.
+
+import { formatBytes, formatDuration } from "../lib/units.js";
+import { BadRequest } from "../wire/body.js";
+import type { CommandRequest } from "../wire/worker.js";
+
+export interface Maxima {
+  readonly memoryBytes?: number;
+  readonly cpus?: number;
+  readonly pids?: number;
+  readonly timeoutMs?: number;
+}
+
+/** A fork bomb must not take the machine with it; no test suite is known to need more. */
+export const defaultMaxPids = 4096;
+
+const fields = [
+  { field: "memoryBytes", flag: "--max-memory", words: formatBytes },
+  { field: "cpus", flag: "--max-cpus", words: String },
+  { field: "pids", flag: "--max-pids", words: String },
+  { field: "timeoutMs", flag: "--max-timeout", words: formatDuration },
+] as const;
+
+export function withinMaxima(request: CommandRequest, maxima: Maxima): CommandRequest {
+  for (const { field, flag, words } of fields) {
+    const most = maxima[field];
+    const asked = request[field];
+    if (most === undefined || asked === undefined || asked <= most) continue;
+    const message =
+      `${field}: ${words(asked)} is more than this worker gives (${flag} ${words(most)}); ` +
+      "ask for less, or raise it there";
+    throw new BadRequest(message, { status: 422, field });
+  }
+  return { ...maxima, ...request };
+}
