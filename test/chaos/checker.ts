@@ -261,6 +261,11 @@ async function checkOutput(
     const part = bytes.subarray(offset, marks[index + 1]?.[0] ?? bytes.length);
     texts.set(source, (texts.get(source) ?? "") + part.toString());
   }
+  const missing = task.attempts[number - 1]?.output?.missing;
+  if (missing) {
+    checkGaps(bytes, missing.bytes, { whole, started, entries, plan, evidence }, complain);
+    return;
+  }
   for (const { call, sandbox } of started) {
     const printed = entries.get(sandbox)?.end?.lines ?? plan.calls[call - 1]!.lines;
     const lines = Array.from({ length: printed }, (_, line) => `${sandbox} ${call} ${line + 1}\n`);
@@ -275,6 +280,56 @@ async function checkOutput(
     ? own.join() === meant.join()
     : own.every((line, index) => line === meant[index]);
   if (!fits) complain(`printed by itself: ${own.join(", ")}; and should have: ${meant.join(", ")}`);
+}
+
+/** A full disk may cost output, but it is said how much, where, and nothing comes twice. */
+function checkGaps(
+  bytes: Buffer,
+  missingBytes: number,
+  {
+    whole,
+    started,
+    entries,
+    plan,
+    evidence,
+  }: {
+    readonly whole: boolean;
+    readonly started: readonly CallStarted[];
+    readonly entries: ReadonlyMap<string, LedgerEntry>;
+    readonly plan: TaskPlan;
+    readonly evidence: Evidence;
+  },
+  complain: (words: string) => void,
+) {
+  if (!evidence.wounds.some(({ kind }) => kind === "disk-full")) {
+    complain(`lacks ${missingBytes} bytes of output, and there was room for all of it`);
+  }
+  const text = bytes.toString();
+  const note = /\n\[\d+ bytes are missing here: [^\n]*\]\n/g;
+  const kept = text.replace(note, "");
+  // The halves of two lines on both sides of a gap are no line.
+  const lines = text.replace(note, "\0");
+  for (const { call, sandbox } of started) {
+    const numbers = [...lines.matchAll(new RegExp(`^${sandbox} ${call} (\\d+)$`, "gm"))].map(
+      ([, line]) => Number(line),
+    );
+    if (numbers.some((line, index) => index > 0 && line <= numbers[index - 1]!)) {
+      complain(`call ${call}: its output repeats itself: ${numbers.join(" ")}`);
+    }
+  }
+  // What a red task says of its failure is not for us to count.
+  if (!whole || plan.fate === "failed" || plan.flaky) return;
+  let printedBytes = 0;
+  for (const { call, sandbox } of started) {
+    const count = entries.get(sandbox)?.end?.lines ?? 0;
+    for (let line = 1; line <= count; line++) printedBytes += `${sandbox} ${call} ${line}\n`.length;
+    printedBytes += `${ownLine(plan, call)}\n`.length;
+  }
+  if (kept.length + missingBytes !== printedBytes) {
+    complain(
+      `has ${kept.length} bytes of output and says that ${missingBytes} are missing; it printed ${printedBytes}`,
+    );
+  }
 }
 
 function difference(told: string, truth: string): string {

@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -93,6 +93,8 @@ export async function createEngine(folder: string): Promise<OwnEngine> {
     // One that was killed has left shims, which only a living engine ends.
     await start().catch(() => {});
     await end("SIGTERM");
+    endShims(folder);
+    for (const mount of mountsBelow(folder)) spawnSync("umount", ["--lazy", mount]);
     rmSync(folder, { recursive: true, force: true });
     spawnSync("ip", ["link", "delete", bridge], { env });
   };
@@ -113,6 +115,30 @@ export async function createEngine(folder: string): Promise<OwnEngine> {
     containers: () => docker("ps", "-aq").split("\n").filter(Boolean),
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/** Of engines that were killed; each names the folder of its engine. */
+function endShims(folder: string): void {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const [program, ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      const isOurs =
+        program?.includes("containerd-shim") &&
+        args.some((argument) => argument.startsWith(`${folder}/`));
+      if (isOurs) process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
+
+/** Innermost first. */
+function mountsBelow(folder: string): string[] {
+  return readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((path) => path.startsWith(`${folder}/`))
+    .reverse();
 }
 
 /** In a subnet that nobody here has yet. */
