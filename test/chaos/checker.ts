@@ -83,15 +83,20 @@ async function eventsOf(bossUrl: string, run: number): Promise<LoggedEvent[]> {
   return events;
 }
 
-/** Stored before anybody hears of it: what a reader was shown is in the history for good. */
+/** Stored before anybody hears of it: what a reader was shown is in the history, and nothing was left out. */
 function checkShown({ shown }: Evidence, run: number, events: LoggedEvent[], findings: Findings) {
-  const stored = new Map(events.map((logged) => [logged.seq, JSON.stringify(logged)]));
+  const complain = (words: string) => findings.violations.push(`run ${run}: ${words}`);
+  const stored = new Map(events.map((logged) => [logged.seq, logged]));
   for (const [seq, text] of shown) {
     const logged = JSON.parse(text) as LoggedEvent;
-    if (logged.run !== run || stored.get(seq) === JSON.stringify(logged)) continue;
-    findings.violations.push(
-      `run ${run}: event ${seq} (${logged.event.type}) was shown, and the history has ${stored.get(seq) ?? "nothing"} there`,
-    );
+    if (logged.run !== run || JSON.stringify(stored.get(seq)) === JSON.stringify(logged)) continue;
+    const now = stored.get(seq)?.event.type ?? "nothing";
+    complain(`event ${seq} (${logged.event.type}) was shown, and the history has ${now} there`);
+  }
+  const [first, last] = [Math.min(...shown.keys()), Math.max(...shown.keys())];
+  for (const { seq, event } of events) {
+    if (seq <= first || seq >= last || shown.has(seq)) continue;
+    complain(`event ${seq} (${event.type}) was not shown to a reader of everything`);
   }
 }
 

@@ -16,18 +16,17 @@ export function followFeed(bossUrl: string): Feed {
   const shown = new Map<number, string>();
   const troubles: string[] = [];
   const stop = new AbortController();
-  let last = 0;
+  let last: number | null = null;
   const follow = async () => {
     while (!stop.signal.aborted) {
       try {
-        const response = await fetch(`${bossUrl}/api/events?after=${last}`, {
-          signal: stop.signal,
-        });
-        for await (const { event, id, data } of parseSse(response.body!)) {
-          // What has no place in the log comes with the id of what came before.
-          if (id === undefined || ["pipelines", "workers", "health"].includes(event)) continue;
-          const seq = Number(id);
-          if (seq <= last) troubles.push(`event ${seq} was shown after ${last}`);
+        const after = last === null ? "" : `?after=${last}`;
+        const response = await fetch(`${bossUrl}/api/events${after}`, { signal: stop.signal });
+        for await (const { data } of parseSse(response.body!)) {
+          // What is no event of a run has no number.
+          const { seq } = JSON.parse(data) as { seq?: number };
+          if (seq === undefined) continue;
+          if (last !== null && seq <= last) troubles.push(`event ${seq} was shown after ${last}`);
           shown.set(seq, data);
           last = seq;
         }
