@@ -176,7 +176,7 @@ suite("tokens", () => {
   });
 
   test("what cannot be done is said in words", async () => {
-    using repo = tempRepo({});
+    using repo = tempRepo({ [pipedef]: stages });
     const token = (...args: string[]) => cli(["token", ...args, "--data", repo.folder]);
     const wrong: [string[], RegExp][] = [
       [[], /there is no token in .*access\/token yet/],

@@ -257,3 +257,38 @@ test("the example runs against the local worker's address", async () => {
   assert.match(stdout, /3 passed\n$/);
   assert.equal(code, 0);
 });
+
+test("a worker that wants a token gets the one from its file, and another worker does not", async () => {
+  const guarded = await startWorker({
+    port: 0,
+    executor: "process",
+    dataDir: folder,
+    access: { token: "a-token-of-my-own-choice" },
+  });
+  const lines = join(folder, "worker-tokens");
+  const write = (text: string, mode = 0o600) => {
+    rmSync(lines, { force: true });
+    writeFileSync(lines, text, { mode });
+  };
+  const path = writePipedef(
+    `class T(Stage):\n  def task_a():\n    run("${guarded.url}", "any", "echo in")\n`,
+  );
+  const go = (...args: string[]) => finish(start(path, "--worker-token-file", lines, ...args));
+  try {
+    write(`${guarded.url} a-token-of-my-own-choice\n`);
+    const right = await go("--worker", worker.url);
+    assert.equal(right.code, 0, right.stdout + right.stderr);
+    // Alone, it is for the worker of --worker, not for one that the pipedef names.
+    write("a-token-of-my-own-choice\n");
+    const other = await go("--worker", worker.url);
+    assert.equal(other.code, 3);
+    assert.match(other.stdout, /no token was sent/);
+    assert.equal((await go("--worker", guarded.url)).code, 0);
+    write("a-token-of-my-own-choice\n", 0o644);
+    const open = await go("--worker", guarded.url);
+    assert.equal(open.code, 2);
+    assert.match(open.stderr, /can be read or written by others/);
+  } finally {
+    await guarded.stop();
+  }
+});
