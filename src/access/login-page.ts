@@ -1,18 +1,21 @@
 // The page for logging in. Part of the program, not of the page's bundle: whoever is outside gets nothing else.
 
-export function loginPage({
-  next,
-  problem,
-}: {
+export interface LoginPage {
   readonly next: string;
   readonly problem: string | null;
-}): string {
+  /** Asks for itself once more. */
+  readonly again?: boolean;
+}
+
+export function loginPage({ next, problem, again = false }: LoginPage): string {
+  const self = `/login?next=${encodeURIComponent(next)}`;
   return `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <meta name="color-scheme" content="light dark">
+    ${again ? `<meta http-equiv="refresh" content="0; url=${escapeHtml(self)}">` : ""}
     <title>Log in · bettertest</title>
     <link rel="icon" href="data:,">
     <link rel="stylesheet" href="/login.css">

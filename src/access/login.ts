@@ -3,7 +3,7 @@
 import { readBody } from "../wire/body.js";
 import type { Audit } from "./audit.js";
 import type { Credential } from "./guard.js";
-import { loginPage, loginStyle } from "./login-page.js";
+import { type LoginPage, loginPage, loginStyle } from "./login-page.js";
 import type { Sender } from "./sender.js";
 import { type Sessions, sessionLifeMs } from "./sessions.js";
 import type { KnownToken, Tokens } from "./tokens.js";
@@ -62,7 +62,10 @@ export class Login {
     const old = this.find(request, sender);
     if (path === "/login" && reads) {
       const next = safeNext(new URL(request.url).searchParams.get("next"));
-      return old ? seeOther(next) : page(200, { next, problem: null });
+      if (old) return seeOther(next);
+      // Behind a link on another site a strict cookie stays at home; asked for by our own page it comes.
+      const fromElsewhere = request.headers.get("sec-fetch-site") === "cross-site";
+      return page(200, { next, problem: null, again: fromElsewhere });
     }
     if (request.method !== "POST" || path === "/login.css") {
       return Response.json({ error: `${path} does not take ${request.method}` }, { status: 405 });
@@ -110,11 +113,7 @@ export function safeNext(next: string | null): string {
   return pathname + search + hash;
 }
 
-function page(
-  status: number,
-  content: { next: string; problem: string | null },
-  headers: Record<string, string> = {},
-): Response {
+function page(status: number, content: LoginPage, headers: Record<string, string> = {}): Response {
   return new Response(loginPage(content), {
     status,
     headers: {

@@ -18,11 +18,12 @@ export function createSenderOf(proxies: readonly string[]): SenderOf {
   const trusted = new BlockList();
   for (const proxy of proxies) {
     const [address = "", bits] = proxy.split("/");
-    const family = isIP(address);
-    if (family === 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) {
+    const all = isIP(address) === 6 ? 128 : 32;
+    const isNetwork = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= all);
+    if (isIP(address) === 0 || !isNetwork) {
       throw new Error(`${proxy} is no address of a proxy: they look like 127.0.0.1 or 10.0.0.0/8`);
     }
-    trusted.addSubnet(address, Number(bits ?? (family === 6 ? 128 : 32)), familyOf(address));
+    trusted.addSubnet(address, Number(bits ?? all), familyOf(address));
   }
 
   return (request, { address, scheme }) => {

@@ -1,8 +1,11 @@
 // Logging in as people do it: in a real browser, also without JavaScript.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { startGuarded } from "../rig/guarded.js";
 import { noBrowser, openPage } from "./browser.js";
@@ -33,6 +36,34 @@ describe("the login page", { skip: noBrowser }, () => {
     assert.equal(await page.evaluate("document.cookie"), "");
     const refused = errors.filter((error) => !error.includes("401"));
     assert.deepEqual(refused, []);
+  });
+
+  test("a link on another site opens what it names for who is logged in, and the form for others", async () => {
+    await using guarded = await startGuarded(files);
+    const { url, token } = guarded;
+    const elsewhere = createServer((_, response) => {
+      response.setHeader("content-type", "text/html");
+      response.end(`<a href="${url}/runs/7">run 7</a>`);
+    }).listen(0, "127.0.0.1");
+    await once(elsewhere, "listening");
+    const { port } = elsewhere.address() as AddressInfo;
+    // Another name is another site, though it is the same machine.
+    const site = `http://localhost:${port}`;
+    try {
+      await using opened = await openPage(site);
+      const { page } = opened;
+      await page.getByRole("link").click();
+      await page.waitForURL(`${url}/login?next=%2Fruns%2F7`);
+      await page.getByLabel("Token").fill(token);
+      await page.getByRole("button", { name: "Log in" }).click();
+      await page.waitForURL(`${url}/runs/7`);
+      await page.goto(site);
+      await page.getByRole("link").click();
+      await page.waitForURL(`${url}/runs/7`);
+    } finally {
+      elsewhere.close();
+      elsewhere.closeAllConnections();
+    }
   });
 
   for (const colorScheme of ["light", "dark"] as const) {
