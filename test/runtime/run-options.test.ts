@@ -38,7 +38,7 @@ test("a wrong argument is refused by its name, with what it should be", () => {
     [["img", "ls", []], /^run: options must be an object/],
     [
       ["img", "ls", { timeuot: 1 }],
-      /^run: there is no option "timeuot"\. There are: env, workdir,/,
+      /^run: there is no option "timeuot"\. There are: env, secrets, workdir,/,
     ],
     [
       ["img", "ls", { timeout: "soon" }],
@@ -47,6 +47,7 @@ test("a wrong argument is refused by its name, with what it should be", () => {
     [["img", "ls", { timeout: -1 }], /^run: timeout/],
     [["img", "ls", { memory: "much" }], /^run: memory must be bytes/],
     [["img", "ls", { cpus: 0 }], /^run: cpus must be a number above 0/],
+    [["img", "ls", { pids: 1.5 }], /^run: pids must be a whole number above 0/],
     [["img", "ls", { network: "no" }], /^run: network must be true or false, not "no"$/],
     [["img", "ls", { check: 0 }], /^run: check must be true or false, not 0$/],
     [["img", "ls", { workdir: "src" }], /^run: workdir must be an absolute path/],

@@ -20,6 +20,8 @@ export interface OpenContainerOptions {
 const outputMustEndWithinMs = 60_000;
 /** From the end of a command to the engine's word of it; it comes at about the same time. */
 const newsMustComeWithinMs = 30_000;
+/** What looking at the counter for costs little beside a flood. */
+const fewBytes = 4096;
 const removalRetriesMs = [200, 1_000, 5_000, 15_000, 60_000];
 
 export async function openContainer(
@@ -55,11 +57,15 @@ export async function openContainer(
   }
 
   async function runToItsEnd(sink: OutputSink) {
-    const drained = drain(output, sink);
+    const pids = watchPids(container.id);
+    const drained = drain(output, (chunk) => {
+      // Whoever is refused a process complains of it, in few words.
+      if (chunk.length < fewBytes) pids.look();
+      return sink(chunk);
+    });
     // Looked at only after the start; until then it must not count as unhandled.
     drained.catch(() => {});
     const news = life.follow(container.id);
-    const pids = watchPids(container.id);
     look = pids.look;
     // A container's group of processes goes soon after its output has ended, and its counter with it.
     output.prependListener("end", pids.look);
