@@ -69,6 +69,8 @@ export interface HostOptions {
   readonly home: "thread" | "process";
   /** What process.env holds inside the pipedef. */
   readonly env: Readonly<Record<string, string>>;
+  /** Files by absolute path: these bytes count, whatever is on disk now. Absent: what is on disk. */
+  readonly sources?: ReadonlyMap<string, Uint8Array>;
   readonly memoryBytes: number;
   /** How long the pipedef's code may keep its event loop from answering. */
   readonly stallTimeoutMs: number;

@@ -1,21 +1,24 @@
 // The boss without its HTTP face: what the API serves, what `bettertest run` and library users drive.
 
+import { setMaxListeners } from "node:events";
 import type { PipedefHost } from "../../runtime/host/host.js";
 import { createHostPool, openHost } from "../../runtime/host/open-host.js";
-import type { RunCreated, RunEvent } from "../model/events.js";
+import type { RunCreated } from "../model/events.js";
 import { type Pipeline, selectTasks, type TaskRef } from "../model/pipeline.js";
 import { eachTask, isFinished, type Run } from "../model/run.js";
 import type { PipelineView, QueueView, StartRunRequest } from "../wire/boss.js";
+import { readPast } from "./attempt-log.js";
 import { Disk, type DiskState } from "./disk.js";
 import { EventLog } from "./event-log.js";
 import { type HistoryOptions, openHistory } from "./history.js";
-import { endInterrupted } from "./interrupted.js";
+import { endInterrupted, interruptedFault } from "./interrupted.js";
+import { KeptSources, type Sources } from "./kept-sources.js";
 import { maskedHost } from "./masked-host.js";
 import { Metrics } from "./metrics.js";
 import type { Outputs } from "./outputs.js";
 import { Pipelines } from "./pipelines.js";
 import { Retention, type RetentionLimits } from "./retention.js";
-import { executeRun } from "./run-execution.js";
+import { executeRun, type RunDependencies } from "./run-execution.js";
 import { RunQueue } from "./run-queue.js";
 import { noSecrets, type Secrets } from "./secrets.js";
 import type { Store } from "./store/store.js";
@@ -118,7 +121,10 @@ export interface Engine {
   pin(run: number, pinned: boolean, by: string): boolean;
   /** The run once it has ended. */
   finished(run: number): Promise<Run>;
-  /** Cancels what still runs after `graceMs`, then ends everything the engine started. */
+  /**
+   * What runs has `graceMs` to finish; then everything the engine started is ended. With a durable history
+   * nothing new starts meanwhile, and what has not ended goes on at the next start; else it is cancelled.
+   */
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
@@ -138,13 +144,11 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     log: options.log,
   });
   const log = new EventLog(store);
+  const sources = new KeptSources((run) => outputs.folderOf(run));
   const tracing =
     options.otlp === undefined
       ? null
       : startTracing(store, log, { url: options.otlp, log: options.log });
-  for (const id of endInterrupted(store, log, Date.now())) {
-    options.log(`run ${id} was under way when the last boss was killed: errored`);
-  }
   const slots = new TaskSlots(() => workers.slots());
   const workers = new Workers({
     own: options.workers,
@@ -157,10 +161,11 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     },
   });
   const hostPool = createHostPool({ spares: options.once ? 0 : 1 });
-  const open = async (pipedef: string): Promise<PipedefHost> => {
+  const open = async (pipedef: string, kept?: Sources): Promise<PipedefHost> => {
     const host = await openHost(
       {
         pipedef,
+        ...(kept && { sources: kept }),
         home: options.hostHome,
         env: options.env,
         memoryBytes: options.pipedefMemoryBytes,
@@ -200,6 +205,9 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
   const stopped = new AbortController();
   void metrics.count(log.follow({ after: store.lastSeq(), signal: stopped.signal }));
   let closing = false;
+  const stopBegun = new AbortController();
+  const stopOver = new AbortController();
+  for (const { signal } of [stopBegun, stopOver]) setMaxListeners(0, signal);
 
   function begin(
     view: PipelineView,
@@ -216,22 +224,79 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
       keepGoing: asked.keepGoing ?? false,
       trigger: asked.trigger,
     };
-    const emit = (event: RunEvent) => void log.append(id, secrets.maskTexts(event));
-    emit(request);
+    log.append(id, request);
     queue.add(id, (signal) =>
-      executeRun(id, request, signal, {
-        emit,
-        state: () => store.run(id)!,
+      execute(id, request, signal, {
         openHost: async () => pipelines.takeLoaded(view.name) ?? open(view.pipedef),
-        workers,
-        infraRetries: options.infraRetries,
-        outputs,
-        secrets,
-        slots,
-        now: Date.now,
-      }).then(() => void retention.sweep()),
+        past: null,
+      }),
     );
     return id;
+  }
+
+  async function execute(
+    id: number,
+    request: RunCreated,
+    signal: AbortSignal,
+    deps: Pick<RunDependencies, "openHost" | "past">,
+  ): Promise<void> {
+    await executeRun(id, request, signal, {
+      ...deps,
+      emit: (event) => void log.append(id, secrets.maskTexts(event)),
+      state: () => store.run(id)!,
+      keepSources: async (files) => {
+        if (!history.durable) return;
+        await sources.keep(id, files).catch((error: Error) => {
+          options.log(`run ${id} could not go on after a restart: ${error.message}`);
+        });
+      },
+      workers,
+      infraRetries: options.infraRetries,
+      outputs,
+      secrets,
+      slots,
+      stop: { begun: stopBegun.signal, over: stopOver.signal },
+      now: Date.now,
+    });
+    if (!isFinished(store.run(id)!)) return;
+    if (history.durable) await sources.forget(id).catch(() => {});
+    void retention.sweep();
+  }
+
+  /** A run that the last boss was killed in the middle of, or has left when it was stopped. */
+  async function resume(id: number): Promise<void> {
+    const run = store.run(id)!;
+    const past = readPast(store, id);
+    const kept = run.pipeline ? await sources.of(id) : undefined;
+    const hopeless =
+      kept === null && run.cancelledBy === null
+        ? "the files of its pipedef were not kept"
+        : past.resumedInVain >= longestVain
+          ? `it was taken up ${past.resumedInVain} times, and each time the boss was killed before anything happened`
+          : null;
+    if (hopeless !== null) {
+      options.log(`run ${id} was under way when the last boss was killed: errored (${hopeless})`);
+      const { events, ...end } = endInterrupted(run, Date.now(), interruptedFault(id, hopeless));
+      for (const event of events) log.append(id, event);
+      log.append(id, { type: "run-finished", at: Date.now(), ...end });
+      return;
+    }
+    if (run.pipeline) log.append(id, { type: "run-resumed", at: Date.now() });
+    const { pipedef } = run.request;
+    const openHost = () => open(pipedef, kept ?? undefined);
+    queue.add(id, (signal) => execute(id, run.request, signal, { openHost, past }), {
+      now: run.pipeline !== null,
+    });
+    // Asked for before; its executions end, and nothing else of it runs.
+    if (run.cancelledBy !== null) queue.cancel(id);
+  }
+
+  const unfinished = store.unfinished();
+  for (const id of unfinished) await resume(id);
+  if (unfinished.length > 0) {
+    const which =
+      unfinished.length === 1 ? `run ${unfinished[0]} goes` : `${unfinished.length} runs go`;
+    options.log(`${which} on where the last boss left off`);
   }
 
   function findPipeline(name: string | undefined): PipelineView | StartResult {
@@ -344,8 +409,15 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
 
     async close({ graceMs = 0 } = {}) {
       closing = true;
-      if (graceMs > 0) await Promise.race([queue.idle(), delay(graceMs)]);
-      for (const id of queue.ids()) cancel(id, "the boss stopped");
+      if (history.durable) {
+        stopBegun.abort();
+        queue.stop();
+        await Promise.race([slots.stop(), delay(graceMs)]);
+        stopOver.abort();
+      } else {
+        if (graceMs > 0) await Promise.race([queue.idle(), delay(graceMs)]);
+        for (const id of queue.ids()) cancel(id, "the boss stopped");
+      }
       await queue.idle();
       await pipelines.close();
       await hostPool.close();
@@ -359,6 +431,9 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     },
   };
 }
+
+/** So often a run may be taken up without that anything happens; else one that kills its boss would do so for ever. */
+const longestVain = 100;
 
 const nothing: Pipeline = { stages: [], warnings: [] };
 

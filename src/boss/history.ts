@@ -14,6 +14,8 @@ export type HistoryOptions =
   | { readonly kind: "durable"; readonly folder: string };
 
 export interface History {
+  /** A run that a boss leaves unfinished goes on at the next start. */
+  readonly durable: boolean;
   /** Where its files are. */
   readonly folder: string;
   readonly store: Store;
@@ -30,6 +32,7 @@ export async function openHistory(
     const folder = await makeOwnedFolder("boss", options.folder);
     const store = createMemoryStore();
     return {
+      durable: false,
       folder: folder.path,
       store,
       outputs: new Outputs(folder.path, limits),
@@ -52,6 +55,7 @@ export async function openHistory(
   const { openSqliteStore } = await import("./store/sqlite.js");
   const store = openSqliteStore(join(options.folder, historyFile), limits);
   return {
+    durable: true,
     folder: options.folder,
     store,
     outputs: new Outputs(join(options.folder, outputsFolder), limits),

@@ -1,51 +1,46 @@
-// Runs that were under way when the boss was killed. Nobody knows how they would have ended, so nothing is
-// said of it: they are errored, and what did end keeps its verdict.
+// Ends a run that was under way when the boss was killed, and cannot or shall not go on. Nobody knows how its
+// tasks would have ended, so nothing is said of it; what did end keeps its verdict.
 
-import type { Fault } from "../model/failure.js";
+import type { RunEvent } from "../model/events.js";
+import type { Fault, RunVerdict, TaskEnd } from "../model/failure.js";
 import { eachTask, type Run, verdictOf } from "../model/run.js";
-import type { EventLog } from "./event-log.js";
-import type { Store } from "./store/store.js";
 
-/** To be called before any run starts. Returns the runs it has ended. */
-export function endInterrupted(store: Store, log: EventLog, now: number): number[] {
-  const ids = store.unfinished();
-  for (const id of ids) endRun(store.run(id)!, log, now);
-  return ids;
+export function interruptedFault(run: number, why?: string): Fault {
+  return {
+    message: `the boss was killed in the middle of this run${why === undefined ? "" : `, and it cannot go on: ${why}`}`,
+    hint: `Run it again: bettertest rerun ${run}`,
+  };
 }
 
-function endRun(run: Run, log: EventLog, at: number): void {
-  const fault: Fault = {
-    message: "the boss was killed in the middle of this run",
-    hint: `Run it again: bettertest rerun ${run.id}`,
-  };
+/** The events that end all of it but the run itself, and how that is to end then. */
+export function endInterrupted(
+  run: Run,
+  at: number,
+  /** "cancelled": somebody has asked for that. */
+  because: Fault | "cancelled",
+): { readonly events: RunEvent[]; readonly verdict: RunVerdict; readonly fault?: Fault } {
+  const events: RunEvent[] = [];
   let interrupted = run.pipeline === null;
+  const end: TaskEnd =
+    because === "cancelled" ? { status: "cancelled" } : { status: "errored", fault: because };
+  const reason = because === "cancelled" ? "the run was cancelled" : because.message;
   for (const { ref, task } of eachTask(run)) {
     if (task.status === "running") {
       interrupted = true;
       const attempt = task.attempts.length;
-      log.append(run.id, {
-        type: "attempt-finished",
-        at,
-        ...ref,
-        attempt,
-        end: { status: "errored", fault },
-      });
+      events.push({ type: "attempt-finished", at, ...ref, attempt, end });
     } else if (task.status === "waiting" || task.status === "queued") {
       interrupted = true;
-      log.append(run.id, { type: "task-skipped", at, ...ref, reason: fault.message });
+      events.push({ type: "task-skipped", at, ...ref, reason });
     }
   }
   for (const stage of run.stages) {
-    if (stage.status === "running") {
-      log.append(run.id, { type: "stage-finished", at, stage: stage.name });
-    }
+    if (stage.status === "running") events.push({ type: "stage-finished", at, stage: stage.name });
   }
   // Only its last word was missing: all its tasks had ended.
   if (!interrupted) {
-    const verdict = verdictOf([...eachTask(run)].map(({ task }) => task.status));
-    log.append(run.id, { type: "run-finished", at, verdict });
-    return;
+    return { events, verdict: verdictOf([...eachTask(run)].map(({ task }) => task.status)) };
   }
-  const verdict = run.cancelledBy === null ? "errored" : "cancelled";
-  log.append(run.id, { type: "run-finished", at, verdict, fault });
+  if (because === "cancelled") return { events, verdict: "cancelled" };
+  return { events, verdict: "errored", fault: because };
 }

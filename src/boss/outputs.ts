@@ -1,7 +1,7 @@
 // What tasks printed: one file of bytes per attempt.
 
 import { createReadStream, mkdirSync } from "node:fs";
-import { readdir, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { AttemptRef, StoredOutput } from "../model/events.js";
 import { type Pipeline, taskKey, taskPositions } from "../model/pipeline.js";
@@ -126,6 +126,13 @@ export class Outputs {
       yield part;
       if (left <= 0) return;
     }
+  }
+
+  /** The folder of a run's files, made if it is not there. */
+  async folderOf(run: number): Promise<string> {
+    const folder = join(this.#folder, String(run));
+    await mkdir(folder, { recursive: true });
+    return folder;
   }
 
   /** Of all attempts of a run. */

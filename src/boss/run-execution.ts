@@ -1,23 +1,37 @@
-// One run, from its pipedef to its verdict.
+// One run, from its pipedef to its verdict. It works from the state that its events make: whatever has ended
+// already is left as it is. So a run that a boss was killed in the middle of goes the same way as a new one.
 
 import { setMaxListeners } from "node:events";
-import type { PipedefHost } from "../../runtime/host/host.js";
+import type { LoadResult, PipedefHost } from "../../runtime/host/host.js";
 import { faultOfProblem } from "../../runtime/host/problem.js";
 import { asError } from "../lib/as-error.js";
 import type { RunCreated } from "../model/events.js";
 import type { Fault, RunVerdict } from "../model/failure.js";
 import { type Pipeline, type StageDefinition, type TaskRef, taskKey } from "../model/pipeline.js";
-import { eachTask, type Run, verdictOf } from "../model/run.js";
+import { eachTask, findTask, type Run, type TaskState, verdictOf } from "../model/run.js";
+import type { RunPast } from "./attempt-log.js";
+import { endInterrupted, interruptedFault } from "./interrupted.js";
 import { executeTask, type TaskContext, type TaskDependencies } from "./task-execution.js";
 import type { TaskSlots } from "./task-slots.js";
+import type { Workers } from "./workers.js";
 
 export interface RunDependencies extends TaskDependencies {
   readonly state: () => Run;
   readonly openHost: () => Promise<PipedefHost>;
+  /** Called before anybody hears that the pipedef is loaded, with the files it was loaded from. */
+  readonly keepSources: (files: readonly string[]) => Promise<void>;
   readonly slots: TaskSlots;
+  readonly workers: TaskDependencies["workers"] & Pick<Workers, "hold" | "end">;
+  /** Of a run that an earlier boss had begun. */
+  readonly past: RunPast | null;
 }
 
-/** Never rejects; its last event is run-finished. An aborted signal cancels the run. */
+type RunEnd = { readonly verdict: RunVerdict; readonly fault?: Fault };
+
+/**
+ * Never rejects; its last event is run-finished, but where the boss stops and leaves it to the next one. An
+ * aborted signal cancels the run.
+ */
 export async function executeRun(
   id: number,
   request: RunCreated,
@@ -25,20 +39,42 @@ export async function executeRun(
   deps: RunDependencies,
 ): Promise<void> {
   let host: PipedefHost | undefined;
-  let end: { verdict: RunVerdict; fault?: Fault };
+  let end: RunEnd | "handed back";
+  const holding = new AbortController();
+  // Its code may take a while until it has come back to these.
+  for (const call of deps.past?.inFlight ?? []) {
+    void deps.workers.hold({ url: call.worker, any: call.any }, call.execution, holding.signal);
+  }
   try {
     // Cancelled in the queue: a boss that stops with hundreds of runs waiting must not open a host for each.
-    if (signal.aborted) end = { verdict: "cancelled" };
+    if (signal.aborted) end = await endAsItIs("cancelled", deps);
     else {
       host = await deps.openHost();
-      end = await executeWith(host, id, request, signal, deps);
+      end = await executeWith(host, id, request, signal, deps, () => holding.abort());
     }
   } catch (error) {
     // Only bugs of ours and broken machinery come here: red tests and broken pipedefs are values.
-    end = { verdict: "errored", fault: { message: `bettertest failed: ${asError(error).stack}` } };
+    const fault = { message: `bettertest failed: ${asError(error).stack}` };
+    end = { verdict: "errored", fault };
   }
+  holding.abort();
   await host?.close().catch(() => {});
-  deps.emit({ type: "run-finished", at: deps.now(), ...end });
+  if (end !== "handed back") deps.emit({ type: "run-finished", at: deps.now(), ...end });
+}
+
+/** Nothing of it goes on. */
+async function endAsItIs(
+  because: Fault | "cancelled",
+  { past, state, emit, now, workers }: RunDependencies,
+): Promise<RunEnd> {
+  await Promise.all(
+    (past?.inFlight ?? []).map(({ worker, any, execution }) =>
+      workers.end({ url: worker, any }, execution),
+    ),
+  );
+  const { events, ...end } = endInterrupted(state(), now(), because);
+  for (const event of events) emit(event);
+  return end;
 }
 
 async function executeWith(
@@ -47,13 +83,25 @@ async function executeWith(
   request: RunCreated,
   signal: AbortSignal,
   deps: RunDependencies,
-): Promise<{ verdict: RunVerdict; fault?: Fault }> {
-  // 1. Load. A pipedef that does not load is a fault of the pipedef, never a red test.
-  const loaded = await orAborted(host.load(), signal);
-  if (loaded === "aborted") return { verdict: "cancelled" };
-  if (!loaded.ok) return { verdict: "errored", fault: faultOfProblem(loaded.problem) };
-  const pipeline = keepOnly(loaded.pipeline, request.only);
-  deps.emit({ type: "run-loaded", at: deps.now(), pipeline });
+  /** Told when all that was under way is under way again. */
+  resumed: () => void,
+): Promise<RunEnd | "handed back"> {
+  // 1. Load the pipedef, unless somebody cancels first.
+  const loaded = await orAborted(orAborted(host.load(), signal), deps.stop.over);
+  if (signal.aborted) return endAsItIs("cancelled", deps);
+  if (loaded === "aborted") return "handed back";
+  const begun = deps.state().pipeline;
+  if (!loaded.ok) {
+    const fault = faultOfProblem(loaded.problem);
+    return begun
+      ? endAsItIs(interruptedFault(id, fault.message), deps)
+      : { verdict: "errored", fault };
+  }
+  const pipeline = begun ?? keepOnly(loaded.pipeline, request.only);
+  if (!begun) {
+    await deps.keepSources(loaded.files);
+    deps.emit({ type: "run-loaded", at: deps.now(), pipeline });
+  }
   const missing = missingTask(pipeline, request.only);
   if (missing) {
     const message = `the pipedef has no task ${missing.stage}.${missing.task} any more`;
@@ -70,9 +118,11 @@ async function executeWith(
   });
   const onAbort = () => gone.abort();
   signal.addEventListener("abort", onAbort);
-  if (signal.aborted) gone.abort();
+  deps.stop.over.addEventListener("abort", onAbort);
+  if (signal.aborted || deps.stop.over.aborted) gone.abort();
 
   // 3. Stages in order. A red stage ends the run, since later stages build on it.
+  const context: StageContext = { host, id, pipeline, signal, gone: gone.signal, deps, loaded };
   let red: string | undefined;
   for (const stage of pipeline.stages) {
     const reason = broken
@@ -82,11 +132,9 @@ async function executeWith(
         : red !== undefined && !stage.always && !request.keepGoing
           ? `stage ${red} did not pass`
           : undefined;
-    if (reason !== undefined) {
-      skip(stage, reason, deps);
-      continue;
-    }
-    await executeStage(stage, { host, id, pipeline, signal, gone: gone.signal, deps });
+    if (deps.stop.over.aborted && !signal.aborted && !broken) break;
+    if (reason !== undefined) skip(stage, reason, deps);
+    else await executeStage(stage, context, resumed);
     const state = deps.state().stages.find((candidate) => candidate.name === stage.name);
     if (
       red === undefined &&
@@ -96,44 +144,104 @@ async function executeWith(
     }
   }
   signal.removeEventListener("abort", onAbort);
+  deps.stop.over.removeEventListener("abort", onAbort);
 
   if (signal.aborted) return { verdict: "cancelled" };
   if (broken) return { verdict: "errored", fault: { ...broken, origin: "pipedef" } };
-  return { verdict: verdictOf([...eachTask(deps.state())].map(({ task }) => task.status)) };
+  const tasks = [...eachTask(deps.state())].map(({ task }) => task);
+  if (!tasks.every(hasEnded)) return "handed back";
+  return { verdict: verdictOf(tasks.map(({ status }) => status)) };
+}
+
+interface StageContext extends TaskContext<RunDependencies> {
+  readonly loaded: LoadResult & { readonly ok: true };
 }
 
 async function executeStage(
   stage: StageDefinition,
-  context: TaskContext<RunDependencies>,
+  context: StageContext,
+  resumed: () => void,
 ): Promise<void> {
-  const { deps, gone } = context;
-  deps.emit({ type: "stage-started", at: deps.now(), stage: stage.name });
+  const { deps } = context;
+  const before = deps.state().stages.find((candidate) => candidate.name === stage.name);
+  if (before?.status === "finished") return;
+  if (before?.status === "waiting" && stage.tasks.length > 0 && before.tasks.every(hasEnded))
+    return;
+  if (before?.status !== "running") {
+    deps.emit({ type: "stage-started", at: deps.now(), stage: stage.name });
+  }
   const refs = stage.tasks.map((task): TaskRef => ({ stage: stage.name, task: task.name }));
-  for (const ref of refs) deps.emit({ type: "task-queued", at: deps.now(), ...ref });
-  // Side by side; a red one does not stop its siblings.
-  await Promise.all(
-    refs.map(async (ref) => {
-      const release = await deps.slots.acquire(gone);
-      if (!release) {
-        const reason = context.signal.aborted
-          ? "the run was cancelled"
-          : "the pipedef's host is gone";
-        deps.emit({ type: "task-skipped", at: deps.now(), ...ref, reason });
-        return;
-      }
-      try {
-        await executeTask(ref, stage, context);
-      } finally {
-        release();
-      }
+  const statusOf = (ref: TaskRef) => findTask(deps.state(), ref)?.status;
+  for (const ref of refs) {
+    if (statusOf(ref) === "waiting") deps.emit({ type: "task-queued", at: deps.now(), ...ref });
+  }
+  // Side by side; a red one does not stop its siblings. Those that ran before need no slot: they have theirs.
+  const underWay = refs.filter((ref) => statusOf(ref) === "running");
+  const queued = refs.filter((ref) => statusOf(ref) === "queued");
+  const resuming = underWay.map((ref) => executeIn(ref, stage, context, deps.slots.seize()));
+  resumed();
+  await Promise.all([
+    ...resuming,
+    ...queued.map(async (ref) => {
+      const release = await deps.slots.acquire(context.gone);
+      if (release) return executeIn(ref, stage, context, release);
+      if (deps.stop.over.aborted && !context.signal.aborted) return;
+      const reason = context.signal.aborted
+        ? "the run was cancelled"
+        : "the pipedef's host is gone";
+      deps.emit({ type: "task-skipped", at: deps.now(), ...ref, reason });
     }),
-  );
+  ]);
+  const after = deps.state().stages.find((candidate) => candidate.name === stage.name);
+  if (after?.tasks.every(hasEnded)) finishStage(stage, deps);
+}
+
+async function executeIn(
+  ref: TaskRef,
+  stage: StageDefinition,
+  context: StageContext,
+  release: () => void,
+): Promise<void> {
+  try {
+    if (isGone(ref, context)) return endGone(ref, context);
+    await executeTask(ref, stage, context, context.deps.past?.task(ref));
+  } finally {
+    release();
+  }
+}
+
+function isGone(ref: TaskRef, { loaded }: StageContext): boolean {
+  const stage = loaded.pipeline.stages.find(({ name }) => name === ref.stage);
+  return !stage?.tasks.some(({ name }) => name === ref.task);
+}
+
+/** The boss was killed, and the pipedef, loaded once more from the same files, gave other tasks. */
+function endGone(ref: TaskRef, { deps }: StageContext): void {
+  const { attempts = 0, open } = deps.past?.task(ref) ?? {};
+  const attempt = open ? attempts : attempts + 1;
+  if (!open) deps.emit({ type: "attempt-started", at: deps.now(), ...ref, attempt });
+  const message = "the boss was killed, and the pipedef, loaded again, has no such task";
+  const hint =
+    "Do its tasks depend on something that has changed meanwhile: the time, the environment, other files?";
+  const end = { status: "errored", fault: { message, hint, origin: "pipedef" } } as const;
+  deps.emit({ type: "attempt-finished", at: deps.now(), ...ref, attempt, end });
+}
+
+function finishStage(stage: StageDefinition, deps: RunDependencies): void {
   deps.emit({ type: "stage-finished", at: deps.now(), stage: stage.name });
+}
+
+function hasEnded({ status }: TaskState): boolean {
+  return status !== "waiting" && status !== "queued" && status !== "running";
 }
 
 function skip(stage: StageDefinition, reason: string, deps: RunDependencies) {
   for (const task of stage.tasks) {
-    deps.emit({ type: "task-skipped", at: deps.now(), stage: stage.name, task: task.name, reason });
+    const ref = { stage: stage.name, task: task.name };
+    const state = findTask(deps.state(), ref);
+    if (state && !hasEnded(state)) {
+      deps.emit({ type: "task-skipped", at: deps.now(), ...ref, reason });
+    }
   }
 }
 

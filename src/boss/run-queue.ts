@@ -17,6 +17,7 @@ export class RunQueue {
   #running = 0;
   readonly #onChange: () => void;
   #view: QueueView;
+  #stopped = false;
 
   constructor(concurrentRuns: number, onChange: () => void = () => {}) {
     this.#concurrentRuns = concurrentRuns;
@@ -36,8 +37,12 @@ export class RunQueue {
     this.#onChange();
   }
 
-  /** `execute` never rejects, and ends soon after its signal is aborted. */
-  add(id: number, execute: (signal: AbortSignal) => Promise<void>): void {
+  /** `execute` never rejects, and ends soon after its signal is aborted. `now`: it waits for no turn. */
+  add(
+    id: number,
+    execute: (signal: AbortSignal) => Promise<void>,
+    { now = false }: { readonly now?: boolean } = {},
+  ): void {
     const cancel = new AbortController();
     // One listener a task in flight is no leak.
     setMaxListeners(0, cancel.signal);
@@ -54,7 +59,16 @@ export class RunQueue {
       });
     this.#live.set(id, { cancel, done, start });
     this.#waiting.add(id);
-    this.#startNext();
+    if (now) this.#start(id);
+    else this.#startNext();
+    this.#tell();
+  }
+
+  /** None of those that wait will start any more; they are not live then. */
+  stop(): void {
+    for (const id of this.#waiting) this.#live.delete(id);
+    this.#waiting.clear();
+    this.#stopped = true;
     this.#tell();
   }
 
@@ -91,6 +105,7 @@ export class RunQueue {
 
   #startNext(): void {
     for (const id of this.#waiting) {
+      if (this.#stopped) return;
       if (this.#running >= this.#concurrentRuns) return;
       this.#start(id);
     }

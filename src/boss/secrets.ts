@@ -49,6 +49,11 @@ export class Secrets {
     return this.#finder && new Masker(this.#finder);
   }
 
+  /** What is masked at a place may depend on so many bytes before it. */
+  get reach(): number {
+    return this.#finder ? Masker.reach(this.#finder) : 0;
+  }
+
   maskText(text: string): string {
     const masker = this.masker();
     if (!masker) return text;
@@ -80,7 +85,7 @@ const identifiers: ReadonlySet<string> = new Set([
   ...["type", "kind", "status", "verdict", "origin", "level"],
   // A pipedef whose names hold a secret is not loaded: see masked-host.ts.
   ...["stage", "task", "name", "only"],
-  ...["pipelineName", "pipedef", "worker", "sandbox"],
+  ...["pipelineName", "pipedef", "worker", "sandbox", "execution", "digest"],
 ]);
 
 function* wordsOf(values: Iterable<string>): Generator<Uint8Array> {

@@ -1,26 +1,36 @@
-// One task of a run: its attempts, and the calls of each to workers.
+// One task of a run: its attempts. One that a boss was killed in the middle of is brought back to where it was.
 
-import type { CallRequest, CallResult, PipedefHost, TaskIo } from "../../runtime/host/host.js";
+import type { PipedefHost, TaskIo } from "../../runtime/host/host.js";
 import { asError } from "../lib/as-error.js";
 import type { AttemptRef, RunEvent, StoredOutput } from "../model/events.js";
-import type { TaskEnd } from "../model/failure.js";
+import type { Fault, TaskEnd } from "../model/failure.js";
 import type { Pipeline, StageDefinition, TaskRef } from "../model/pipeline.js";
+import { type AttemptLog, noPast, type TaskPast } from "./attempt-log.js";
 import { type AttemptOutput, ownSource } from "./attempt-output.js";
-import { toldOptions } from "./call-options.js";
+import { type CallContext, executeCall, isLost, recallCall, resumeCall } from "./call-execution.js";
 import { maskedOutput } from "./masked-output.js";
-import { OutputTail } from "./output-tail.js";
 import type { OutputRef, Outputs } from "./outputs.js";
+import { Replay } from "./replay.js";
 import type { Secrets } from "./secrets.js";
 import type { LostWorker, Workers } from "./workers.js";
 
 export interface TaskDependencies {
   readonly emit: (event: RunEvent) => void;
-  readonly workers: Pick<Workers, "execute" | "mayReturn" | "returned">;
+  readonly workers: Pick<Workers, "execute" | "resume" | "mayReturn" | "returned">;
   /** How often a task is tried again whose worker was lost. */
   readonly infraRetries: number;
   readonly outputs: Outputs;
   readonly secrets: Secrets;
   readonly now: () => number;
+  readonly stop: Stop;
+}
+
+/** How a boss stops that leaves its runs to the next one. */
+export interface Stop {
+  /** Nothing new starts. */
+  readonly begun: AbortSignal;
+  /** What still runs is ended, and handed back. */
+  readonly over: AbortSignal;
 }
 
 /** What the tasks of a run have in common. */
@@ -30,24 +40,30 @@ export interface TaskContext<Dependencies extends TaskDependencies = TaskDepende
   readonly pipeline: Pipeline;
   /** The run is cancelled. */
   readonly signal: AbortSignal;
-  /** No further task can start: cancelled, or the host is gone. */
+  /** No further task can start: cancelled, handed back, or the host is gone. */
   readonly gone: AbortSignal;
   readonly deps: Dependencies;
 }
 
-/** Attempt after attempt, until one says how the task ended. */
+/** Attempt after attempt, until one says how the task ended, or the boss stops. */
 export async function executeTask(
   ref: TaskRef,
   stage: StageDefinition,
   context: TaskContext,
+  past: TaskPast = noPast,
 ): Promise<void> {
   const { signal, gone, deps } = context;
   const retries = stage.tasks.find(({ name }) => name === ref.task)?.retries ?? 0;
   const avoid = new Set<string>();
-  let redTries = 0;
-  let lostTries = 0;
-  for (let attempt = 1; ; attempt++) {
-    const { end, output, lost } = await executeAttempt({ ...ref, attempt }, avoid, context);
+  let { redTries, lostTries, open } = past;
+  for (let attempt = open ? past.attempts : past.attempts + 1; ; attempt++) {
+    const { end, output, lost, byBoss } = await executeAttempt(
+      { ...ref, attempt },
+      avoid,
+      context,
+      open,
+    );
+    open = null;
     // A red test is red: trying it again is its author's choice. That of a lost worker says nothing.
     const isRedAgain = end.status === "failed" && redTries < retries;
     const isLostAgain =
@@ -56,7 +72,8 @@ export async function executeTask(
       lost !== null &&
       lostTries < deps.infraRetries &&
       deps.workers.mayReturn(lost);
-    const retried = (isRedAgain || isLostAgain) && !gone.aborted;
+    const mayGoOn = !gone.aborted || deps.stop.over.aborted;
+    const retried = (isRedAgain || isLostAgain || byBoss) && !signal.aborted && mayGoOn;
     deps.emit({
       type: "attempt-finished",
       at: deps.now(),
@@ -64,15 +81,20 @@ export async function executeTask(
       attempt,
       end,
       ...(retried && { retried }),
+      ...(byBoss && { byBoss }),
       ...(output && { output }),
     });
     if (!retried) return;
-    if (isRedAgain) redTries += 1;
-    else if (lost) {
-      lostTries += 1;
-      avoid.add(lost.url);
-      await deps.workers.returned(lost, lostTries, gone);
+    if (!byBoss) {
+      if (isRedAgain) redTries += 1;
+      else if (lost) {
+        lostTries += 1;
+        avoid.add(lost.url);
+        await deps.workers.returned(lost, lostTries, gone);
+      }
     }
+    // It stays queued, and the next boss goes on.
+    if (deps.stop.begun.aborted) return;
     if (gone.aborted) {
       const reason = signal.aborted ? "the run was cancelled" : "the pipedef's host is gone";
       deps.emit({ type: "task-skipped", at: deps.now(), ...ref, reason });
@@ -86,126 +108,122 @@ interface AttemptResult {
   readonly output?: StoredOutput;
   /** The worker that was lost on the way, if one was. */
   readonly lost: LostWorker | null;
+  /** It ended since a boss was stopped or killed. */
+  readonly byBoss?: true;
 }
 
 async function executeAttempt(
   attempt: AttemptRef,
   avoid: ReadonlySet<string>,
-  { host, id, pipeline, signal, deps }: TaskContext,
+  context: TaskContext,
+  open: AttemptLog | null,
 ): Promise<AttemptResult> {
-  const outputRef: OutputRef = { run: id, pipeline, attempt };
+  const { id, pipeline, deps } = context;
+  const ref: OutputRef = { run: id, pipeline, attempt };
   // Opened before anybody hears of the attempt, so that whoever hears of it finds its output.
-  const output = openOutput(deps.outputs, outputRef);
-  deps.emit({ type: "attempt-started", at: deps.now(), ...attempt });
-  let lost: LostWorker | null = null;
-  const context = {
-    ref: outputRef,
-    avoid,
-    lose: (worker: LostWorker) => {
-      lost = worker;
-    },
-    deps,
-  };
-  return { ...(await attemptTask(output, host, signal, context)), lost };
+  const output = openOutput(deps.outputs, ref, open !== null);
+  if (!open) deps.emit({ type: "attempt-started", at: deps.now(), ...attempt });
+  try {
+    if (output instanceof Error) throw output;
+    const result = await runAttempt(attempt, output, { avoid, open }, context);
+    return { ...result, output: await deps.outputs.close(ref) };
+  } catch (error) {
+    // A started attempt always finishes, exactly once.
+    await deps.outputs.close(ref).catch(() => {});
+    const message = `the task's output cannot be stored: ${asError(error).message}`;
+    return { end: { status: "errored", fault: { message } }, lost: null };
+  }
 }
 
-function openOutput(outputs: Outputs, ref: OutputRef): AttemptOutput | Error {
+function openOutput(outputs: Outputs, ref: OutputRef, reopen: boolean): AttemptOutput | Error {
   try {
-    return outputs.open(ref);
+    return outputs.open(ref, { reopen });
   } catch (error) {
     return asError(error);
   }
 }
 
-interface AttemptContext {
-  readonly ref: OutputRef;
-  readonly avoid: ReadonlySet<string>;
-  readonly lose: (worker: LostWorker) => void;
-  readonly deps: TaskDependencies;
-}
+async function runAttempt(
+  attempt: AttemptRef,
+  output: AttemptOutput,
+  { avoid, open }: { readonly avoid: ReadonlySet<string>; readonly open: AttemptLog | null },
+  { host, signal, gone, deps }: TaskContext,
+): Promise<AttemptResult> {
+  const ended = new AbortController();
+  let again: Fault | null = null;
+  const endBecause = (fault: Fault) => {
+    again ??= fault;
+    ended.abort();
+  };
+  const onCancel = () => ended.abort();
+  const onStop = () =>
+    endBecause({ message: "the boss was stopped; it is run again at its next start" });
+  if (signal.aborted) ended.abort();
+  else if (deps.stop.over.aborted) onStop();
+  signal.addEventListener("abort", onCancel);
+  deps.stop.over.addEventListener("abort", onStop);
 
-/** Never rejects: a started attempt always finishes, exactly once. */
-async function attemptTask(
-  output: AttemptOutput | Error,
-  host: PipedefHost,
-  signal: AbortSignal,
-  context: AttemptContext,
-): Promise<Omit<AttemptResult, "lost">> {
-  const { ref, deps } = context;
-  try {
-    if (output instanceof Error) throw output;
-    const printed = maskedOutput(deps.secrets, (bytes) => output.append(ownSource, bytes));
-    const io: TaskIo = {
-      write: printed.write,
-      call: (call, callSignal) => {
-        // What the task printed before it called stands before what the command prints.
-        void printed.release();
-        const write = (bytes: Uint8Array) => output.append(call.call, bytes);
-        return executeCall(call, callSignal, { ...context, write });
-      },
-    };
-    const end = await host.runTask(ref.attempt, io, signal);
-    void printed.release();
-    return { end, output: await deps.outputs.close(ref) };
-  } catch (error) {
-    await deps.outputs.close(ref).catch(() => {});
-    const message = `the task's output cannot be stored: ${asError(error).message}`;
-    return { end: { status: "errored", fault: { message } } };
-  }
-}
-
-async function executeCall(
-  { call, worker, request }: CallRequest & { readonly call: number },
-  signal: AbortSignal,
-  context: AttemptContext & {
-    readonly write: (bytes: Uint8Array) => Promise<void> | undefined;
-  },
-): Promise<CallResult> {
-  const { deps, write, avoid } = context;
-  const attempt = context.ref.attempt;
-  const tail = new OutputTail();
-  const sendable = deps.secrets.withValues(request);
-  if (!sendable.ok) {
-    const { outcome } = sendable;
-    deps.emit({ type: "call-finished", at: deps.now(), ...attempt, call, outcome });
-    return { outcome, durationMs: 0, output: tail.bytes(), outputBytes: 0 };
-  }
-  const masked = maskedOutput(deps.secrets, (bytes) => {
-    tail.push(bytes);
-    return write(bytes);
-  });
-  const startedAt = performance.now();
-  let chosen = worker ?? "";
-  const outcome = await deps.workers.execute(
-    { worker, avoid },
-    sendable.request,
-    {
-      chosen: (url) => {
-        chosen = url;
-      },
-      started: (sandbox) => {
-        const { command, image } = request;
-        deps.emit({
-          type: "call-started",
-          at: deps.now(),
-          ...attempt,
-          call,
-          command,
-          image,
-          worker: chosen,
-          sandbox,
-          ...toldOptions(request),
-        });
-      },
-      output: masked.write,
+  let lost: LostWorker | null = null;
+  const { emit, now, workers, secrets } = deps;
+  const calls: CallContext = {
+    attempt,
+    output,
+    secrets,
+    emit,
+    now,
+    workers,
+    avoid,
+    lose: (worker) => {
+      lost = worker;
     },
-    signal,
+  };
+  const replay =
+    open &&
+    new Replay({
+      log: open,
+      output,
+      recall: async (call) => {
+        const { finished, worker, any } = call;
+        if (finished && isLost(finished.outcome)) calls.lose({ url: worker, any });
+        return recallCall(call, output);
+      },
+      resume: (call, request, callSignal) => resumeCall(call, request, callSignal, calls),
+      execute: (call, request, callSignal) => executeCall(call, request, callSignal, calls),
+      giveUp: (reason) => endBecause(cannotGoOn(reason)),
+    });
+  const printed = maskedOutput(secrets, (bytes) =>
+    replay ? replay.write(bytes) : output.append(ownSource, bytes),
   );
-  void masked.release();
-  const durationMs = performance.now() - startedAt;
-  if (outcome.kind === "faulted" && outcome.workerLost) {
-    context.lose({ url: chosen, any: worker === null });
+  const io: TaskIo = {
+    write: printed.write,
+    call: (call, callSignal) => {
+      // What the task printed before it called stands before what the command prints.
+      void printed.release();
+      return replay
+        ? replay.call(call, callSignal)
+        : executeCall(call.call, call, callSignal, calls);
+    },
+  };
+  let end: TaskEnd;
+  try {
+    if (output.hasGap) endBecause(cannotGoOn("not all of its output could be stored"));
+    end = await host.runTask(attempt, io, ended.signal);
+    void printed.release();
+    if (!ended.signal.aborted && !gone.aborted) replay?.checkEnd();
+  } finally {
+    await replay?.close();
+    signal.removeEventListener("abort", onCancel);
+    deps.stop.over.removeEventListener("abort", onStop);
   }
-  deps.emit({ type: "call-finished", at: deps.now(), ...attempt, call, outcome });
-  return { outcome, durationMs, output: tail.bytes(), outputBytes: tail.total };
+  // What else may have happened is no news.
+  if (signal.aborted) return { end: { status: "cancelled" }, lost };
+  const fault: Fault | null = again;
+  const isHostGone = gone.aborted && !deps.stop.over.aborted;
+  if (fault && !isHostGone) return { end: { status: "errored", fault }, lost, byBoss: true };
+  return { end, lost };
+}
+
+function cannotGoOn(reason: string): Fault {
+  const message = `the boss was killed in the middle of this attempt, which cannot be brought back: ${reason}`;
+  return { message, hint: "It is run again from its beginning." };
 }

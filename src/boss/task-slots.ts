@@ -9,6 +9,8 @@ interface Waiting {
 export class TaskSlots {
   readonly #capacity: () => number;
   #used = 0;
+  #stopped = false;
+  #idle: () => void = () => {};
   // A Set keeps the order and forgets an aborted waiter at once, however long the queue.
   readonly #queue = new Set<Waiting>();
 
@@ -34,8 +36,23 @@ export class TaskSlots {
     });
   }
 
+  /** A slot for who had one before the boss was killed, however many there are now. */
+  seize(): () => void {
+    return this.#take();
+  }
+
+  /** From now on nobody gets one. Resolves when all are given back. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#used === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve;
+    });
+  }
+
   /** To be called when the capacity may have grown. */
   pump(): void {
+    if (this.#stopped) return;
     const capacity = Math.max(1, this.#capacity());
     for (const waiting of this.#queue) {
       if (this.#used >= capacity) return;
@@ -52,6 +69,7 @@ export class TaskSlots {
       if (released) return;
       released = true;
       this.#used -= 1;
+      if (this.#used === 0) this.#idle();
       this.pump();
     };
   }

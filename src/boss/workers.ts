@@ -1,11 +1,17 @@
 // The workers a boss knows: its own, and those that pipedefs name by URL.
 
+import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
 import { Bell } from "../lib/bell.js";
 import type { WorkerView } from "../wire/boss.js";
 import { type CommandRequest, defaultWorkerPort, type Outcome } from "../wire/worker.js";
-import { createWorkerClient, type ExecutionIo, type WorkerClient } from "../wire/worker-client.js";
+import {
+  createWorkerClient,
+  type ExecutionIo,
+  type KnownExecution,
+  type WorkerClient,
+} from "../wire/worker-client.js";
 
 interface KnownWorker {
   readonly client: WorkerClient;
@@ -36,6 +42,11 @@ export interface WorkerCredentials {
   };
   /** Certificates to trust. */
   readonly ca?: readonly string[];
+}
+
+export interface SentTo {
+  readonly url: string;
+  readonly execution: string;
 }
 
 /** A worker that left a call without an outcome. */
@@ -91,25 +102,65 @@ export class Workers {
   async execute(
     { worker, avoid }: WorkerChoice,
     request: CommandRequest,
-    io: ExecutionIo & { readonly chosen: (url: string) => void },
+    io: ExecutionIo & { readonly chosen: (by: SentTo) => void },
     signal: AbortSignal,
   ): Promise<Outcome> {
     if (worker !== null && !isWorkerUrl(worker)) {
       const hint = `A worker is an address such as http://localhost:${defaultWorkerPort}`;
-      return { kind: "faulted", message: `${JSON.stringify(worker)} is no worker's URL`, hint };
+      const message = `${JSON.stringify(worker)} is no worker's URL`;
+      return settle(io, { kind: "faulted", message, hint });
     }
     const known = worker === null ? this.#roomiest(avoid) : await this.#named(worker);
     if (!known) {
-      return {
+      return settle(io, {
         kind: "faulted",
         message: "run(image, command) names no worker and this boss has none",
         hint: `Start the boss with --worker URL, or name one: run("http://host:${defaultWorkerPort}", image, command)`,
-      };
+      });
     }
-    io.chosen(known.view.url);
+    const id = randomUUID();
+    io.chosen({ url: known.view.url, execution: id });
+    return this.#counted(known, () => known.client.execute(request, io, signal, id));
+  }
+
+  /** Takes up again what was sent to that worker before this boss was started. Never rejects. */
+  async resume(
+    { url, any }: LostWorker,
+    execution: KnownExecution,
+    io: ExecutionIo,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const known = this.#former({ url, any });
+    if (!known) {
+      const message = `worker ${url} is none of this boss's any more`;
+      return settle(io, { kind: "faulted", message, workerLost: true });
+    }
+    return this.#counted(known, () => known.client.resume(execution, io, signal));
+  }
+
+  /** Keeps the worker from giving an execution up until somebody resumes it. */
+  async hold(worker: LostWorker, execution: string, signal: AbortSignal): Promise<void> {
+    const known = this.#former(worker);
+    while (known && !signal.aborted) {
+      await known.client.renew(execution);
+      const everyMs = Math.max(100, this.#options.leaseMs / 4);
+      await wait(everyMs, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** Ends what was sent to that worker before this boss was started. */
+  async end(worker: LostWorker, execution: string): Promise<void> {
+    await this.#former(worker)?.client.end(execution);
+  }
+
+  #former({ url, any }: LostWorker): KnownWorker | undefined {
+    return this.#known.get(url) ?? (any ? undefined : this.#know(url, false));
+  }
+
+  async #counted<T>(known: KnownWorker, work: () => Promise<T>): Promise<T> {
     known.inFlight += 1;
     try {
-      return await known.client.execute(request, io, signal);
+      return await work();
     } finally {
       known.inFlight -= 1;
     }
@@ -210,6 +261,11 @@ export class Workers {
       client.close();
     }
   }
+}
+
+async function settle(io: ExecutionIo, outcome: Outcome): Promise<Outcome> {
+  await io.settled?.(outcome);
+  return outcome;
 }
 
 function isWorkerUrl(text: string): boolean {

@@ -7,6 +7,7 @@ import { makeToken } from "../access/token-file.js";
 import { engineDefaults } from "../boss/engine.js";
 import type { HistoryOptions } from "../boss/history.js";
 import { type RunningBoss, startBoss } from "../boss/main.js";
+import { formatDuration } from "../lib/units.js";
 import { exitCodes } from "../model/exit-code.js";
 import { count, harmlessText, oneLine, shellWord } from "../terminal/text.js";
 import { version } from "../version.js";
@@ -55,7 +56,13 @@ interface ServerFlags extends OutputFlags, AccessFlags {
   readonly "log-format": LogFormat;
 }
 
-interface BossFlags extends ServerFlags, HostFlags, RetentionFlags, EngineFlags, SecretsFlags {
+interface BossFlags
+  extends ServerFlags,
+    HostFlags,
+    RetentionFlags,
+    EngineFlags,
+    SecretsFlags,
+    GraceFlags {
   readonly pipedef?: readonly string[] | undefined;
   readonly "concurrent-runs": number;
   readonly "max-queued-runs": number;
@@ -77,14 +84,17 @@ export async function serveWorker(flags: ServerFlags & WorkerFlags & GraceFlags)
 }
 
 export async function serveBoss(flags: BossFlags): Promise<number> {
+  const { graceMs } = graceSettings(flags);
   const interrupts = trapInterrupts();
   const urls = workerUrls(flags.worker);
   const boss = await openBoss(flags, urls.length > 0 ? urls : [defaultWorkerUrl]);
   await announceBoss(boss, flags);
-  return await untilStopped(interrupts.signal, flags, { graceMs: 0, stop: () => boss.stop() });
+  const stop = () => boss.stop({ graceMs });
+  return await untilStopped(interrupts.signal, flags, { graceMs, stop });
 }
 
 export async function serveBoth(flags: BothFlags): Promise<number> {
+  const { graceMs } = graceSettings(flags);
   const interrupts = trapInterrupts();
   // Before anything starts: a missing pipedef is said at once.
   findPipedefs(flags.pipedef ?? [], process.cwd());
@@ -116,9 +126,9 @@ export async function serveBoth(flags: BothFlags): Promise<number> {
   announceWorker(worker, flags);
   await announceBoss(boss, flags);
   return await untilStopped(interrupts.signal, flags, {
-    graceMs: 0,
+    graceMs,
     async stop() {
-      await boss.stop();
+      await boss.stop({ graceMs });
       await worker.stop();
     },
   });
@@ -275,12 +285,14 @@ async function untilStopped(
   await aborted(signal);
   if (json) printJson({ type: "stopping" });
   else if (format === "json") createLog("json")("stopping");
-  else print("stopping");
+  else if (graceMs === 0) print("stopping");
+  else
+    print(`stopping: what runs has ${formatDuration(graceMs)} to finish; Ctrl-C ends it at once`);
+  const limitMs = graceMs + stopLimitMs;
   const late = setTimeout(() => {
-    const seconds = (graceMs + stopLimitMs) / 1000;
-    process.stderr.write(`bettertest: could not stop in ${seconds} s, exiting anyway\n`);
+    process.stderr.write(`bettertest: could not stop in ${limitMs / 1000} s, exiting anyway\n`);
     process.exit(exitCodes.errored);
-  }, graceMs + stopLimitMs);
+  }, limitMs);
   await stop();
   clearTimeout(late);
   // Whoever serves until told to stop has done what it was for.

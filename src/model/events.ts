@@ -11,12 +11,9 @@ export type RunEvent =
   | ({ readonly type: "task-queued"; readonly at: number } & TaskRef)
   | ({ readonly type: "task-skipped"; readonly at: number; readonly reason: string } & TaskRef)
   | ({ readonly type: "attempt-started"; readonly at: number } & AttemptRef)
+  | ({ readonly type: "call-sent"; readonly at: number } & CallSent)
   | ({ readonly type: "call-started"; readonly at: number } & CallStarted)
-  | ({
-      readonly type: "call-finished";
-      readonly at: number;
-      readonly outcome: CallOutcome;
-    } & CallRef)
+  | ({ readonly type: "call-finished"; readonly at: number } & CallFinished)
   | ({
       readonly type: "attempt-finished";
       readonly at: number;
@@ -25,8 +22,12 @@ export type RunEvent =
       readonly retried?: true;
       /** Absent where nothing is known of it. */
       readonly output?: StoredOutput;
+      /** It ended since the boss was stopped or killed, which is not to be held against the task. */
+      readonly byBoss?: true;
     } & AttemptRef)
   | { readonly type: "stage-finished"; readonly at: number; readonly stage: string }
+  /** The boss was away, and goes on with it. */
+  | { readonly type: "run-resumed"; readonly at: number }
   | { readonly type: "cancel-requested"; readonly at: number; readonly by: string }
   /** Kept for ever, or no longer; may come after the run's end. */
   | {
@@ -74,6 +75,24 @@ export interface CallRef extends AttemptRef {
   readonly call: number;
 }
 
+/** Stored before the worker hears of it: what a boss that comes back needs to go on with the call. */
+export interface CallSent extends CallRef {
+  /** The worker's address, and the name it knows the command by. */
+  readonly worker: string;
+  readonly execution: string;
+  /** The call named no worker. */
+  readonly any?: true;
+  /** Of worker and request, to tell whether the task's code makes the same call again. */
+  readonly digest: string;
+  /** So many bytes the task's own code had printed before. */
+  readonly printedBytes: number;
+}
+
+export interface CallFinished extends CallRef {
+  readonly outcome: CallOutcome;
+  readonly durationMs: number;
+}
+
 export interface CallStarted extends CallRef, CallOptions {
   readonly command: string;
   readonly image: string;
@@ -101,7 +120,12 @@ export type CallOutcome =
   | { readonly kind: "timed-out"; readonly afterMs: number; readonly processLimit?: number }
   | { readonly kind: "out-of-memory"; readonly limitBytes: number | null }
   | { readonly kind: "cancelled" }
-  | { readonly kind: "faulted"; readonly message: string; readonly hint?: string | undefined };
+  | {
+      readonly kind: "faulted";
+      readonly message: string;
+      readonly hint?: string | undefined;
+      readonly workerLost?: true | undefined;
+    };
 
 /** An event with its place in the log. Sequence numbers grow over all runs of a boss. */
 export interface LoggedEvent {

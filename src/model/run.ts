@@ -122,7 +122,9 @@ function changed(run: Run, event: RunEvent, ours: Ours): Run {
         calls: [...attempt.calls, call],
       }));
     }
+    case "call-sent":
     case "call-finished":
+    case "run-resumed":
       return run;
     case "attempt-finished":
       return changeTask(

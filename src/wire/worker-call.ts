@@ -10,7 +10,6 @@
 // Only a request that starts may start: once one may have arrived, all others merely attach. So a worker
 // that has been started anew never runs the command a second time within one call.
 
-import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseSse } from "../lib/sse.js";
@@ -37,16 +36,27 @@ export interface ExecutionIo {
   /** Waits for a slot of the worker, with so many ahead. */
   queued?(ahead: number): void;
   started(sandbox: string): void;
+  /** Its outcome, after all of its output: the worker keeps both until this is done. */
+  settled?(outcome: Outcome): Promise<void> | void;
+}
+
+export interface KnownExecution {
+  readonly id: string;
+  /** So many bytes of its output are here already. */
+  readonly outputBytes: number;
 }
 
 interface CommandCall {
-  readonly request: CommandRequest;
+  /** Null: it was asked for already, and nothing may be started. */
+  readonly request: CommandRequest | null;
+  readonly execution: KnownExecution;
   readonly io: ExecutionIo;
   readonly signal: AbortSignal;
 }
 
 interface AttemptOptions {
-  readonly request: CommandRequest;
+  readonly request: CommandRequest | null;
+  readonly outputBytes: number;
   readonly io: ExecutionIo;
   readonly path: string;
   readonly leaseMs: number;
@@ -62,15 +72,19 @@ export async function executeOn(
   leaseMs: number,
   call: CommandCall,
 ): Promise<Outcome> {
-  const { request, io, signal } = call;
-  if (signal.aborted) return { kind: "cancelled" };
-  const path = `executions/${randomUUID()}`;
+  const { request, execution, io, signal } = call;
+  const path = executionPath(execution.id);
   const over = new AbortController();
   const forget = () =>
     worker.open({ method: "DELETE", path, timeoutMs: worker.connectTimeoutMs }).then(
       (response) => void response.resume(),
       () => {},
     );
+  if (signal.aborted) {
+    if (!request) await forget();
+    await io.settled?.({ kind: "cancelled" });
+    return { kind: "cancelled" };
+  }
   const cancelled = new Promise<Outcome>((resolve) => {
     const cancel = async () => {
       // The answer comes when the sandbox is gone.
@@ -84,18 +98,23 @@ export async function executeOn(
 
   const attempt = new CommandAttempt(worker, {
     request,
+    outputBytes: execution.outputBytes,
     io,
     path,
     leaseMs,
     over: over.signal,
   });
-  const outcome = await Promise.race([attempt.outcome(), cancelled]);
+  const first = await Promise.race([attempt.outcome(), cancelled]);
   // Once aborted, what else happened is no news: the sandbox is to be gone, and that is worth the wait.
-  if (signal.aborted) await cancelled;
+  const outcome = signal.aborted ? await cancelled : first;
   over.abort();
-  if (signal.aborted) return { kind: "cancelled" };
-  if (attempt.mayBeKept) void forget();
+  await io.settled?.(outcome);
+  if (outcome.kind !== "cancelled" && attempt.mayBeKept) void forget();
   return outcome;
+}
+
+export function executionPath(id: string): string {
+  return `executions/${id}`;
 }
 
 class CommandAttempt {
@@ -104,7 +123,7 @@ class CommandAttempt {
   readonly #output: OutputCopy;
   /** From the answer of an earlier request; absent: this is the first to that worker. */
   readonly #instance: string | undefined;
-  #mayStart = true;
+  #mayStart: boolean;
   #reached = false;
   #heardAt = performance.now();
   #events = 0;
@@ -113,9 +132,11 @@ class CommandAttempt {
   constructor(worker: WorkerConnection, options: AttemptOptions) {
     this.#worker = worker;
     this.#options = options;
-    this.#instance = worker.instance;
+    this.#mayStart = options.request !== null;
+    this.#instance = options.request ? worker.instance : undefined;
     this.#output = new OutputCopy(worker, {
       path: options.path,
+      received: options.outputBytes,
       take: options.io.output,
       heard: () => this.#heard(),
     });
@@ -248,7 +269,7 @@ class CommandAttempt {
     const open = this.#worker.open({
       method: "PUT",
       path,
-      body: JSON.stringify(request),
+      ...(starts && { body: JSON.stringify(request) }),
       headers: {
         ...(leaseMs > 0 && { [workerHeaders.lease]: String(leaseMs) }),
         ...(this.#events > 0 && { "last-event-id": String(this.#events) }),

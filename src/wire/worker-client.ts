@@ -1,10 +1,11 @@
 // The asking side of wire/worker.ts: what a boss, a CLI or a test calls to have a command run.
 
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseSse } from "../lib/sse.js";
 import { type CommandRequest, type Outcome, WorkerInfo } from "./worker.js";
-import { type ExecutionIo, executeOn } from "./worker-call.js";
+import { type ExecutionIo, executeOn, executionPath, type KnownExecution } from "./worker-call.js";
 import {
   jittered,
   readText,
@@ -14,7 +15,7 @@ import {
   type WorkerConnectionOptions,
 } from "./worker-connection.js";
 
-export type { ExecutionIo } from "./worker-call.js";
+export type { ExecutionIo, KnownExecution } from "./worker-call.js";
 
 export type WorkerState =
   | { readonly status: "connected"; readonly info: WorkerInfo; readonly problem: null }
@@ -27,7 +28,19 @@ export interface WorkerClient {
    * Never rejects: what went wrong on the way is a `faulted` outcome. Resolves after `output` has taken
    * the last byte. Aborting ends the sandbox; the outcome is then `cancelled`.
    */
-  execute(request: CommandRequest, io: ExecutionIo, signal: AbortSignal): Promise<Outcome>;
+  execute(
+    request: CommandRequest,
+    io: ExecutionIo,
+    signal: AbortSignal,
+    /** Made by the caller, where that wants to know it before the request is sent. */
+    id?: string,
+  ): Promise<Outcome>;
+  /** As execute, of what was asked for already, perhaps by an earlier process. Never starts anything. */
+  resume(execution: KnownExecution, io: ExecutionIo, signal: AbortSignal): Promise<Outcome>;
+  /** One word of life about an execution; see the lease. Never rejects. */
+  renew(id: string): Promise<void>;
+  /** Ends an execution; resolves when nothing of it is left, or the worker does not answer. */
+  end(id: string): Promise<void>;
   /** Rejects with words for the user. */
   info(signal?: AbortSignal): Promise<WorkerInfo>;
   /** Tells the worker's state now and at each change, reconnecting, until the signal is aborted. */
@@ -93,9 +106,20 @@ export function createWorkerClient(
     }
   }
 
+  const tell = (method: "POST" | "DELETE", path: string) =>
+    worker.open({ method, path, timeoutMs: worker.connectTimeoutMs }).then(
+      (response) => void response.resume(),
+      () => {},
+    );
+
   return {
     url,
-    execute: (request, io, signal) => executeOn(worker, leaseMs, { request, io, signal }),
+    execute: (request, io, signal, id = randomUUID()) =>
+      executeOn(worker, leaseMs, { request, execution: { id, outputBytes: 0 }, io, signal }),
+    resume: (execution, io, signal) =>
+      executeOn(worker, leaseMs, { request: null, execution, io, signal }),
+    renew: (id) => tell("POST", `${executionPath(id)}/lease`),
+    end: (id) => tell("DELETE", executionPath(id)),
     info,
     watch,
     close: () => worker.close(),

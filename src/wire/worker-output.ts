@@ -28,7 +28,7 @@ export class OutputCopy {
   readonly #path: string;
   readonly #take: OutputTaker;
   readonly #heard: () => void;
-  #received = 0;
+  #received: number;
   #expected: number | null = null;
   #taking: Promise<void> | undefined;
   #response: IncomingMessage | null = null;
@@ -37,9 +37,15 @@ export class OutputCopy {
 
   constructor(
     worker: WorkerConnection,
-    { path, take, heard }: { path: string; take: OutputTaker; heard: () => void },
+    {
+      path,
+      received,
+      take,
+      heard,
+    }: { path: string; received: number; take: OutputTaker; heard: () => void },
   ) {
     this.#worker = worker;
+    this.#received = received;
     this.#path = path;
     this.#take = take;
     this.#heard = heard;

@@ -30,7 +30,7 @@ export const longestLeaseMs = 24 * 3_600_000;
 export const workerHeaders = {
   /** On PUT: the lease in milliseconds. */
   lease: "bettertest-lease-ms",
-  /** On PUT, "1": attach, and start nothing; 404 where nothing of that id is here. */
+  /** On PUT, "1": attach, and start nothing; 404 where nothing of that id is here. Needs no body. */
   resume: "bettertest-resume",
   /** On every answer: another value means that the worker has been started anew and knows nothing. */
   instance: "bettertest-instance",

@@ -100,16 +100,18 @@ export function createWorkerApp(deps: AppDeps): Hono {
     if (!executionId.test(id)) {
       return c.json({ error: `id: must match ${executionId.source}, not "${id}"` }, 400);
     }
-    const request = withinMaxima(await parseBody(c.req.raw, CommandRequest), maxima);
     const after = readCount(c.req.header("last-event-id"));
     if (after === null) return c.json({ error: "Last-Event-ID: must be a number" }, 400);
     const leaseMs = readCount(c.req.header(workerHeaders.lease));
     if (leaseMs === null) {
       return c.json({ error: `${workerHeaders.lease}: must be a number of milliseconds` }, 400);
     }
-    if (resumes && !executions.get(id)) return unknown(c, id);
-    if (executions.isFull && !executions.get(id)) return full(c);
-    const execution = executions.put(id, request, leaseMs || null);
+    // Whoever resumes may not know the request any more; its id is enough.
+    const known = executions.get(id);
+    if (resumes && !known) return unknown(c, id);
+    if (executions.isFull && !known) return full(c);
+    const asked = async () => withinMaxima(await parseBody(c.req.raw, CommandRequest), maxima);
+    const execution = resumes ? known : executions.put(id, await asked(), leaseMs || null);
     if (!execution) {
       return c.json({ error: `execution ${id} exists, and was asked for something else` }, 409);
     }

@@ -1,0 +1,55 @@
+// The files a run's pipedef was loaded from, kept as long as the run is under way: whoever edits them does not
+// change what a run does that the boss goes on with after a restart.
+
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+
+export type Sources = ReadonlyMap<string, Uint8Array>;
+
+const Kept = z.object({
+  files: z.array(z.object({ path: z.string(), base64: z.string() })),
+});
+
+export class KeptSources {
+  readonly #folderOf: (run: number) => Promise<string>;
+
+  /** `folderOf`: where a run's files lie; made if it is not there. */
+  constructor(folderOf: (run: number) => Promise<string>) {
+    this.#folderOf = folderOf;
+  }
+
+  async keep(run: number, paths: readonly string[]): Promise<void> {
+    const files = await Promise.all(
+      paths.map(async (path) => {
+        const bytes = await readFile(path).catch(() => null);
+        return bytes === null ? [] : [{ path, base64: bytes.toString("base64") }];
+      }),
+    );
+    const path = await this.#pathOf(run);
+    // All of it or nothing, whenever the boss is killed.
+    await writeFile(
+      `${path}.new`,
+      JSON.stringify({ files: files.flat() } satisfies z.infer<typeof Kept>),
+    );
+    await rename(`${path}.new`, path);
+  }
+
+  /** Null where nothing is kept, or it cannot be read. */
+  async of(run: number): Promise<Sources | null> {
+    try {
+      const { files } = Kept.parse(JSON.parse(await readFile(await this.#pathOf(run), "utf8")));
+      return new Map(files.map(({ path, base64 }) => [path, Buffer.from(base64, "base64")]));
+    } catch {
+      return null;
+    }
+  }
+
+  async forget(run: number): Promise<void> {
+    await rm(await this.#pathOf(run), { force: true });
+  }
+
+  async #pathOf(run: number): Promise<string> {
+    return join(await this.#folderOf(run), "pipedef.json");
+  }
+}
