@@ -250,6 +250,9 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
           options.log(`run ${id} could not go on after a restart: ${error.message}`);
         });
       },
+      forgetSources: async () => {
+        if (history.durable) await sources.forget(id).catch(() => {});
+      },
       workers,
       infraRetries: options.infraRetries,
       outputs,
@@ -258,8 +261,6 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
       stop: { begun: stopBegun.signal, over: stopOver.signal },
       now: Date.now,
     });
-    if (!isFinished(store.run(id)!)) return;
-    if (history.durable) await sources.forget(id).catch(() => {});
     void retention.sweep();
   }
 

@@ -46,7 +46,8 @@ export class KeptSources {
   }
 
   async forget(run: number): Promise<void> {
-    await rm(await this.#pathOf(run), { force: true });
+    for (const ending of ["", ".new"])
+      await rm((await this.#pathOf(run)) + ending, { force: true });
   }
 
   async #pathOf(run: number): Promise<string> {

@@ -130,7 +130,7 @@ export class Outputs {
 
   /** The folder of a run's files, made if it is not there. */
   async folderOf(run: number): Promise<string> {
-    const folder = join(this.#folder, String(run));
+    const folder = join(this.folder, String(run));
     await mkdir(folder, { recursive: true });
     return folder;
   }

@@ -20,6 +20,8 @@ export interface RunDependencies extends TaskDependencies {
   readonly openHost: () => Promise<PipedefHost>;
   /** Called before anybody hears that the pipedef is loaded, with the files it was loaded from. */
   readonly keepSources: (files: readonly string[]) => Promise<void>;
+  /** Called when nothing of it can go on any more. */
+  readonly forgetSources: () => Promise<void>;
   readonly slots: TaskSlots;
   readonly workers: TaskDependencies["workers"] & Pick<Workers, "hold" | "end">;
   /** Of a run that an earlier boss had begun. */
@@ -59,7 +61,9 @@ export async function executeRun(
   }
   holding.abort();
   await host?.close().catch(() => {});
-  if (end !== "handed back") deps.emit({ type: "run-finished", at: deps.now(), ...end });
+  if (end === "handed back") return;
+  await deps.forgetSources();
+  deps.emit({ type: "run-finished", at: deps.now(), ...end });
 }
 
 /** Nothing of it goes on. */

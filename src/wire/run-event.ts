@@ -67,6 +67,14 @@ const fields: Record<RunEvent["type"], z.ZodRawShape> = {
   "task-queued": task,
   "task-skipped": { ...task, reason: z.string() },
   "attempt-started": attempt,
+  "call-sent": {
+    ...call,
+    worker: z.string(),
+    execution: z.string(),
+    any: z.literal(true).optional(),
+    digest: z.string(),
+    printedBytes: z.number().int().nonnegative(),
+  },
   "call-started": {
     ...call,
     command: z.string(),
@@ -74,14 +82,16 @@ const fields: Record<RunEvent["type"], z.ZodRawShape> = {
     worker: z.string(),
     sandbox: z.string(),
   },
-  "call-finished": { ...call, outcome },
+  "call-finished": { ...call, outcome, durationMs: z.number().nonnegative().optional() },
   "attempt-finished": {
     ...attempt,
     end,
     retried: z.literal(true).optional(),
+    byBoss: z.literal(true).optional(),
     output: output.optional(),
   },
   "stage-finished": { stage: z.string() },
+  "run-resumed": {},
   "cancel-requested": { by: z.string() },
   "pin-changed": { pinned: z.boolean(), by: z.string() },
   "run-finished": {
