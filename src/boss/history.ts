@@ -29,7 +29,7 @@ export async function openHistory(
   limits: { readonly maxOutputBytes: number; readonly onTrouble?: () => void },
 ): Promise<History> {
   if (options.kind === "memory") {
-    const folder = await makeOwnedFolder("boss", options.folder);
+    const folder = await orSaying(() => makeOwnedFolder("boss", options.folder));
     const store = createMemoryStore();
     return {
       durable: false,
@@ -43,15 +43,7 @@ export async function openHistory(
     };
   }
   // What tasks print may hold secrets of theirs.
-  try {
-    await makeFolder(options.folder);
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(
-      `the folder for runs cannot be made (${message}). Name another with --data DIR`,
-      { cause },
-    );
-  }
+  await orSaying(() => makeFolder(options.folder));
   const { openSqliteStore } = await import("./store/sqlite.js");
   const store = openSqliteStore(join(options.folder, historyFile), limits);
   return {
@@ -61,4 +53,16 @@ export async function openHistory(
     outputs: new Outputs(join(options.folder, outputsFolder), limits),
     close: async () => store.close(),
   };
+}
+
+async function orSaying<T>(make: () => Promise<T>): Promise<T> {
+  try {
+    return await make();
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `the folder for runs cannot be made (${message}). Name another with --data DIR`,
+      { cause },
+    );
+  }
 }

@@ -20,6 +20,7 @@ import { dataFolder } from "./data-folder.js";
 import { findPipedefs, shortPath } from "./find-pipedef.js";
 import { aborted, trapInterrupts } from "./interrupt.js";
 import { createLog, type LogFormat } from "./log.js";
+import { reloadLines, sayReloads } from "./reloads.js";
 import { describeWorker } from "./session.js";
 import {
   type AccessFlags,
@@ -89,6 +90,7 @@ export async function serveBoss(flags: BossFlags): Promise<number> {
   const urls = workerUrls(flags.worker);
   const boss = await openBoss(flags, urls.length > 0 ? urls : [defaultWorkerUrl]);
   await announceBoss(boss, flags);
+  followReloads(boss, flags, interrupts.signal);
   const stop = () => boss.stop({ graceMs });
   return await untilStopped(interrupts.signal, flags, { graceMs, stop });
 }
@@ -125,6 +127,7 @@ export async function serveBoth(flags: BothFlags): Promise<number> {
   }
   announceWorker(worker, flags);
   await announceBoss(boss, flags);
+  followReloads(boss, flags, interrupts.signal);
   return await untilStopped(interrupts.signal, flags, {
     graceMs,
     async stop() {
@@ -275,6 +278,17 @@ async function announceBoss(boss: RunningBoss, flags: ServerFlags): Promise<void
     }
   }
   print("Ctrl-C stops.");
+}
+
+function followReloads({ engine }: RunningBoss, flags: ServerFlags, signal: AbortSignal): void {
+  void sayReloads(engine, signal, (view) => {
+    const { name, problem } = view;
+    if (flags.json) printJson({ type: "pipeline", ...view });
+    else if (flags["log-format"] === "json") {
+      const level = problem === null ? "info" : "error";
+      createLog("json")(reloadLines(view).join("\n"), { level, fields: { pipeline: name } });
+    } else for (const line of reloadLines(view)) print(`        ${line}`);
+  });
 }
 
 async function untilStopped(

@@ -7,6 +7,7 @@ import { type Engine, type EngineOptions, engineDefaults } from "../boss/engine.
 import { createEngineBesideWorker } from "../boss/engine-beside-worker.js";
 import { version } from "../version.js";
 import type { RunningWorker } from "../worker/main.js";
+import { CliError } from "./cli-error.js";
 import {
   type EngineFlags,
   engineSettings,
@@ -59,7 +60,11 @@ export async function openSession(
     once: true,
     log,
   };
-  const { engine, own, close } = await createEngineBesideWorker(options, starting);
+  const { engine, own, close } = await createEngineBesideWorker(options, starting).catch(
+    (error) => {
+      throw error instanceof CliError ? error : infrastructureFailure(error);
+    },
+  );
   return { engine, where: own ? describeWorker(own) : urls.join(", "), close };
 }
 

@@ -235,7 +235,9 @@ export function workerSettings(flags: WorkerFlags) {
 export function workerUrls(given: readonly string[] | undefined): string[] {
   return (given ?? []).map((url) => {
     const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
-    if (!URL.canParse(withScheme) || !/^https?:/.test(withScheme)) {
+    // A bare word is a mistake more often than a host: whoever means one names its port.
+    const isBareWord = /^[^./:]+$/.test(url) && url !== "localhost";
+    if (isBareWord || !URL.canParse(withScheme) || !/^https?:/.test(withScheme)) {
       throw usageError(`--worker ${url} is no URL`, "It looks like http://localhost:9009");
     }
     return withScheme.replace(/\/+$/, "");

@@ -25,6 +25,24 @@ suite("exit codes of run", () => {
     assert.match(stdout, /PASSED {2}1 passed/);
   });
 
+  test("3: a data folder that cannot be made, in a sentence", async () => {
+    using repo = tempRepo({ [pipedef]: mixed, file: "" });
+    // Of /proc, Node's own recursive mkdir never comes back.
+    for (const data of [join(repo.folder, "file", "below"), "/proc/foo", "/proc/foo/bar"]) {
+      const { exitCode, stderr } = await cli([...here, "--data", data], { cwd: repo.folder });
+      assert.equal(exitCode, 3);
+      assert.match(stderr, /^bettertest: the folder for runs cannot be made \(.*\)\. Name another/);
+      assert.doesNotMatch(stderr, /bug|\n {4}at /);
+    }
+  });
+
+  test("2: a worker that is no URL", async () => {
+    using repo = tempRepo({ [pipedef]: mixed });
+    const { exitCode, stderr } = await cli(["run", "--worker", "notaurl"], { cwd: repo.folder });
+    assert.equal(exitCode, 2);
+    assert.match(stderr, /--worker notaurl is no URL/);
+  });
+
   test("1: a test failed", async () => {
     using repo = tempRepo({ [pipedef]: mixed });
     assert.equal((await cli(here, { cwd: repo.folder })).exitCode, 1);

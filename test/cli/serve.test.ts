@@ -32,6 +32,22 @@ suite("up", () => {
     assert.match(stderr, /folder for runs cannot be made .*ENOTDIR.*--data DIR/);
   });
 
+  test("says when a pipedef is loaded again, and when it breaks", async () => {
+    using repo = tempRepo({ [pipedef]: stages });
+    for (const json of [false, true]) {
+      const up = startCli(["up", ...free, ...(json ? ["--json"] : [])], { cwd: repo.folder });
+      await up.prints(json ? /"type":"boss"/ : /Ctrl-C/);
+      repo.write(pipedef, "this is no TypeScript");
+      await up.prints(
+        json ? /"type":"pipeline".*"problem":"[^"]/ : /cannot be used, runs use it as/,
+      );
+      repo.write(pipedef, stages);
+      await up.prints(json ? /"type":"pipeline".*"problem":null/ : /is loaded again: \d+ stage/);
+      up.child.kill("SIGTERM");
+      assert.equal((await up.ended).exitCode, 0);
+    }
+  });
+
   test("serves runs to the client commands, and ends in time with what still runs", async () => {
     using repo = tempRepo({ [pipedef]: stages });
     const up = startCli(["up", ...free, "--json"], { cwd: repo.folder });
