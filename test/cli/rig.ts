@@ -17,6 +17,8 @@ export interface CliResult {
 export interface CliOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: the one that was built here. */
+  readonly program?: string;
 }
 
 export interface RunningCli {
@@ -26,9 +28,12 @@ export interface RunningCli {
   prints(text: string | RegExp, where?: "stdout" | "stderr"): Promise<string>;
 }
 
-export function startCli(args: readonly string[], { cwd, env }: CliOptions = {}): RunningCli {
+export function startCli(
+  args: readonly string[],
+  { cwd, env, program: path = program }: CliOptions = {},
+): RunningCli {
   const { CI: _, FORCE_COLOR: __, NO_COLOR: ___, ...inherited } = process.env;
-  const child = spawn(process.execPath, [program, ...args], {
+  const child = spawn(process.execPath, [path, ...args], {
     cwd,
     env: { ...inherited, ...env },
     stdio: ["ignore", "pipe", "pipe"],
