@@ -5,7 +5,8 @@ import { Bell } from "../lib/bell.js";
 import type { LoggedEvent, RunEvent } from "../model/events.js";
 import type { Store } from "./store/store.js";
 
-const batchSize = 500;
+/** Held for each reader, also for one that has stopped reading. */
+const batchSize = 50;
 
 export interface Follow {
   /** Absent: the events of all runs. */
