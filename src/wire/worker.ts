@@ -58,7 +58,8 @@ export const CommandRequest = z.strictObject({
   workdir: text.startsWith("/").optional(),
   user: text.min(1).optional(),
   timeoutMs: z.number().int().positive().optional(),
-  cpus: z.number().positive().optional(),
+  /** Less is rounded to 0 on the way, which engines read as no limit. */
+  cpus: z.number().min(0.01).optional(),
   memoryBytes: z.number().int().positive().optional(),
   /** Processes and threads at a time. */
   pids: z.number().int().positive().optional(),

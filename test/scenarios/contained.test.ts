@@ -56,6 +56,7 @@ describe("in containers", { skip: noDocker() }, () => {
     for (const [asked, words] of [
       [{ memoryBytes: 2 ** 30 }, /memoryBytes: 1.0 GiB is more than .*--max-memory 24.0 MiB/],
       [{ cpus: 2 }, /cpus: 2 is more than .*--max-cpus 0.5/],
+      [{ cpus: 1e-10 }, /cpus: Too small/],
       [{ pids: 10 }, /pids: 10 is more than .*--max-pids 9/],
       [{ timeoutMs: 60_000 }, /timeoutMs: 1 min 0 s is more than .*--max-timeout 5/],
     ] as const) {
