@@ -1,6 +1,7 @@
 /** Cuts a stream of bytes into lines of text, whatever the sizes of its chunks. */
 export class LineSplitter {
-  readonly #decoder = new TextDecoder();
+  // A byte order mark is a byte like others: the task printed it.
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #unfinished = "";
 
   push(bytes: Uint8Array): string[] {

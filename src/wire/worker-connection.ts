@@ -220,5 +220,7 @@ export function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // localhost has two addresses, and Node then reports both failures as one without a message.
   if (error instanceof AggregateError) return error.errors.map(causeOf).join(", ");
+  // Node's word for a response whose connection was gone before its end.
+  if (error.message === "aborted") return "the connection was cut";
   return error.message;
 }

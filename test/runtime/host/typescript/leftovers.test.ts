@@ -16,6 +16,11 @@ export class A extends Stage {
   static async task_fine() { console.log("fine"); await run("img", "x"); }
   static task_leaves_children() { for (let i = 0; i < 3; i++) spawn("sleep", ["1000"], { detached: i === 0 }); }
   static task_loops() { for (;;); }
+  static async task_tells_and_loops() {
+    console.log("looping");
+    await new Promise(setImmediate);
+    for (;;);
+  }
   static task_exits() { process.exit(1); }
   static task_rejects() { Promise.reject(new Error("x")); return forever(); }
   static task_dies() { (process as any).reallyExit(7); }
@@ -137,8 +142,9 @@ test("a child process ends with its boss, also in the middle of an endless loop"
     import { readdirSync, readFileSync } from "node:fs";
     const opened = await openTestHost(${JSON.stringify(repo.path("pipedef.ts"))}, { home: "process" });
     await opened.load();
-    opened.run("A.task_loops");
-    await new Promise((done) => setTimeout(done, 300));
+    await new Promise((told) => {
+      opened.run("A.task_tells_and_loops", { io: { write: () => void told() } });
+    });
     const children = readFileSync("/proc/self/task/" + process.pid + "/children", "utf8").trim();
     process.stdout.write(children + "\\n", () => process.kill(process.pid, "SIGKILL"));
   `;
