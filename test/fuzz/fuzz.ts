@@ -25,7 +25,11 @@ export function fuzz<T>(
   { fewer = 1 }: FuzzOptions = {},
 ): void {
   test(name, () => {
-    fc.assert(fc.property(arbitrary, property), { numRuns: Math.ceil(cases / fewer), ...replay });
+    fc.assert(fc.property(arbitrary, property), {
+      numRuns: Math.ceil(cases / fewer),
+      ...replay,
+      includeErrorInReport: true,
+    });
   });
 }
 
