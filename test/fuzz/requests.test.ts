@@ -59,6 +59,7 @@ const worker = createWorkerApp({
   executions,
   metrics,
   info: () => info,
+  maxima: {},
   async *followInfo() {
     yield info;
   },
