@@ -74,6 +74,9 @@ export function guard(fetch: Fetch, options: GuardOptions): Fetch {
       throttle.passed(sender.address, token.hash, now);
       return token;
     }
+    if (tokens.isRetired(text)) {
+      return refuse(401, `this token is not valid any more. ${hint}`, bearerWanted);
+    }
     const nextMs = throttle.failed(sender.address, now);
     const wait = nextMs > 0 ? `; the next try from there has to wait ${nextMs / 1000} s` : "";
     log(`a wrong token from ${sender.address} (${how})${wait}`, {

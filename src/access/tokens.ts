@@ -17,6 +17,8 @@ export interface Tokens {
   /** Takes the same time whichever token it is, and however much of a wrong one is right. */
   find(token: string): KnownToken | null;
   byHash(hash: string): KnownToken | null;
+  /** It was right until it was replaced or revoked: whoever still sends it is late, and does not guess. */
+  isRetired(token: string): boolean;
   /** Called after tokens have come or gone. */
   onChange(listener: () => void): void;
   close(): void;
@@ -44,6 +46,7 @@ export function openTokens({
   let main = readTokenFile(file);
   let known = read();
   const listeners = new Set<() => void>();
+  const retired = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
 
   function read(): KnownToken[] {
@@ -57,9 +60,12 @@ export function openTokens({
     } catch (error) {
       log(`the token stays as it was: ${error instanceof Error ? error.message : error}`);
     }
-    const before = known.map(({ hash }) => hash).join();
+    const before = known.map(({ hash }) => hash);
     known = read();
-    if (known.map(({ hash }) => hash).join() === before) return;
+    const now = known.map(({ hash }) => hash);
+    if (now.join() === before.join()) return;
+    for (const hash of before) if (!now.includes(hash)) retired.add(hash);
+    for (const hash of now) retired.delete(hash);
     for (const listener of listeners) listener();
   }
 
@@ -80,6 +86,7 @@ export function openTokens({
 
   return {
     ...tokensOf(() => known),
+    isRetired: (token) => retired.has(hashToken(token)),
     onChange: (listener) => void listeners.add(listener),
     close() {
       clearTimeout(timer);
@@ -99,6 +106,7 @@ function tokensOf(known: () => readonly KnownToken[]): Tokens {
       return found;
     },
     byHash: (hash) => known().find((candidate) => candidate.hash === hash) ?? null,
+    isRetired: () => false,
     onChange() {},
     close() {},
   };

@@ -11,7 +11,7 @@ type Fetch<Rest extends readonly unknown[]> = (
 ) => Response | Promise<Response>;
 
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
+  return host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host);
 }
 
 /** `allowHosts`: names under which a reverse proxy on this machine passes requests on. */

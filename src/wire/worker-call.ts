@@ -294,7 +294,8 @@ class CommandAttempt {
       throw new WorkerError(words, response.statusCode! >= 500);
     }
     if (response.statusCode === 404) throw new UnknownExecutionError();
-    if (response.statusCode! >= 500) throw new Error(`it ${words}`);
+    // Also 401: the token may have been replaced while the command runs, and the new one be on its way to us.
+    if (response.statusCode! >= 500 || response.statusCode === 401) throw new Error(`it ${words}`);
     throw new WorkerError(words);
   }
 

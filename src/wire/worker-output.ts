@@ -84,6 +84,7 @@ export class OutputCopy {
     const path = `${this.#path}/output?offset=${this.#received}`;
     const response = await this.#worker.open({ method: "GET", path, signal });
     if (response.statusCode === 404) throw new UnknownExecutionError();
+    if (response.statusCode === 401) throw new Error(`it ${await refusal(response)}`);
     if (response.statusCode !== 200) throw new WorkerError(await refusal(response));
     this.#response = response;
     this.#watchSilence();
