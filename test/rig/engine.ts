@@ -2,7 +2,15 @@
 
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { image, noDocker } from "./docker.js";
@@ -100,6 +108,7 @@ export async function startOwnEngine({ ledger }: { ledger?: string } = {}): Prom
       if (left.length > 0) docker("rm", "-f", ...left);
       await end("SIGTERM");
       spawnSync("sh", ["-c", `umount -l ${folder}/data ${folder}/exec/netns/* 2>/dev/null`]);
+      endShims(folder);
       closeSync(log);
       rmSync(folder, { recursive: true, force: true });
     },
@@ -117,6 +126,19 @@ function useRuntimeWith(ledger: string, script: string): string[] {
     { mode: 0o755 },
   );
   return ["--add-runtime", `ledger=${script}`, "--default-runtime", "ledger"];
+}
+
+/** The keepers of containers whose engine was killed in the middle of making them: nobody else knows of them. */
+function endShims(folder: string) {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      const isShim = command.includes("containerd-shim") && command.includes(`${folder}/`);
+      if (isShim) process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
 }
 
 /** Without blocking: a worker under test lives in this process. */
