@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 
-from . import _forks, _load  # before bytecode is switched off, and before any fork
+from . import _forks, _load, _pinned  # before bytecode is switched off, and before any fork
 
 CONTROL = 3
 DIAGNOSIS = 4
@@ -32,8 +32,10 @@ def main(arguments):
     _limit_memory(settings["memoryBytes"])
     _adopt_orphans()
     bridge = _Bridge(control)
-    if bridge.receive_line() != {"type": "load"}:
+    message = bridge.receive_line()
+    if not message or message["type"] != "load":
         os._exit(0)
+    _pinned.pin(message["sources"])
     with _DieWithBoss():
         loaded = _load_pipedef(pipedef, bridge)
     bridge.serve(loaded)

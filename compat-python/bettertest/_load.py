@@ -80,6 +80,7 @@ class _SourceRecord:
         self.paths = []
         loader = importlib.machinery.SourceFileLoader
         original = loader.get_data
+        self._own = vars(loader).get("get_data")
 
         def get_data(this, path):
             self.paths.append(os.path.abspath(path))
@@ -88,7 +89,10 @@ class _SourceRecord:
         loader.get_data = get_data
 
     def stop(self):
-        del importlib.machinery.SourceFileLoader.get_data
+        if self._own is None:
+            del importlib.machinery.SourceFileLoader.get_data
+        else:
+            importlib.machinery.SourceFileLoader.get_data = self._own
 
 
 def _author_files(pipedef, root, opened):

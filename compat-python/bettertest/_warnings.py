@@ -1,6 +1,7 @@
 """What is legal Python, and is hardly what the author means."""
 
 import ast
+import importlib.machinery
 import os
 
 from ._paths import relative
@@ -8,8 +9,8 @@ from ._stages import find_tasks, is_stage
 
 
 def find_warnings(module, pipedef, root):
-    with open(pipedef, "rb") as file:
-        tree = ast.parse(file.read())
+    # As it was imported, which may not be what is on disk: see _pinned.
+    tree = ast.parse(importlib.machinery.SourceFileLoader(module.__name__, pipedef).get_data(pipedef))
     where = relative(pipedef, root)
     warnings = []
     for name, lines in _repeated(tree.body, ast.ClassDef):

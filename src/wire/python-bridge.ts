@@ -10,7 +10,8 @@ import * as z from "zod";
 import { AskedCommand, type Outcome } from "./worker.js";
 
 export type ToInterpreter =
-  | { readonly type: "load" }
+  /** Sources, by absolute path and in base64, count whatever is on disk. */
+  | { readonly type: "load"; readonly sources: Readonly<Record<string, string>> }
   | { readonly type: "start"; readonly task: number; readonly stage: string; readonly name: string }
   /** Output that has been dealt with: room for as much more. */
   | { readonly type: "acknowledge"; readonly task: number; readonly bytes: number }

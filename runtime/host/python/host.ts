@@ -34,7 +34,7 @@ const lastWordsMs = 200;
 
 export async function openPythonHost(options: HostOptions): Promise<PipedefHost> {
   const root = repoRoot(options.pipedef);
-  if (!existsSync(options.pipedef)) {
+  if (!options.sources?.has(options.pipedef) && !existsSync(options.pipedef)) {
     return hostWithoutInterpreter(options.pipedef, {
       kind: "host",
       message: `there is no pipedef ${options.pipedef}`,
@@ -130,7 +130,12 @@ class PythonHost implements PipedefHost {
       this.#loadEnded = resolve;
     });
     this.#limitLoading(this.#options.stallTimeoutMs + startTimeoutMs);
-    this.#send({ type: "load" });
+    const { sources = new Map<string, Uint8Array>() } = this.#options;
+    const inBase64 = [...sources].map(([path, bytes]): [string, string] => [
+      path,
+      Buffer.from(bytes).toString("base64"),
+    ]);
+    this.#send({ type: "load", sources: Object.fromEntries(inBase64) });
     const loaded = await result;
     clearTimeout(this.#loadTimer);
     // The interpreter gives its first stdout back when it is loaded; a process that was started meanwhile may keep it.

@@ -24,6 +24,12 @@ export async function openTypeScriptHost(
   return new TypeScriptHost(await own.take(options), options);
 }
 
+function inBase64(sources: ReadonlyMap<string, Uint8Array>): Record<string, string> {
+  return Object.fromEntries(
+    [...sources].map(([path, bytes]) => [path, Buffer.from(bytes).toString("base64")]),
+  );
+}
+
 const maxLoadOutputBytes = 1024 * 1024;
 const loadGraceMs = 1000;
 
@@ -79,14 +85,16 @@ class TypeScriptHost implements PipedefHost {
   }
 
   async load(): Promise<LoadResult> {
-    const { pipedef, env } = this.#options;
+    const { pipedef, env, sources } = this.#options;
     const loaded = new Promise<Loaded | Fault>((resolve) => {
       this.#loaded = resolve;
     });
-    const unreadable = await access(pipedef, constants.R_OK).then(
-      () => null,
-      (error: Error) => error.message,
-    );
+    const unreadable = sources?.has(pipedef)
+      ? null
+      : await access(pipedef, constants.R_OK).then(
+          () => null,
+          (error: Error) => error.message,
+        );
     if (unreadable !== null) {
       const message = `the pipedef cannot be read: ${unreadable}`;
       return { ok: false, files: this.#sources.files, problem: { kind: "import", message } };
@@ -94,7 +102,13 @@ class TypeScriptHost implements PipedefHost {
     // How long a home takes to start is not the pipedef's doing.
     await Promise.race([this.#ready, this.broken, loaded]);
     this.#heartbeat.start();
-    this.#home.send({ type: "load", pipedef, root: this.#sources.root, env });
+    this.#home.send({
+      type: "load",
+      pipedef,
+      root: this.#sources.root,
+      env,
+      ...(sources && { sources: inBase64(sources) }),
+    });
     const result = await this.#withinLoadTime(Promise.race([loaded, this.broken]));
     this.#heartbeat.stop();
     const { files } = this.#sources;

@@ -12,6 +12,8 @@ export type ToHome =
       readonly type: "load";
       readonly pipedef: string;
       readonly root: string;
+      /** Files by absolute path, in base64: these count, whatever is on disk. */
+      readonly sources?: Readonly<Record<string, string>>;
       readonly env: Readonly<Record<string, string>>;
     }
   /** `id` names this attempt in all later messages. */

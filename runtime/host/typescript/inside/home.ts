@@ -70,7 +70,12 @@ export function startHome(link: Link): void {
   });
   link.send({ type: "ready" });
 
-  async function load({ pipedef, root, env }: ToHome & { type: "load" }): Promise<void> {
+  async function load({
+    pipedef,
+    root,
+    env,
+    sources = {},
+  }: ToHome & { type: "load" }): Promise<void> {
     for (const name of Object.keys(process.env)) delete process.env[name];
     Object.assign(process.env, env);
     setStackRoot(root);
@@ -79,6 +84,11 @@ export function startHome(link: Link): void {
     phase = "loading";
     let namespace: object;
     try {
+      await loader.pin(
+        new Map(
+          Object.entries(sources).map(([path, base64]) => [path, Buffer.from(base64, "base64")]),
+        ),
+      );
       namespace = await loader.load(pipedef);
     } catch (error) {
       link.send({ type: "load-failed", failure: loadFailure(error, loader) });

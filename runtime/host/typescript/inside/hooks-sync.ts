@@ -1,11 +1,12 @@
 // The hooks of newer Nodes, where tsx's are synchronous and run in this thread: then ours must be so too.
 // They cannot wait for the boss's esbuild, so each new file costs a short-lived one of its own.
 
-import { readFileSync } from "node:fs";
 import Module from "node:module";
+import { pathToFileURL } from "node:url";
 import { transformSourceSync } from "../transform.js";
 import { apiUrl } from "./machinery.js";
 import { isOwnSource, loadKind, moduleFormat, pathOf, resolveApi } from "./module-kinds.js";
+import { deletedSource, findPinned, pinnedSource, readSource } from "./pinned.js";
 
 export interface SeenByHooks {
   touch(path: string): void;
@@ -61,6 +62,12 @@ export function registerSyncHooks(seen: SeenByHooks): void {
         if (importer && isOwnSource(path)) seen.imported(importer, path);
         return { ...resolved, format: moduleFormat(path, resolved.format) };
       } catch (error) {
+        const found = findPinned(specifier, importer);
+        if (found !== undefined) {
+          const url = pathToFileURL(found).href;
+          if (importer) seen.imported(importer, found);
+          return { url, format: moduleFormat(found, null), shortCircuit: true };
+        }
         if (importer) seen.missing(importer, specifier);
         throw error;
       }
@@ -74,9 +81,16 @@ export function registerSyncHooks(seen: SeenByHooks): void {
         case "transform":
           return { format: "module", source: transform(path), shortCircuit: true };
         case "commonjs":
-          return { format: "commonjs", source: undefined, shortCircuit: true };
-        default:
-          return next(url, context);
+          return {
+            format: "commonjs",
+            source: deletedSource(path)?.toString(),
+            shortCircuit: true,
+          };
+        default: {
+          const source = path.endsWith(".json") ? pinnedSource(path) : undefined;
+          if (!source) return next(url, context);
+          return { format: "json", source: Buffer.from(source).toString(), shortCircuit: true };
+        }
       }
     },
   };
@@ -84,7 +98,7 @@ export function registerSyncHooks(seen: SeenByHooks): void {
 }
 
 function transform(path: string): string {
-  const result = transformSourceSync(path, readFileSync(path));
+  const result = transformSourceSync(path, readSource(path));
   // The boss finds the place of the error; no exception could carry it this well.
   if (!result.ok) throw new SyntaxError(`${path} cannot be transformed`);
   return result.code;

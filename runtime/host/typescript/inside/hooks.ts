@@ -4,9 +4,11 @@
 
 import { readFile } from "node:fs/promises";
 import type { LoadHook, ResolveHook } from "node:module";
+import { pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
 import { endChildren, trackChildren } from "./children.js";
 import { isOwnSource, loadKind, moduleFormat, pathOf, resolveApi } from "./module-kinds.js";
+import { deletedSource, findPinned, pin, pinnedSource } from "./pinned.js";
 
 export interface HookData {
   readonly port: MessagePort;
@@ -30,6 +32,7 @@ export type FromHooks =
 
 export type ToHooks =
   | { readonly type: "transformed"; readonly id: number; readonly code: Uint8Array | null }
+  | { readonly type: "pin"; readonly sources: ReadonlyMap<string, Uint8Array> }
   /** Asks for `flushed`, which comes behind all that was posted before. */
   | { readonly type: "flush" }
   | { readonly type: "end-children" };
@@ -45,6 +48,7 @@ export function initialize(data: HookData): void {
   trackChildren({ changed: (pid, alive) => post({ type: "child", pid, alive }) });
   port.on("message", (message: ToHooks) => {
     if (message.type === "flush") return post({ type: "flushed" });
+    if (message.type === "pin") return pin(message.sources);
     if (message.type === "end-children") {
       endChildren().then(() => post({ type: "ended-children" }));
       return;
@@ -66,6 +70,13 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
     if (importer && isOwnSource(path)) post({ type: "import", importer, path });
     return { ...resolved, format: moduleFormat(path, resolved.format) };
   } catch (error) {
+    const found = findPinned(specifier, importer);
+    if (found !== undefined) {
+      const url = pathToFileURL(found).href;
+      if (importer) post({ type: "import", importer, path: found });
+      const format = moduleFormat<never>(found, null);
+      return { url, format, shortCircuit: true };
+    }
     if (importer) post({ type: "missing", importer, specifier });
     throw error;
   }
@@ -79,14 +90,16 @@ export const load: LoadHook = async (url, context, next) => {
     case "transform":
       return { format: "module", source: await transform(path), shortCircuit: true };
     case "commonjs":
-      return { format: "commonjs", source: undefined, shortCircuit: true };
-    default:
-      return next(url, context);
+      return { format: "commonjs", source: deletedSource(path), shortCircuit: true };
+    default: {
+      const source = path.endsWith(".json") ? pinnedSource(path) : undefined;
+      return source ? { format: "json", source, shortCircuit: true } : next(url, context);
+    }
   }
 };
 
 async function transform(path: string): Promise<Uint8Array> {
-  const source = await readFile(path);
+  const source = pinnedSource(path) ?? (await readFile(path));
   lastId += 1;
   const id = lastId;
   const answer = new Promise<Uint8Array | null>((done) => waiting.set(id, done));

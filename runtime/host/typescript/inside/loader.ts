@@ -12,8 +12,11 @@ import { registerSyncHooks, type SeenByHooks, tsxHooksAreSync } from "./hooks-sy
 import type { Link } from "./link.js";
 import { apiUrl } from "./machinery.js";
 import { isOwnSource } from "./module-kinds.js";
+import { findPinned, patchReadFile, pin } from "./pinned.js";
 
 export interface Loader {
+  /** From now on these are the files by their absolute paths, whatever is on disk. */
+  pin(sources: ReadonlyMap<string, Uint8Array>): Promise<void>;
   /** Imports the file and all it imports. */
   load(path: string): Promise<object>;
   /** Answers a `transform` that went out by the link. */
@@ -92,11 +95,19 @@ export function prepareLoader(link: Link): Loader {
     const data: HookData = { port: port2, apiUrl };
     register("./hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
   }
+  patchReadFile();
   registerCommonJs();
   patchRequire(seen);
   hooks.unref();
 
   return {
+    async pin(sources) {
+      if (sources.size === 0) return;
+      pin(sources);
+      if (sync) return;
+      toHooks({ type: "pin", sources });
+      await flush();
+    },
     async load(path) {
       try {
         return await import(pathToFileURL(path).href);
@@ -143,6 +154,8 @@ function patchRequire(seen: SeenByHooks): void {
       }
       return path;
     } catch (error) {
+      const found = findPinned(String(specifier), typeof importer === "string" ? importer : null);
+      if (found !== undefined) return found;
       if (typeof importer === "string") seen.missing(importer, String(specifier));
       throw error;
     }

@@ -1,7 +1,7 @@
 // What kind of module a file is, when no package.json need say so. Both kinds of hooks go by this.
 
-import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { readSource } from "./pinned.js";
 
 /** Written by the pipedef's author: worth watching, locating, transforming. */
 export function isOwnSource(path: string): boolean {
@@ -33,7 +33,7 @@ export function moduleFormat<Format extends string>(
   if (format === "module-typescript" || /\.m[jt]s$/.test(path)) return "module";
   let source: string;
   try {
-    source = readFileSync(path, "utf8");
+    source = Buffer.from(readSource(path)).toString();
   } catch {
     return format;
   }

@@ -1,0 +1,58 @@
+// Files whose content counts as it was when the run began, whatever is on disk by now. Empty for a run that
+// has just begun. Every thread that loads modules has its own copy of this module, and is told.
+
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+let pinned: ReadonlyMap<string, Uint8Array> = new Map();
+
+export function pin(sources: ReadonlyMap<string, Uint8Array>): void {
+  pinned = sources;
+}
+
+export function pinnedSource(path: string): Uint8Array | undefined {
+  return pinned.get(path);
+}
+
+export function readSource(path: string): Uint8Array {
+  return pinned.get(path) ?? fs.readFileSync(path);
+}
+
+/** Of a module that Node reads by itself, where it can. */
+export function deletedSource(path: string): Buffer | undefined {
+  const source = pinned.get(path);
+  return source && !fs.existsSync(path) ? Buffer.from(source) : undefined;
+}
+
+/** Modules of CommonJS are read by Node itself, with this function. */
+export function patchReadFile(): void {
+  const original = fs.readFileSync;
+  const patched = (path: unknown, options?: unknown): unknown => {
+    const source = typeof path === "string" ? pinned.get(path) : undefined;
+    if (!source) return Reflect.apply(original, fs, [path, options]);
+    const encoding =
+      typeof options === "object" && options ? Reflect.get(options, "encoding") : options;
+    const bytes = Buffer.from(source);
+    return typeof encoding === "string" ? bytes.toString(encoding as BufferEncoding) : bytes;
+  };
+  Reflect.set(fs, "readFileSync", patched);
+  syncBuiltinESMExports();
+}
+
+const endings = ["", ".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx", ".json"];
+
+/** What an import means that finds nothing on disk any more. */
+export function findPinned(specifier: string, importer: string | null): string | undefined {
+  if (pinned.size === 0) return undefined;
+  let base: string;
+  if (specifier.startsWith("file:")) base = fileURLToPath(specifier);
+  else if (specifier.startsWith("/")) base = specifier;
+  else if (specifier.startsWith(".") && importer) base = resolve(dirname(importer), specifier);
+  else return undefined;
+  const withoutEnding = base.replace(/\.([cm]?)js(x?)$/, ".$1ts$2");
+  return [base, withoutEnding, `${base}/index`]
+    .flatMap((path) => endings.map((ending) => path + ending))
+    .find((path) => pinned.has(path));
+}
