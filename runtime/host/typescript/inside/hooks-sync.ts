@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { transformSourceSync } from "../transform.js";
 import { apiUrl } from "./machinery.js";
 import { isOwnSource, loadKind, moduleFormat, pathOf, resolveApi } from "./module-kinds.js";
-import { deletedSource, findPinned, pinnedSource, readSource } from "./pinned.js";
+import { deletedCommonJs, findPinned, pinnedSource, readSource } from "./pinned.js";
 
 export interface SeenByHooks {
   touch(path: string): void;
@@ -80,12 +80,11 @@ export function registerSyncHooks(seen: SeenByHooks): void {
       switch (loadKind(path, context)) {
         case "transform":
           return { format: "module", source: transform(path), shortCircuit: true };
-        case "commonjs":
-          return {
-            format: "commonjs",
-            source: deletedSource(path)?.toString(),
-            shortCircuit: true,
-          };
+        case "commonjs": {
+          const source = deletedCommonJs(path);
+          const format = source === undefined ? "commonjs" : "module";
+          return { format, source, shortCircuit: true };
+        }
         default: {
           const source = path.endsWith(".json") ? pinnedSource(path) : undefined;
           if (!source) return next(url, context);

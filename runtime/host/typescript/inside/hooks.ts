@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
 import { endChildren, trackChildren } from "./children.js";
 import { isOwnSource, loadKind, moduleFormat, pathOf, resolveApi } from "./module-kinds.js";
-import { deletedSource, findPinned, pin, pinnedSource } from "./pinned.js";
+import { deletedCommonJs, findPinned, pin, pinnedSource } from "./pinned.js";
 
 export interface HookData {
   readonly port: MessagePort;
@@ -89,8 +89,11 @@ export const load: LoadHook = async (url, context, next) => {
   switch (loadKind(path, context)) {
     case "transform":
       return { format: "module", source: await transform(path), shortCircuit: true };
-    case "commonjs":
-      return { format: "commonjs", source: deletedSource(path), shortCircuit: true };
+    case "commonjs": {
+      const source = deletedCommonJs(path);
+      const format = source === undefined ? "commonjs" : "module";
+      return { format, source, shortCircuit: true };
+    }
     default: {
       const source = path.endsWith(".json") ? pinnedSource(path) : undefined;
       return source ? { format: "json", source, shortCircuit: true } : next(url, context);

@@ -20,10 +20,11 @@ export function readSource(path: string): Uint8Array {
   return pinned.get(path) ?? fs.readFileSync(path);
 }
 
-/** Of a module that Node reads by itself, where it can. */
-export function deletedSource(path: string): Buffer | undefined {
-  const source = pinned.get(path);
-  return source && !fs.existsSync(path) ? Buffer.from(source) : undefined;
+/** For a module of CommonJS that is deleted, which Node would not find when it is imported: one that requires it. */
+export function deletedCommonJs(path: string): string | undefined {
+  if (!pinned.has(path) || fs.existsSync(path)) return undefined;
+  const name = JSON.stringify(path);
+  return `import { createRequire } from "node:module";\nexport default createRequire(${name})(${name});\n`;
 }
 
 /** Modules of CommonJS are read by Node itself, with this function. */
