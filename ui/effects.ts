@@ -11,6 +11,7 @@ import { wishesOf } from "./wishes.js";
 export type Dispatch = (message: Message) => void;
 
 const clockMs = 500;
+const retryMs = 2000;
 
 /** The returned function is called after every change. */
 export function createEffects(dispatch: Dispatch): (state: State) => void {
@@ -30,7 +31,14 @@ export function createEffects(dispatch: Dispatch): (state: State) => void {
     }
     if (state.connection === "open" && !state.runsLoaded && listAskedFor !== state.generation) {
       listAskedFor = state.generation;
-      void loadRuns(dispatch);
+      void loadRuns(dispatch).catch(() => {
+        // Nothing can be shown without it, so it is asked for again.
+        listAskedFor = 0;
+        setTimeout(
+          () => dispatch({ type: "clock-ticked", now: Date.now() + clockAheadMs }),
+          retryMs,
+        );
+      });
     }
 
     const wanted = new Map(wantedRuns(state).map((id) => [`${state.generation}/${id}`, id]));
@@ -92,6 +100,7 @@ async function loadRuns(dispatch: Dispatch) {
     dispatch({ type: "runs-loaded", runs });
   } catch (error) {
     dispatch({ type: "asked-in-vain", reason: `The runs cannot be listed: ${reasonOf(error)}` });
+    throw error;
   }
 }
 

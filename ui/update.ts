@@ -41,6 +41,8 @@ export type Message =
   | { readonly type: "route-changed"; readonly route: Route }
   | { readonly type: "run-page"; readonly message: RunPageMessage }
   | { readonly type: "overlay"; readonly overlay: Overlay | null }
+  /** Told late by the browser: another may be open by now. */
+  | { readonly type: "overlay-closed"; readonly kind: Overlay["kind"] }
   | { readonly type: "watch"; readonly run: number; readonly on: boolean }
   | { readonly type: "asked-in-vain"; readonly reason: string }
   | { readonly type: "problem-dismissed" }
@@ -100,6 +102,8 @@ export function update(state: State, message: Message): State {
       return { ...state, runPage: updateRunPage(state.runPage, message.message) };
     case "overlay":
       return { ...state, overlay: message.overlay };
+    case "overlay-closed":
+      return state.overlay?.kind === message.kind ? { ...state, overlay: null } : state;
     case "watch": {
       const watched = new Set(state.watched);
       if (message.on) watched.add(message.run);

@@ -86,7 +86,7 @@ describe("the page", { skip: noBrowser }, () => {
       `["red", "green"].map((name) => getComputedStyle(
         document.querySelector('[data-task="' + name + '"] .task-status')).color)`,
     );
-    assert.deepEqual(colors, ["rgb(196, 48, 43)", "rgb(24, 121, 74)"]);
+    assert.deepEqual(colors, ["rgb(192, 38, 34)", "rgb(20, 112, 63)"]);
     await task(page, "ship", "skipped").waitFor();
 
     await page.getByRole("button", { name: "Rerun failed" }).click();

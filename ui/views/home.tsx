@@ -16,6 +16,7 @@ export function HomePage({ state, actions }: PageProps) {
   const runs = listedRuns(state);
   const live = runs.filter(({ finishedAt }) => finishedAt === null);
   const ended = runs.filter(({ finishedAt }) => finishedAt !== null);
+  const red = runs.find(({ status }) => status === "failed" || status === "errored");
   const group = "Home";
   useKeys([
     { keys: "j", words: "Next run", group, run: () => stepThrough("[data-item]", 1) },
@@ -25,6 +26,12 @@ export function HomePage({ state, actions }: PageProps) {
       words: "Open the newest run, or the chosen one",
       group,
       run: () => runs[0] && actions.go(`/runs/${runs[0].id}`),
+    },
+    {
+      keys: "e",
+      words: "Open the newest red run; e again: its first error",
+      group,
+      run: () => red && actions.go(`/runs/${red.id}`),
     },
   ]);
   if (pipelines === null) return <p class="loading">Connecting to the boss...</p>;

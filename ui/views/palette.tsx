@@ -17,7 +17,7 @@ export function Palette({ state, actions, mode }: PageProps & { mode: "all" | "r
     list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   }, [at, found]);
 
-  const close = () => actions.send({ type: "overlay", overlay: null });
+  const close = () => actions.send({ type: "overlay-closed", kind: "palette" });
   const choose = (item: Item | undefined) => {
     if (!item) return;
     close();

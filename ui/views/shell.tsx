@@ -111,7 +111,10 @@ export function Shell({ state, actions }: PageProps) {
         <Palette state={state} actions={actions} mode={state.overlay.mode} />
       )}
       {state.overlay?.kind === "keys" && (
-        <KeysHelp bindings={keys.list()} close={() => send({ type: "overlay", overlay: null })} />
+        <KeysHelp
+          bindings={keys.list()}
+          close={() => send({ type: "overlay-closed", kind: "keys" })}
+        />
       )}
     </>
   );
@@ -163,7 +166,7 @@ function Busy({ state }: { state: State }) {
   return (
     <a class="busy" href={`/runs/${first.id}`}>
       <StatusIcon status="running" />
-      {running.length === 1 ? `Run ${first.id}` : `${running.length} runs`}
+      <span>{running.length === 1 ? `Run ${first.id}` : `${running.length} runs`}</span>
     </a>
   );
 }
