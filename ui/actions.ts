@@ -12,6 +12,8 @@ export interface Actions {
   start(request: StartRunRequest): void;
   cancel(run: number): void;
   rerun(run: number, request: RerunRequest): void;
+  /** A pinned run is never deleted to make room. */
+  pin(run: number, on: boolean): void;
   /** Tells by the browser when the run ends, or no longer does. */
   watch(run: number, on: boolean): void;
 }
@@ -40,6 +42,10 @@ export function createActions(dispatch: (message: Message) => void): Actions {
       attempt(`Run ${run} was not repeated`, async () =>
         navigate(runHref((await post(`/api/runs/${run}/rerun`, body)).run)),
       ),
+    pin: (run, on) =>
+      attempt(`Run ${run} was not ${on ? "pinned" : "unpinned"}`, async () => {
+        await post(`/api/runs/${run}/${on ? "pin" : "unpin"}`);
+      }),
     watch: (run, on) =>
       attempt("The browser will not notify you", async () => {
         if (on && (await Notification.requestPermission()) !== "granted") {

@@ -134,11 +134,19 @@ function addEvents(state: State, events: readonly LoggedEvent[]): State {
       hasNew = true;
     }
     // Of an older run: it is fetched whole, and these wait for it.
-    if (entry.run === null) runs.set(id, { ...entry, pending: [...entry.pending, ...own] });
+    if (entry.run === null)
+      runs.set(id, withPin({ ...entry, pending: [...entry.pending, ...own] }, own));
     else runs.set(id, withEvents(entry, own));
   }
   const next = { ...state, runs };
   return hasNew ? prune(next) : next;
+}
+
+/** What may still happen to a run that has ended, and of which only the summary is known. */
+function withPin(entry: RunEntry, events: readonly LoggedEvent[]): RunEntry {
+  const last = events.findLast(({ event }) => event.type === "pin-changed")?.event;
+  if (!entry.summary || last?.type !== "pin-changed") return entry;
+  return { ...entry, summary: { ...entry.summary, pinned: last.pinned } };
 }
 
 function byRun(events: readonly LoggedEvent[]): Map<number, LoggedEvent[]> {

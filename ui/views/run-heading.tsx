@@ -29,6 +29,8 @@ export function RunHeading({ state, actions, run }: PageProps & { run: Run }) {
   const toTimeline = () =>
     actions.go(route.page === "timeline" ? runHref(id) : { page: "timeline", run: id });
   const watch = () => actions.watch(id, !isWatched);
+  const isPinned = run.pinned ?? false;
+  const pin = () => actions.pin(id, !isPinned);
   const group = "Run";
   useKeys([
     ...(isOver && may ? [{ keys: "r", words: "Run it again", group, run: rerun }] : []),
@@ -37,6 +39,9 @@ export function RunHeading({ state, actions, run }: PageProps & { run: Run }) {
       : []),
     ...(!isOver && may ? [{ keys: "c", words: "Cancel it", group, run: cancel }] : []),
     ...(!isOver ? [{ keys: "b", words: "Notify me when it ends", group, run: watch }] : []),
+    ...(may
+      ? [{ keys: "p", words: "Keep it from being deleted, or no longer", group, run: pin }]
+      : []),
     { keys: "t", words: "Timeline, and back", group, run: toTimeline },
     {
       keys: "[",
@@ -103,6 +108,17 @@ export function RunHeading({ state, actions, run }: PageProps & { run: Run }) {
             <Icon name="compare" /> Compare
           </a>
         )}
+        <button
+          type="button"
+          class="icon-button"
+          aria-pressed={isPinned}
+          aria-label={isPinned ? "Pinned: never deleted to make room" : "Pin: never delete it"}
+          title={isPinned ? "Pinned: never deleted to make room (p)" : "Pin: never delete it (p)"}
+          disabled={!may}
+          onClick={pin}
+        >
+          <Icon name="pin" />
+        </button>
         {!isOver && (
           <button type="button" aria-pressed={isWatched} onClick={watch}>
             <Icon name="bell" /> {isWatched ? "Will notify" : "Notify"}

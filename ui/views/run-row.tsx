@@ -1,6 +1,7 @@
 import type { RunSummary } from "../../src/wire/boss.js";
 import { formatClock, formatCounts, formatTime } from "../format.js";
 import { runHref } from "../route.js";
+import { Icon } from "./icons.js";
 import { Duration, StatusIcon } from "./status.js";
 
 interface Props {
@@ -18,7 +19,15 @@ export function RunRow({ run, usualMs, now }: Props) {
   return (
     <a class={`run-row is-${status}`} href={runHref(id)} data-item data-run={id}>
       <StatusIcon status={status} />
-      <span class="run-id">#{id}</span>
+      <span class="run-id">
+        #{id}
+        {run.pinned && (
+          <span title="Pinned: never deleted to make room">
+            {" "}
+            <Icon name="pin" />
+          </span>
+        )}
+      </span>
       <bdi>{pipeline}</bdi>
       <span class="run-counts">
         {status === "passed" ? "" : <span class="unseen">{status}: </span>}
