@@ -17,11 +17,15 @@ export class LineIndexes {
     this.#outputs = outputs;
   }
 
-  open(ref: OutputRef): FollowedIndex {
+  /** `length`: of the output now. */
+  open(ref: OutputRef, length: number): FollowedIndex {
     const path = this.#outputs.path(ref);
     let found = this.#kept.get(path);
     this.#kept.delete(path);
-    if (!found || found.error) found = new FollowedIndex(this.#outputs.follow(ref), path);
+    // One that ended with an earlier boss may go on with this one.
+    const isOutdated = found?.index.ended && found.index.bytes !== length;
+    if (!found || found.error || isOutdated)
+      found = new FollowedIndex(this.#outputs.follow(ref), path);
     // The one asked for last stands last.
     this.#kept.set(path, found);
     for (const [oldest, { index }] of this.#kept) {
@@ -54,7 +58,7 @@ export class FollowedIndex {
     return this.index.ended || this.error !== null;
   }
 
-  /** Resolves once it holds this line with its end, or so many bytes, or all there are. */
+  /** Resolves once it holds this line with its end, or so many bytes, or all there will be. */
   async reach({ line, bytes, signal }: { line: number; bytes: number; signal: AbortSignal }) {
     const isThere = () => this.index.lines > line + 1 || this.index.bytes >= bytes;
     while (!isThere() && !this.isOver && !signal.aborted) await this.changed(signal);

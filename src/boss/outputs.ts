@@ -87,6 +87,11 @@ export class Outputs {
     }
   }
 
+  /** More may come. */
+  isLive(ref: OutputRef): boolean {
+    return this.#live.has(this.path(ref));
+  }
+
   /** Bytes so far; null where the attempt has not started. */
   async length(ref: OutputRef): Promise<number | null> {
     const path = this.path(ref);

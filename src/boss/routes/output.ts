@@ -23,16 +23,25 @@ import { theAttempt, theRun } from "./runs.js";
 /** A flood of output is told of so often at most; no eye sees more. */
 const outlineMs = 50;
 
+interface Found {
+  readonly found: FollowedIndex;
+  readonly length: number;
+  /** So many bytes have to be indexed before there can be no more. */
+  readonly enough: number;
+}
+
 export function outputRoutes(engine: Engine): Hono {
   const app = new Hono();
   const indexes = new LineIndexes(engine.outputs);
   const searches = new OutputSearch();
 
-  async function theIndex(c: Context): Promise<{ found: FollowedIndex; length: number }> {
+  async function theIndex(c: Context): Promise<Found> {
     const ref = theAttempt(theRun(engine, c), c);
     const length = await engine.outputs.length(ref);
     if (length === null) throw new NotFound("the output of this task is not there any more");
-    return { found: indexes.open(ref), length };
+    // Of one that has ended all there is, so that it is known to have ended, too.
+    const enough = engine.outputs.isLive(ref) ? length : Number.POSITIVE_INFINITY;
+    return { found: indexes.open(ref, length), length, enough };
   }
 
   app.get("/:id/tasks/:stage/:task/output/outline", async (c) => {
@@ -46,8 +55,8 @@ export function outputRoutes(engine: Engine): Hono {
   app.get("/:id/tasks/:stage/:task/output/lines", async (c) => {
     const first = (numberParameter(c, "from", { min: 1 }) ?? 1) - 1;
     const count = numberParameter(c, "count", { min: 1, max: maxLinesAtOnce }) ?? 256;
-    const { found, length } = await theIndex(c);
-    await found.reach({ line: first + count - 1, bytes: length, signal: c.req.raw.signal });
+    const { found, enough } = await theIndex(c);
+    await found.reach({ line: first + count - 1, bytes: enough, signal: c.req.raw.signal });
     return c.json(await readLines(found.path, found.index, { first, count }), 200, {
       "cache-control": "no-store",
     });
