@@ -43,8 +43,11 @@ export class CopyButton extends Component<Props, State> {
     return (
       <span class="out-copy">
         <button type="button" onClick={() => void this.#copy()}>
-          <span role="status">{words}</span>
+          {words}
         </button>
+        <span class="out-said" role="status">
+          {state === "idle" ? "" : words}
+        </span>
         {state === "failed" && text !== "" && (
           <textarea
             class="out-by-hand"

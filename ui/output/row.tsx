@@ -78,7 +78,11 @@ export class Row extends Component<RowProps, State> {
         type="button"
         class={isRepeat ? "out-fold is-repeat" : "out-fold"}
         aria-expanded={!isFolded}
-        aria-label={isRepeat ? `The same line ${times}` : `Section ${name}`}
+        aria-label={
+          isRepeat
+            ? `The same line ${times}`
+            : `Section ${name}${count === "" ? "" : `, ${count} lines`}`
+        }
         onClick={() => this.props.toggleFold(fold)}
       >
         <span aria-hidden="true" class="out-arrow" />

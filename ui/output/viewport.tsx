@@ -143,7 +143,10 @@ export class Viewport extends Component<ViewportProps> {
     } else {
       const anchor = this.#anchor();
       const row = anchor ? map.rowOf(anchor.line) : this.#first;
-      this.#setRows(row - around, row + 2 * around);
+      // Scrolled beyond what is drawn: from there to here.
+      const above = Math.max(0, Math.ceil((anchor?.y ?? 0) / rowHeight));
+      const below = Math.ceil(this.#beyond() / rowHeight);
+      this.#setRows(row - above - around, row + below + 2 * around);
       this.#keepSelection();
     }
   }
@@ -198,6 +201,12 @@ export class Viewport extends Component<ViewportProps> {
     }
     const row = rows[low] as HTMLElement;
     return { line: Number(row.dataset.line), y: row.offsetTop - at };
+  }
+
+  /** How far the upper edge is below all that is drawn. */
+  #beyond(): number {
+    const end = this.#top + this.#block!.offsetHeight;
+    return Math.max(0, this.#element!.scrollTop - end);
   }
 
   override getSnapshotBeforeUpdate(): Anchor | null {
