@@ -296,7 +296,10 @@ export class Viewport extends Component<ViewportProps> {
     else if (moved > 0 && isAtEnd && this.#last === this.props.map.rows)
       this.props.setFollowing(true);
     if (this.#isNatural) return;
-    if (Math.abs(moved) > 4 * this.#viewHeight) {
+    // Far, or to the very end at once: by the thumb of the scroll bar.
+    const isAtEdge =
+      (scrollTop === 0 && this.#first > 0) || (below < 1 && this.#last < this.props.map.rows);
+    if (Math.abs(moved) > (isAtEdge ? 0.5 : 4) * this.#viewHeight) {
       this.#jump(scrollTop);
       return;
     }
