@@ -5,6 +5,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { plainText } from "../model/terminal-line.js";
 import { errorWeight, errorWords } from "./error-lines.js";
+import { diffOutputs } from "./output-diff.js";
 
 export interface SearchOrder {
   readonly path: string;
@@ -200,4 +201,6 @@ class LineCounter {
 
 if (parentPort && workerData?.search) {
   for (const part of search(workerData.search)) parentPort.postMessage(part);
+} else if (parentPort && workerData?.diff) {
+  parentPort.postMessage({ ...diffOutputs(workerData.diff), done: true });
 }

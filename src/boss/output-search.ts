@@ -3,6 +3,7 @@
 import { Worker } from "node:worker_threads";
 import { Bell } from "../lib/bell.js";
 import { BadRequest } from "../wire/body.js";
+import type { DiffOrder, DiffResult } from "./output-diff.js";
 import type { SearchOrder, SearchPart } from "./output-search-thread.js";
 
 const threads = 4;
@@ -26,10 +27,25 @@ export class OutputSearch {
   }
 
   /** Part by part, until all is searched or the signal is aborted. */
-  async *search(order: SearchOrder, signal: AbortSignal): AsyncGenerator<SearchPart> {
+  search(order: SearchOrder, signal: AbortSignal): AsyncGenerator<SearchPart> {
+    return this.#run({ search: order }, signal);
+  }
+
+  /** Null where the signal was aborted first. */
+  async diff(order: DiffOrder, signal: AbortSignal): Promise<DiffResult | null> {
+    for await (const result of this.#run<DiffResult & { done: true }>({ diff: order }, signal)) {
+      return result;
+    }
+    return null;
+  }
+
+  async *#run<Part extends { done: boolean }>(
+    order: object,
+    signal: AbortSignal,
+  ): AsyncGenerator<Part> {
     await this.#turn(signal);
     try {
-      if (!signal.aborted) yield* runThread(order, { limitMs: this.#limitMs, signal });
+      if (!signal.aborted) yield* runThread<Part>(order, { limitMs: this.#limitMs, signal });
     } finally {
       this.#running -= 1;
       this.#freed.ring();
@@ -60,17 +76,17 @@ export function requirePattern(source: string): void {
   }
 }
 
-async function* runThread(
-  order: SearchOrder,
+async function* runThread<Part extends { done: boolean }>(
+  workerData: object,
   { limitMs, signal }: { readonly limitMs: number; readonly signal: AbortSignal },
-): AsyncGenerator<SearchPart> {
+): AsyncGenerator<Part> {
   const worker = new Worker(new URL("./output-search-thread.js", import.meta.url), {
-    workerData: { search: order },
+    workerData,
     resourceLimits: { maxOldGenerationSizeMb: memoryMb },
     execArgv: [],
     env: {},
   });
-  const parts: SearchPart[] = [];
+  const parts: Part[] = [];
   const changes = new Bell();
   let error: Error | null = null;
   let isOver = false;
@@ -79,7 +95,7 @@ async function* runThread(
     isOver = true;
     changes.ring();
   };
-  worker.on("message", (part: SearchPart) => {
+  worker.on("message", (part: Part) => {
     parts.push(part);
     changes.ring();
   });
@@ -87,7 +103,7 @@ async function* runThread(
   worker.on("exit", () => end(null));
   const seconds = limitMs / 1000;
   const timer = setTimeout(
-    () => end(new SearchTooLong(`the search took longer than ${seconds} s: try a simpler pattern`)),
+    () => end(new SearchTooLong(`it took longer than ${seconds} s: try a simpler pattern`)),
     limitMs,
   );
   try {

@@ -28,6 +28,9 @@ export interface FollowOutput {
   readonly signal?: AbortSignal;
 }
 
+/** A large output is read in few steps. */
+const readSize = 512 * 1024;
+
 export class Outputs {
   readonly folder: string;
   readonly #limitBytes: number;
@@ -124,7 +127,7 @@ export class Outputs {
     const path = this.path(ref);
     const chunks =
       this.#live.get(path)?.follow(offset, signal) ??
-      createReadStream(path, { start: offset, ...(signal && { signal }) });
+      createReadStream(path, { start: offset, highWaterMark: readSize, ...(signal && { signal }) });
     for await (const chunk of chunks) {
       const part: Uint8Array = chunk.length > left ? chunk.subarray(0, left) : chunk;
       left -= part.length;

@@ -23,6 +23,7 @@
 //   GET  .../output/lines                          ?attempt, from (1: the first), count -> OutputLines
 //   GET  .../output/search                         ?attempt, q, regex=1, case=1, from; or errors=1
 //            a JSON OutputMatches a line, until all is searched
+//   GET  .../output/diff                           ?attempt, against (1), ignore-times=1 -> OutputDiff
 //   GET  /api/events                               SSE of everything: see FeedMessage
 //   GET  /api/session                              SessionView: who asks
 //   GET  /api/history                              ?pipeline, limit (30), before -> HistoryView
@@ -225,6 +226,16 @@ export interface UsualView {
   readonly pipeline: string;
   readonly runMs: number | null;
   readonly tasks: readonly (TaskRef & { readonly ms: number })[];
+}
+
+/** How the output of one attempt differs from that of an earlier one. */
+export interface OutputDiff {
+  readonly against: number;
+  readonly attempt: number;
+  /** In order: so many lines from this one on in the earlier output stand as so many from that one on here. */
+  readonly hunks: readonly (readonly [before: number, count: number, now: number, count: number])[];
+  /** There is more than this: the outputs, or their difference, are too large. */
+  readonly cut: boolean;
 }
 
 export interface ApiError {

@@ -32,6 +32,8 @@ interface Props {
   readonly change: (change: Partial<Settings>) => void;
   readonly isFollowing: boolean;
   readonly follow: (isFollowing: boolean) => void;
+  readonly isCompared: boolean;
+  readonly compare: (isCompared: boolean) => void;
   readonly fieldRef: Ref<HTMLInputElement>;
   readonly leaveField: () => void;
 }
@@ -41,7 +43,17 @@ export function OutputToolbar(props: Props) {
   const name = `${props.stage}.${props.task}`.replace(/[^\w.-]+/g, "_");
   return (
     <div class="out-bar" role="toolbar" aria-label="Output">
-      {props.attempts > 1 && <Attempts {...props} />}
+      {props.attempts > 1 && (
+        <>
+          <Attempts {...props} />
+          <Switch
+            words="Compare"
+            title="The difference of two attempts"
+            isOn={props.isCompared}
+            set={props.compare}
+          />
+        </>
+      )}
       <SearchField {...props} />
       <button type="button" onClick={props.nextError} title="Jump to the first error (e)">
         First error

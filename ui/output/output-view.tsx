@@ -5,6 +5,7 @@ import type { CallStarted } from "../../src/model/events.js";
 import type { OutputFold, OutputMarksView } from "../../src/wire/boss.js";
 import { ask } from "../request.js";
 import type { LineRange } from "../route.js";
+import { AttemptsDiff } from "./attempts-diff.js";
 import { type FoldKey, FoldMap, foldKey, isFolded } from "./fold-map.js";
 import { LineSearch } from "./line-search.js";
 import { OutputKeys } from "./output-keys.js";
@@ -46,6 +47,8 @@ interface State {
   /** Said to who reads by ear, and shown for a moment. */
   readonly said: string;
   readonly version: number;
+  /** The output is compared with that of another attempt. */
+  readonly isCompared: boolean;
 }
 
 export class OutputView extends Component<OutputViewProps, State> {
@@ -58,6 +61,7 @@ export class OutputView extends Component<OutputViewProps, State> {
     times: null,
     said: "",
     version: 0,
+    isCompared: false,
   };
   #source = this.#open();
   #search: LineSearch | null = null;
@@ -291,6 +295,8 @@ export class OutputView extends Component<OutputViewProps, State> {
     if (isFollowing) this.#viewport?.goToEnd();
   };
 
+  #compare = (isCompared: boolean) => this.setState({ isCompared });
+
   #say(said: string) {
     this.setState({ said });
   }
@@ -362,6 +368,8 @@ export class OutputView extends Component<OutputViewProps, State> {
           change={this.#change}
           isFollowing={state.isFollowing}
           follow={this.#follow}
+          isCompared={state.isCompared}
+          compare={this.#compare}
           fieldRef={(field) => {
             this.#field = field;
           }}
@@ -383,25 +391,29 @@ export class OutputView extends Component<OutputViewProps, State> {
             {extent.ended ? "It printed nothing." : "Nothing printed yet."}
           </p>
         )}
-        <Viewport
-          hold={this.#hold}
-          key={`${props.run} ${props.stage} ${props.task} ${props.attempt}`}
-          source={source}
-          map={this.#map}
-          isWrapped={state.settings.isWrapped}
-          foldAt={this.#foldAt}
-          toggleFold={this.#toggleFold}
-          timeOf={state.settings.hasTimes ? this.#timeOf : null}
-          isChosen={this.#isChosen}
-          hrefOf={this.#hrefOf}
-          chooseLine={this.#chooseLine}
-          query={state.query}
-          isMatch={this.#isMatch}
-          current={state.current}
-          isFollowing={state.isFollowing}
-          setFollowing={this.#follow}
-          version={state.version}
-        />
+        {state.isCompared && props.attempts > 1 ? (
+          <AttemptsDiff key={props.attempt} {...props} leave={() => this.#compare(false)} />
+        ) : (
+          <Viewport
+            hold={this.#hold}
+            key={`${props.run} ${props.stage} ${props.task} ${props.attempt}`}
+            source={source}
+            map={this.#map}
+            isWrapped={state.settings.isWrapped}
+            foldAt={this.#foldAt}
+            toggleFold={this.#toggleFold}
+            timeOf={state.settings.hasTimes ? this.#timeOf : null}
+            isChosen={this.#isChosen}
+            hrefOf={this.#hrefOf}
+            chooseLine={this.#chooseLine}
+            query={state.query}
+            isMatch={this.#isMatch}
+            current={state.current}
+            isFollowing={state.isFollowing}
+            setFollowing={this.#follow}
+            version={state.version}
+          />
+        )}
       </div>
     );
   }

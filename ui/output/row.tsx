@@ -168,7 +168,7 @@ function nameOf(line: SourceLine | null): string {
   return mark && mark.kind !== "end-group" ? mark.name : raw;
 }
 
-function paint(line: LineParts, query: Query | null): JSX.Element[] | string {
+export function paint(line: LineParts, query: Query | null): JSX.Element[] | string {
   const parts = query === null ? line.parts : markHits(line, hitsIn(line.text, query));
   // So that copying keeps it.
   if (parts.length === 0) return "\n";

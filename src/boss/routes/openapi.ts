@@ -206,6 +206,17 @@ export const operations: readonly Operation[] = [
   },
   {
     method: "get",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/output/diff",
+    summary: "How an attempt's output differs from that of an earlier one",
+    query: {
+      attempt: "which attempt (the last)",
+      against: "which earlier one (1)",
+      "ignore-times": "1: times, durations and addresses count as equal",
+    },
+    answers: { 200: "OutputDiff", 404: "not started" },
+  },
+  {
+    method: "get",
     path: "/api/state",
     summary: "For older clients: pipeline and last run",
     answers: { 200: "{ pipeline, run }" },

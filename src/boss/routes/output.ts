@@ -2,7 +2,7 @@
 
 import { type Context, Hono } from "hono";
 import { BadRequest } from "../../wire/body.js";
-import type { OutputMatches, OutputOutline } from "../../wire/boss.js";
+import type { ApiError, OutputDiff, OutputMatches, OutputOutline } from "../../wire/boss.js";
 import { bytesResponse } from "../../wire/stream.js";
 import type { Engine } from "../engine.js";
 import type { Fold } from "../line-index.js";
@@ -16,12 +16,15 @@ import {
   SearchTooLong,
 } from "../output-search.js";
 import type { SearchOrder } from "../output-search-thread.js";
+import type { OutputRef } from "../outputs.js";
 import { NotFound, numberParameter } from "../request.js";
 import type { StreamCount } from "../stream.js";
 import { theAttempt, theRun } from "./runs.js";
 
 /** A flood of output is told of so often at most; no eye sees more. */
 const outlineMs = 50;
+/** While what was there already is indexed: its end is what readers wait for. */
+const catchUpMs = 300;
 
 interface Found {
   readonly found: FollowedIndex;
@@ -45,10 +48,10 @@ export function outputRoutes(engine: Engine): Hono {
   }
 
   app.get("/:id/tasks/:stage/:task/output/outline", async (c) => {
-    const { found, length } = await theIndex(c);
+    const { found, length, enough } = await theIndex(c);
     const follow = isSet(c, "follow");
     return jsonLines(engine.outputStreams, (signal) =>
-      outlines(found, { until: follow ? null : length, signal }),
+      outlines(found, { length, until: follow ? null : enough, signal }),
     );
   });
 
@@ -72,30 +75,68 @@ export function outputRoutes(engine: Engine): Hono {
     return jsonLines(engine.outputStreams, (signal) => matches(searches, { order, first, signal }));
   });
 
+  app.get("/:id/tasks/:stage/:task/output/diff", async (c) => {
+    const run = theRun(engine, c);
+    const ref = theAttempt(run, c);
+    const against = numberParameter(c, "against", { min: 1, max: ref.attempt.attempt }) ?? 1;
+    const other = { ...ref, attempt: { ...ref.attempt, attempt: against } };
+    const [left, right] = await Promise.all([other, ref].map(sideOf));
+    const order = { left: left!, right: right!, ignoreTimes: isSet(c, "ignore-times") };
+    const result = await searches.diff(order, c.req.raw.signal).catch((error) => {
+      if (error instanceof SearchBusy || error instanceof SearchTooLong) return error;
+      throw error;
+    });
+    if (result instanceof Error) return c.json({ error: result.message } satisfies ApiError, 503);
+    const hunks = (result?.hunks ?? []).map(
+      ([a, aCount, b, bCount]) => [a + 1, aCount, b + 1, bCount] as const,
+    );
+    const view: OutputDiff = {
+      against,
+      attempt: ref.attempt.attempt,
+      hunks,
+      cut: result?.cut ?? true,
+    };
+    return c.json(view, 200, { "cache-control": "no-store" });
+  });
+
+  async function sideOf(ref: OutputRef) {
+    const bytes = await engine.outputs.length(ref);
+    if (bytes === null) throw new NotFound("the output of this attempt is not there any more");
+    return { path: engine.outputs.path(ref), bytes };
+  }
+
   return app;
 }
 
 /** Null as `until`: to the end of the attempt. */
 async function* outlines(
   found: FollowedIndex,
-  { until, signal }: { readonly until: number | null; readonly signal: AbortSignal },
+  {
+    length,
+    until,
+    signal,
+  }: { readonly length: number; readonly until: number | null; readonly signal: AbortSignal },
 ): AsyncGenerator<OutputOutline> {
   const { index } = found;
   let stamp = 0;
   let toldAt = Number.NEGATIVE_INFINITY;
+  const isOver = () => found.isOver || (until !== null && index.bytes >= until);
   for (;;) {
-    const isLast = found.isOver || (until !== null && index.bytes >= until);
+    const caughtUpAt = performance.now() + catchUpMs;
+    while (index.bytes < length && !isOver() && performance.now() < caughtUpAt && !signal.aborted) {
+      await found.changed(signal);
+    }
     const waitMs = toldAt + outlineMs - performance.now();
-    if (waitMs > 0 && !isLast) await pause(waitMs, signal);
+    if (waitMs > 0 && !isOver()) await pause(waitMs, signal);
     if (signal.aborted) return;
-    const over = found.isOver || (until !== null && index.bytes >= until);
+    const isLast = isOver();
     const folds = index.foldsSince(stamp).map(numbered);
     stamp = index.stamp;
     toldAt = performance.now();
     const { lines, bytes, ended } = index;
     yield { lines, bytes, ended, folds };
     if (found.error) throw found.error;
-    if (over) return;
+    if (isLast) return;
     if (index.bytes === bytes && !index.ended) await found.changed(signal);
   }
 }

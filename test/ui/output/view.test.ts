@@ -437,6 +437,39 @@ describe("the output of a task", { skip: noBrowser }, () => {
     await opened.page.getByText("the output of this task is not there any more").waitFor();
   });
 
+  test("two attempts side by side: what differs, times aside", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "bettertest-attempts-"));
+    const command = [
+      `n=$(cat ${folder}/n 2>/dev/null || echo 0)`,
+      `echo $((n + 1)) > ${folder}/n`,
+      "seq 1 50; echo done in ${n}.3s; echo attempt $n; seq 51 99; [ $n -gt 0 ]",
+    ].join("; ");
+    await using rig = await startRig({
+      files: {
+        ".bettertest/pipedef.ts": `import { run, stage } from "bettertest";
+          stage("Unit", {}).task("flaky", () => run("WORKER_URL", "any", ${JSON.stringify(command)}), { retries: 1 });`,
+      },
+    });
+    await rig.run();
+    await using opened = await openPage(`${rig.url}/runs/1/Unit/flaky`);
+    const { page, errors } = opened;
+    await page.getByRole("button", { name: "Compare" }).click();
+    await page.getByText("1 place differs").waitFor();
+    const cells = () => page.locator(".out-sides tbody tr").allTextContents();
+    const around = [49, 50].map((n) => ` ${n}${n} ${n}${n}`);
+    assert.deepEqual((await cells()).slice(0, 4), [
+      ...around,
+      " 51done in 0.3s 51done in 1.3s",
+      "− 52attempt 0+ 52attempt 1",
+    ]);
+    await page.getByLabel("Ignore times").uncheck();
+    await until(cells, (rows) => rows.some((row) => row.includes("− 51done in 0.3s")));
+    await page.getByRole("button", { name: "Back to the output" }).click();
+    await row(page, 1).waitFor();
+    assert.deepEqual(errors, []);
+    rmSync(folder, { recursive: true });
+  });
+
   for (const colorScheme of ["light", "dark"] as const) {
     test(`has no barrier that axe finds, ${colorScheme}`, async () => {
       await using rig = await startWith({
