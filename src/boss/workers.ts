@@ -64,6 +64,11 @@ export interface WorkerChoice {
 }
 
 const firstPauseMs = 500;
+/**
+ * A worker that is away for longer than the lease has ended what it ran for us; that is no reason to give up
+ * the tasks too. A machine that restarts, or a network that is mended by hand, is waited for.
+ */
+const leasesUntilGivenUp = 10;
 
 export class Workers {
   readonly #known = new Map<string, KnownWorker>();
@@ -166,7 +171,7 @@ export class Workers {
     }
   }
 
-  /** False: there is nobody to try again on, since it has been away for longer than the lease. */
+  /** False: there is nobody to try again on, since it has been away for much longer than the lease. */
   mayReturn(lost: LostWorker): boolean {
     return this.#candidates(lost).some(({ lostAt }) => this.#patienceMs(lostAt) > 0);
   }
@@ -191,7 +196,7 @@ export class Workers {
 
   #patienceMs(lostAt: number | null): number {
     if (lostAt === null) return Number.POSITIVE_INFINITY;
-    return lostAt + this.#options.leaseMs - performance.now();
+    return lostAt + leasesUntilGivenUp * this.#options.leaseMs - performance.now();
   }
 
   close(): void {

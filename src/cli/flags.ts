@@ -164,7 +164,7 @@ export const engineFlags = {
     requiresArg: true,
     default: "60s",
     group: tasks,
-    describe: "How long a lost worker is waited for, and keeps what it runs",
+    describe: "How long a lost worker keeps what it runs; it is waited for ten times that",
   },
   "infra-retries": {
     type: "number",

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { noOwnEngine } from "./engine.js";
+import { cutNetwork, faultsOfStory } from "./network-cut.js";
 import { describeRound, playRound, type RoundReport } from "./round.js";
 import { type FaultKind, faultKinds, scheduleOf } from "./schedule.js";
 import { startSystem } from "./system.js";
@@ -69,6 +70,34 @@ export async function chaos(options: ChaosOptions): Promise<number> {
   return violations;
 }
 
+/** Instead of a schedule: one cut of the network in mid-output, in both forms. */
+async function cut(cutMs: number, leaseMs: number): Promise<number> {
+  let exitCode = 0;
+  for (const form of ["refused", "silent"] as const) {
+    const options = {
+      form,
+      cutMs,
+      leaseMs,
+      printsForMs: cutMs < leaseMs ? cutMs + 10_000 : 30_000,
+    };
+    const startedAt = Date.now();
+    const story = await cutNetwork(options);
+    const faults = faultsOfStory(story, options);
+    if (faults.length > 0) exitCode = 1;
+    const attempts = story.run.stages[0]?.tasks[0]?.attempts ?? [];
+    const told = attempts.map(({ startedAt, finishedAt, end }, index) => {
+      const seconds = (((finishedAt ?? 0) - startedAt) / 1000).toFixed(1);
+      return `${end?.status} after ${seconds} s with ${story.outputs[index]?.split("\n").length} lines`;
+    });
+    console.log(
+      `${form}, cut for ${cutMs / 1000} s, lease ${leaseMs / 1000} s: ${told.join(", ")} of ${story.lines}; ` +
+        `sandboxes at the end of the cut ${story.sandboxesInCut}, after the run ${story.sandboxesLeft}; ` +
+        `took ${((Date.now() - startedAt) / 1000).toFixed(0)} s; ${faults.join("; ") || "as it should be"}`,
+    );
+  }
+  return exitCode;
+}
+
 export async function main(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -79,8 +108,10 @@ export async function main(args: string[]): Promise<number> {
       only: { type: "string", multiple: true, default: [] },
       without: { type: "string", multiple: true, default: [] },
       keep: { type: "boolean", default: false },
+      cut: { type: "string" },
     },
   });
+  if (values.cut !== undefined) return cut(Number(values.cut) * 1000, Number(values.lease) * 1000);
   const why = noOwnEngine();
   if (why) {
     console.error(`no chaos here: ${why}`);
