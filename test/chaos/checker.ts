@@ -26,6 +26,8 @@ export interface Findings {
   tasks: number;
   attempts: number;
   readonly ends: Record<TaskEnd["status"], number>;
+  /** Why attempts errored, and how often. */
+  readonly faults: Map<string, number>;
   commands: number;
   outputBytes: number;
 }
@@ -54,6 +56,7 @@ export async function check(evidence: Evidence): Promise<Findings> {
     tasks: 0,
     attempts: 0,
     ends: { passed: 0, failed: 0, errored: 0, cancelled: 0 },
+    faults: new Map(),
     commands: evidence.ledger.length,
     outputBytes: 0,
   };
@@ -128,7 +131,7 @@ async function checkTask(context: AttemptContext): Promise<void> {
   const { run, stage, plan, task, findings } = context;
   const label = `run ${run.id} ${run.request.pipelineName}/${stage}.${task.name}`;
   const complain = (words: string) => findings.violations.push(`${label}: ${words}`);
-  if (task.status !== plan.fate && task.status !== "errored") {
+  if (task.status !== plan.fate) {
     complain(
       `is ${task.status}${task.skippedBecause ? ` (${task.skippedBecause})` : ""}, and should be ${plan.fate}`,
     );
@@ -153,7 +156,7 @@ async function checkAttempt(
   context: AttemptContext,
   complain: (words: string) => void,
 ): Promise<void> {
-  const { plan, events, entries, known, unheard, run, stage, task } = context;
+  const { plan, events, entries, known, unheard, run, stage, task, findings } = context;
   const { end } = attempt;
   if (!end) return complain("has not ended");
   const started = events
@@ -202,6 +205,10 @@ async function checkAttempt(
     }
   }
   if (end.status === "cancelled") complain("was cancelled, and nobody asked for that");
+  if (end.status === "errored") {
+    const reason = end.fault.message.replace(/https?:\S+/, "URL").split("\n")[0]!;
+    findings.faults.set(reason, (findings.faults.get(reason) ?? 0) + 1);
+  }
   if (end.status === "errored") checkExcuse(attempt, end.fault, context, complain);
 
   // 3. Its output is what they printed: all of it, once; of a lost attempt the beginning.

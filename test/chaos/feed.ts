@@ -23,9 +23,9 @@ export function followFeed(bossUrl: string): Feed {
         const after = last === null ? "" : `?after=${last}`;
         const response = await fetch(`${bossUrl}/api/events${after}`, { signal: stop.signal });
         for await (const { data } of parseSse(response.body!)) {
-          // What is no event of a run has no number.
-          const { seq } = JSON.parse(data) as { seq?: number };
-          if (seq === undefined) continue;
+          // What is no event of a run has no run.
+          const { run, seq } = JSON.parse(data) as { run?: number; seq?: number };
+          if (run === undefined || seq === undefined) continue;
           if (last !== null && seq <= last) troubles.push(`event ${seq} was shown after ${last}`);
           shown.set(seq, data);
           last = seq;

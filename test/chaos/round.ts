@@ -78,6 +78,7 @@ export function describeRound(report: RoundReport): string {
   return [
     `  done to it    ${done || "nothing"}`,
     `  runs          ${report.runs}, with ${report.tasks} tasks in ${report.attempts} attempts: ${passed} passed, ${failed} failed, ${errored} errored, ${cancelled} cancelled`,
+    ...[...report.faults].map(([reason, times]) => `    ${times}x ${reason}`),
     `  really done   ${report.commands} commands; ${report.outputBytes.toLocaleString("en-US")} bytes of output compared`,
     `  violations    ${report.violations.length}${report.violations.map((words) => `\n    - ${words}`).join("")}`,
     `  took          ${(report.tookMs / 1000).toFixed(0)} s`,
