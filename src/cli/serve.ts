@@ -85,7 +85,7 @@ export async function serveWorker(flags: ServerFlags & WorkerFlags & GraceFlags)
 }
 
 export async function serveBoss(flags: BossFlags): Promise<number> {
-  const { graceMs } = graceSettings(flags);
+  const graceMs = bossGraceMs(flags);
   const interrupts = trapInterrupts();
   const urls = workerUrls(flags.worker);
   const boss = await openBoss(flags, urls.length > 0 ? urls : [defaultWorkerUrl]);
@@ -96,7 +96,7 @@ export async function serveBoss(flags: BossFlags): Promise<number> {
 }
 
 export async function serveBoth(flags: BothFlags): Promise<number> {
-  const { graceMs } = graceSettings(flags);
+  const graceMs = bossGraceMs(flags);
   const interrupts = trapInterrupts();
   // Before anything starts: a missing pipedef is said at once.
   findPipedefs(flags.pipedef ?? [], process.cwd());
@@ -179,6 +179,13 @@ async function openWorker(
 function bossHistory(data: string | undefined, port: number): HistoryOptions {
   if (data === undefined && port === 0) return { kind: "memory" };
   return { kind: "durable", folder: dataFolder("boss", { data, port }) };
+}
+
+/** A boss whose history goes with it has nobody to hand its runs to: it cancels them at once. */
+function bossGraceMs(flags: BossFlags): number {
+  const { graceMs } = graceSettings(flags);
+  const { kind } = bossHistory(flags.data, flags.port ?? defaultBossPort);
+  return kind === "durable" ? graceMs : 0;
 }
 
 async function openBoss(

@@ -140,11 +140,13 @@ for (const [language, file, text] of [
     const start = () => startBossProcess(args, repo.folder);
     let boss = await start();
     const id = await boss.start();
+    let killedUnderWay = 0;
     for (let kill = 0; kill < kills; kill++) {
       // Each time somewhere else: after so many events, and a moment.
       const before = (await seqOf(boss)) + 3 + ((kill * 7) % 11);
       await boss.sees(id, ({ seq }) => seq >= before).catch(() => {});
       await new Promise((resolve) => setTimeout(resolve, (kill * 37) % 200));
+      if ((await boss.run(id)).finishedAt === null) killedUnderWay += 1;
       await boss.kill();
       boss = await start();
     }
@@ -176,7 +178,8 @@ for (const [language, file, text] of [
       }
     }
     assert.equal(notes.size, 0);
-    t.diagnostic(`${kills} kills, ${again} further attempts`);
+    t.diagnostic(`${kills} kills, ${killedUnderWay} of them under way, ${again} further attempts`);
+    assert.ok(killedUnderWay >= 3);
     await eventually(async () => (await infoOf(worker)).running === 0);
     assert.equal(await boss.stop(), 0);
   });
