@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { Page } from "playwright-core";
+import { startProxy } from "../../rig/proxy.js";
 import { type Rig, startRig } from "../../rig/rig.js";
 import { noBrowser, openPage } from "../browser.js";
 
@@ -231,12 +232,16 @@ describe("the output of a task", { skip: noBrowser }, () => {
     await using rig = await startWith({ live: tape.command });
     rig.boss.engine.start({ trigger: "test" });
     tape.print("one\ntwo\n");
-    await using opened = await openPage(`${rig.url}/runs/1/Unit/live`);
+    using proxy = await startProxy(() => rig.url);
+    await using opened = await openPage(`${proxy.url}/runs/1/Unit/live`);
     const { page } = opened;
     await row(page, 2).getByText("two").waitFor();
-    await page.context().setOffline(true);
+    proxy.cut();
+    await page.getByText("The output cannot be read on").waitFor();
     tape.print("three\nfour\n");
-    await page.context().setOffline(false);
+    proxy.restore();
+    await row(page, 4).getByText("four").waitFor();
+    proxy.drop();
     tape.print("five\nthe end\n");
     tape.end();
     await row(page, 6).getByText("the end").waitFor();
