@@ -7,34 +7,44 @@ import { LineNumbers } from "./matches.js";
 import type { OutputSource } from "./output-source.js";
 import { type Query, queryParameters } from "./query.js";
 
+/** An output that grows is searched on so often at most. */
+const againMs = 1000;
+
 export class LineSearch {
   readonly found = new LineNumbers();
-  /** Lines that match, those beyond the found ones too. */
+  /** Lines that match, those beyond the listed ones too. */
   count = 0;
   isDone = false;
   problem: string | null = null;
+  /** Resolves when all is searched that was there at first. */
+  readonly done: Promise<void>;
+  #resolve: () => void = () => {};
   readonly #ended = new AbortController();
   readonly #source: OutputSource;
   readonly #what: Readonly<Record<string, string>>;
   readonly #changed: () => void;
-  /** Of the output, when it was searched last. */
+  readonly #weights: number[] = [];
+  /** How far the output went when it was searched last. */
+  #lastLine = 1;
   #bytes = 0;
-  #weights: number[] = [];
+  #nextAt = 0;
+  #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(source: OutputSource, what: Query | "errors", changed: () => void) {
     this.#source = source;
-    this.done = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
+    this.#changed = changed;
     this.#what =
       what === "errors"
         ? { errors: "1" }
         : Object.fromEntries(new URLSearchParams(queryParameters(what)));
-    this.#changed = changed;
+    this.done = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
     void this.#run(1);
   }
 
   cancel(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#ended.abort();
   }
 
@@ -42,9 +52,19 @@ export class LineSearch {
   goOn(): void {
     const bytes = this.#source.extent?.bytes ?? 0;
     if (!this.isDone || this.problem !== null || bytes <= this.#bytes) return;
+    // More than anybody steps through.
+    if (this.count > this.found.length) return;
+    if (performance.now() < this.#nextAt) {
+      // So that the last words are searched, too.
+      this.#timer ??= setTimeout(() => {
+        this.#timer = null;
+        this.#changed();
+      }, againMs);
+      return;
+    }
+    this.#nextAt = performance.now() + againMs;
     void this.#run(this.#lastLine);
   }
-  #lastLine = 1;
 
   /** The most telling errors: where a known tool speaks, what merely sounds like an error is left out. */
   strongest(): LineNumbers {
@@ -56,27 +76,27 @@ export class LineSearch {
     return strong;
   }
 
-  /** Resolves when all is searched. */
-  readonly done: Promise<void>;
-  #resolve: () => void = () => {};
-
   async #run(from: number) {
     const { signal } = this.#ended;
     this.isDone = false;
-    // The last line may go on; it is searched again then.
-    const known = this.found.from(from);
-    const last = known < this.found.length ? this.found.at(known) : 0;
-    const before = this.count - (this.found.length - known);
     this.#lastLine = Math.max(1, this.#source.lines);
     this.#bytes = this.#source.extent?.bytes ?? 0;
+    // What was found from here on is found again: the last line may have gone on, and more than the page
+    // knew of may have been searched.
+    const known = this.found.from(from);
+    let isFirst = true;
     try {
       const url = this.#source.url("/search", { ...this.#what, from });
       for await (const part of jsonLines<OutputMatches>(url, signal)) {
+        if (isFirst) {
+          this.found.cut(known);
+          this.#weights.length = Math.min(this.#weights.length, known);
+          isFirst = false;
+        }
         if (part.error !== undefined) this.problem = part.error;
-        const isKnown = last !== 0 && part.lines[0] === last;
-        this.found.add(isKnown ? part.lines.slice(1) : part.lines);
-        if (part.weights) this.#weights.push(...(isKnown ? part.weights.slice(1) : part.weights));
-        this.count = Math.max(this.count, before + part.count);
+        this.found.add(part.lines);
+        for (const weight of part.weights ?? []) this.#weights.push(weight);
+        this.count = known + part.count;
         this.#changed();
       }
     } catch (error) {

@@ -16,6 +16,11 @@ export class LineNumbers {
     this.length += lines.length;
   }
 
+  /** Keeps so many. */
+  cut(length: number): void {
+    this.length = Math.min(this.length, length);
+  }
+
   at(index: number): number {
     return this.#numbers[index]!;
   }

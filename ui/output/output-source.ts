@@ -67,6 +67,12 @@ export class OutputSource {
     void this.#follow();
   }
 
+  /** At once, where it waits to try again. */
+  retry(): void {
+    this.#retry();
+  }
+  #retry: () => void = () => {};
+
   close(): void {
     this.#ended.abort();
   }
@@ -180,7 +186,12 @@ export class OutputSource {
         this.problem = reasonOf(error);
         this.#changed();
       }
-      await pause(retryMs, signal);
+      await Promise.race([
+        pause(retryMs, signal),
+        new Promise<void>((resolve) => {
+          this.#retry = resolve;
+        }),
+      ]);
     }
   }
 

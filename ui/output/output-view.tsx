@@ -51,6 +51,8 @@ interface State {
   readonly isCompared: boolean;
 }
 
+const timesMs = 1000;
+
 export class OutputView extends Component<OutputViewProps, State> {
   override state: State = {
     settings: loadSettings(),
@@ -81,6 +83,7 @@ export class OutputView extends Component<OutputViewProps, State> {
 
   override componentWillUnmount() {
     cancelAnimationFrame(this.#frame);
+    if (this.#timesSoon !== null) clearTimeout(this.#timesSoon);
     this.#source.close();
     this.#search?.cancel();
     this.#errors?.cancel();
@@ -97,6 +100,8 @@ export class OutputView extends Component<OutputViewProps, State> {
       this.#reopen();
       return;
     }
+    // The boss is back: no need to wait for the next try.
+    if (this.props.generation !== before.generation) this.#source.retry();
     if (lines !== before.lines && lines !== null && lines.from !== this.#chosenHere) {
       this.#isPlaced = false;
     }
@@ -136,7 +141,7 @@ export class OutputView extends Component<OutputViewProps, State> {
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
       this.#search?.goOn();
-      if (this.state.times && this.#source.lines > 0) void this.#loadTimes();
+      if (this.state.settings.hasTimes) this.#loadTimesSoon();
       this.setState(({ version }) => ({ version: version + 1 }));
     });
   }
@@ -270,6 +275,15 @@ export class OutputView extends Component<OutputViewProps, State> {
   }
 
   // Times
+
+  /** Of a live output, now and then: all marks come each time. */
+  #loadTimesSoon() {
+    this.#timesSoon ??= setTimeout(() => {
+      this.#timesSoon = null;
+      void this.#loadTimes();
+    }, timesMs);
+  }
+  #timesSoon: ReturnType<typeof setTimeout> | null = null;
 
   #loadTimes = async () => {
     const bytes = this.#source.extent?.bytes ?? 0;
