@@ -10,7 +10,11 @@ export async function makeFolder(path: string, mode = 0o700): Promise<void> {
   const parent = dirname(path);
   if (parent !== path) await makeFolder(parent, mode);
   await mkdir(path, { mode }).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EEXIST" || !(await isFolder(path))) throw error;
+    if (error.code !== "EEXIST") throw error;
+    if (await isFolder(path)) return;
+    throw Object.assign(new Error(`ENOTDIR: ${path} is there, and is no folder`), {
+      code: "ENOTDIR",
+    });
   });
 }
 
