@@ -95,11 +95,6 @@ export class Outputs {
     return this.#live.has(this.path(ref));
   }
 
-  /** Whether more may come. */
-  isOpen(ref: OutputRef): boolean {
-    return this.#live.has(this.path(ref));
-  }
-
   /** Bytes so far; null where the attempt has not started. */
   async length(ref: OutputRef): Promise<number | null> {
     const path = this.path(ref);
