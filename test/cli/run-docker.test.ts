@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { suite, test } from "node:test";
-import { cli, jsonLines, pipedefOf, startCli, tempRepo } from "./rig.js";
+import { cli, jsonLines, pipedefOf, startCli, tempRepo, waitFor } from "./rig.js";
 
 const pipedef = ".bettertest/pipedef.ts";
 const engine = spawnSync("docker", ["image", "inspect", "bettertest-base"]).status === 0;
@@ -50,6 +50,34 @@ for (let n = 0; n < 60; n++) all.task("task_" + n, () => run("bettertest-base", 
     const { exitCode, stdout } = await running.ended;
     assert.equal(exitCode, 130);
     assert.deepEqual(leftOver(stdout), []);
+  });
+
+  test("a second Ctrl-C ends it at once, and leaves no container for long either", async () => {
+    const slow = `import { run, stage } from "bettertest";
+const all = stage("Slow");
+for (let n = 0; n < 3; n++) all.task("task_" + n, () => run("bettertest-base", "trap '' TERM; sleep 600"));`;
+    using repo = tempRepo({ [pipedef]: slow });
+    const running = startCli(["run", "--json", "--slots", "2"], { cwd: repo.folder });
+    await running.prints(/"call-started"[\s\S]*"call-started"/);
+    running.child.kill("SIGINT");
+    running.child.kill("SIGTERM");
+    const { stdout } = await running.ended;
+    await waitFor(() => leftOver(stdout).length === 0);
+  });
+
+  test("nor does a worker that is killed", async () => {
+    const worker = startCli(["worker", "--port", "0", "--json"]);
+    const url = /"url":"([^"]+)"/.exec(await worker.prints(/"url":"[^"]+"/))![1];
+    using repo = tempRepo({ [pipedef]: pipedefOf({ A: { slow: "sleep 600" } }) });
+    const running = startCli(["run", "--json", "--worker", url!, "--worker-lease", "0"], {
+      cwd: repo.folder,
+    });
+    const stdout = await running.prints(/"call-started".*\n/);
+    assert.equal(leftOver(stdout).length, 1);
+    worker.child.kill("SIGKILL");
+    await waitFor(() => leftOver(stdout).length === 0);
+    running.child.kill("SIGINT");
+    await running.ended;
   });
 
   test("a reader that goes away ends the run like Ctrl-C, and leaves no container", async () => {

@@ -113,6 +113,8 @@ export interface WorkerProcess extends AsyncDisposable {
   readonly url: string;
   /** Without a chance to clean up. */
   kill(): Promise<void>;
+  /** As where a whole service is killed: what watches over its sandboxes goes first. */
+  killWithGuard(): Promise<void>;
   /** Lets the commands of the gated executor end. */
   openGate(): void;
 }
@@ -138,7 +140,27 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
     child.kill("SIGKILL");
     await exited;
   };
-  return { pid: child.pid!, url: String(line).trim(), kill, openGate, [Symbol.asyncDispose]: kill };
+  const killWithGuard = async () => {
+    for (const guard of childrenOf(child.pid!)) process.kill(guard, "SIGKILL");
+    await kill();
+  };
+  return {
+    pid: child.pid!,
+    url: String(line).trim(),
+    kill,
+    killWithGuard,
+    openGate,
+    [Symbol.asyncDispose]: kill,
+  };
+}
+
+function childrenOf(pid: number): number[] {
+  const { stdout } = spawnSync("ps", ["-e", "-o", "pid=,ppid="], { encoding: "utf8" });
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([child, parent]) => (parent === pid ? [child!] : []));
 }
 
 export interface ScriptedCommand {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, test } from "node:test";
 import type { LoggedEvent } from "../../src/model/events.js";
-import { cli, jsonLines, startCli, tempRepo } from "../cli/rig.js";
+import { cli, jsonLines, startCli, tempRepo, waitFor } from "../cli/rig.js";
 import { containersWith, image, noDocker } from "../rig/docker.js";
 
 const count = 300;
@@ -94,7 +94,7 @@ describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
     const second = worker();
     try {
       const url = await addressOf(second);
-      assert.deepEqual(containersWith(marker), []);
+      await waitFor(() => containersWith(marker).length === 0);
       const again = await cli(["run", "--worker", url, "--only", "many.t7", "--json"], {
         cwd: repo.folder,
       });

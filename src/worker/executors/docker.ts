@@ -3,11 +3,13 @@
 import { randomBytes } from "node:crypto";
 import { Agent } from "node:http";
 import Docker from "dockerode";
-import { currentOwner, isDead, type Owner, ownerKey, parseOwnerKey } from "../../lib/owner.js";
+import { currentOwner, isDead, ownerKey } from "../../lib/owner.js";
 import { defaultMaxPids } from "../maxima.js";
 import { openContainer, remove } from "./docker-container.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
+import { startDockerGuard } from "./docker-guard.js";
 import { createImages, type PullPolicy } from "./docker-images.js";
+import { ownerLabel, removeLeftovers } from "./docker-leftovers.js";
 import { type EngineLife, EngineLink } from "./docker-link.js";
 import { type Executor, ExecutorFault, type OpenOptions, type SandboxSpec } from "./executor.js";
 
@@ -17,8 +19,6 @@ export interface DockerExecutorOptions {
   readonly pull: PullPolicy;
   readonly log: (line: string) => void;
 }
-
-export const ownerLabel = "bettertest.owner";
 
 export async function createDockerExecutor(options: DockerExecutorOptions): Promise<Executor> {
   const { log } = options;
@@ -33,8 +33,11 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     label: `${ownerLabel}=${owner}`,
     knock: () => knock(options.dockerHost),
     // All of our own too: whoever waited for them has been told that they are lost.
-    returned: () => removeLeftovers(docker, log, (of) => ownerKey(of) === owner || isDead(of)),
+    returned: async () => {
+      await removeLeftovers(docker, log, (of) => ownerKey(of) === owner || isDead(of));
+    },
   });
+  const guard = startDockerGuard(owner, options.dockerHost);
 
   async function create(life: EngineLife, config: Docker.ContainerCreateOptions) {
     const creating = createContainer(docker, config);
@@ -93,6 +96,7 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
 
     async close() {
       link.close();
+      guard.close();
       agent?.destroy();
     },
   };
@@ -209,20 +213,4 @@ function containerConfig(spec: SandboxSpec, owner: string): Docker.ContainerCrea
       }),
     },
   };
-}
-
-async function removeLeftovers(
-  docker: Docker,
-  log: (line: string) => void,
-  isLeft: (owner: Owner) => boolean,
-) {
-  const found = await docker.listContainers({ all: true, filters: { label: [ownerLabel] } });
-  const orphans = found.filter((container) => {
-    const owner = parseOwnerKey(container.Labels[ownerLabel] ?? "");
-    return owner !== null && isLeft(owner);
-  });
-  if (orphans.length === 0) return;
-  const containers = orphans.length === 1 ? "a container" : `${orphans.length} containers`;
-  log(`removing ${containers} that a killed worker or engine left behind`);
-  await Promise.all(orphans.map(({ Id }) => remove(docker.getContainer(Id), log)));
 }

@@ -13,6 +13,7 @@ import { executorContract } from "../../contracts/executor.js";
 import {
   containersOf,
   eventually,
+  execute,
   infoThat,
   startCommand,
   startTestWorker,
@@ -123,7 +124,7 @@ test("the next worker removes what a killed one left, and nothing of a living on
   const stop = new AbortController();
   const command = "echo ready; sleep 1000";
   await Promise.all(clients.map((client) => startCommand(client, command, stop.signal)));
-  await dying.kill();
+  await dying.killWithGuard();
   assert.equal(containersOf(dying.pid).length, 1);
 
   await using next = await startTestWorker({ executor: "docker" });
@@ -133,6 +134,21 @@ test("the next worker removes what a killed one left, and nothing of a living on
   stop.abort();
   await eventually(() => containersOf(living.pid).length === 0);
   for (const client of clients) client.close();
+});
+
+test("a killed worker's guard removes what it left, also what the engine was still making", async () => {
+  await using dying = await startWorkerProcess({ executor: "docker", slots: 4 });
+  const client = createWorkerClient(dying.url);
+  const stop = new AbortController();
+  await startCommand(client, "echo ready; sleep 1000", stop.signal);
+  const others = Array.from({ length: 3 }, () =>
+    execute(client, { image: "bettertest-base", command: "sleep 1000" }),
+  );
+  await dying.kill();
+  await eventually(() => containersOf(dying.pid).length === 0);
+  await Promise.all(others);
+  assert.deepEqual(containersOf(dying.pid), []);
+  client.close();
 });
 
 test("an engine that dies in the middle is a fault, never an exit code; what it left goes when it is back", async () => {
