@@ -43,7 +43,7 @@ export async function build() {
 export async function createBuilder() {
   const hasUi = existsSync(join(root, "ui/main.tsx"));
   const contexts = await Promise.all(
-    [codeOptions(), ...(hasUi ? [uiOptions, themeOptions] : [])].map((options) =>
+    [codeOptions(), ...(hasUi ? [uiOptions, firstOptions] : [])].map((options) =>
       esbuild.context(options),
     ),
   );
@@ -90,10 +90,10 @@ const uiOptions = {
   logLevel: "warning",
 };
 
-/** Runs before the first paint, so it is no module, and a file of its own. */
-const themeOptions = {
+/** Runs before everything else, so it is no module, and a file of its own. */
+const firstOptions = {
   ...uiOptions,
-  entryPoints: { "theme-first": join(root, "ui/theme-first.ts") },
+  entryPoints: { first: join(root, "ui/first.ts") },
   splitting: false,
   format: "iife",
 };
@@ -113,7 +113,7 @@ function firstPaintOf(outputs) {
   };
   for (const [path, { entryPoint }] of Object.entries(outputs)) {
     // Each part that is fetched later counts as an entry too.
-    if (/\/(main\.tsx|theme-first\.ts)$/.test(entryPoint ?? "") || path.endsWith(".css")) add(path);
+    if (/\/(main\.tsx|first\.ts)$/.test(entryPoint ?? "") || path.endsWith(".css")) add(path);
   }
   return found;
 }
@@ -140,13 +140,10 @@ function writePage(parts) {
     writeFileSync(join(folder, `${name}.gz`), gz);
     writeFileSync(join(folder, `${name}.br`), brotliCompressSync(content));
   }
-  const imported = [...first].map((path) => basename(path)).filter((name) => /\.js$/.test(name));
-  const preloads = imported
-    .filter((name) => name !== entries["app.js"] && name !== entries["theme-first.js"])
-    .map((name) => `<link rel="modulepreload" href="/assets/${name}">\n    `);
-  const page = readFileSync(join(root, "ui/index.html"), "utf8")
-    .replace(/"(theme-first\.js|app\.js|app\.css)"/g, (_, name) => `"/assets/${entries[name]}"`)
-    .replace('<script type="module"', `${preloads.join("")}<script type="module"`);
+  const page = readFileSync(join(root, "ui/index.html"), "utf8").replace(
+    /"(first\.js|app\.js|app\.css)"/g,
+    (_, name) => `"/assets/${entries[name]}"`,
+  );
   writeFileSync(join(root, "dist/ui/index.html"), page);
   return sizes;
 }

@@ -16,6 +16,8 @@ const fastTests = [
   "ui/output/model",
   "ui/route",
   "ui/keys",
+  "ui/timeline",
+  "ui/pages-data",
 ];
 
 try {

@@ -3,6 +3,20 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
+const pausesMs = [300, 900, 2700];
+
+/** A network that changes breaks off what is under way; a moment later it works. */
+async function again<T>(load: () => Promise<T>): Promise<T> {
+  for (const pauseMs of pausesMs) {
+    try {
+      return await load();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+  return load();
+}
+
 export function lazy<Props extends object>(
   load: () => Promise<ComponentType<Props>>,
 ): ComponentType<Props> {
@@ -13,7 +27,7 @@ export function lazy<Props extends object>(
     useEffect(() => {
       if (loaded || problem) return;
       let isHere = true;
-      load().then(
+      again(load).then(
         (component) => {
           loaded = component;
           if (isHere) redraw((count) => count + 1);
@@ -30,8 +44,8 @@ export function lazy<Props extends object>(
     return (
       <div class="empty" role="alert">
         <p>This part of the page could not be fetched: the boss does not answer.</p>
-        <button type="button" onClick={() => setProblem(false)}>
-          Try again
+        <button type="button" onClick={() => location.reload()}>
+          Load the page again
         </button>
       </div>
     );

@@ -1,6 +1,6 @@
 import { render } from "preact";
 import "./app.css";
-import { createActions } from "./actions.js";
+import { createActions } from "./create-actions.js";
 import { createEffects, loginIfAsked } from "./effects.js";
 import { listenForKeys } from "./listen-for-keys.js";
 import { listenForNavigation } from "./navigate.js";

@@ -2,11 +2,25 @@
 
 import type { ApiError } from "../src/wire/boss.js";
 
+/** A question that changes nothing may be asked again where the connection broke, a few times. */
+const pausesMs = [200, 600, 1800];
+
 export async function ask<T>(path: string, init?: RequestInit): Promise<T> {
-  const response = await fetch(path, init);
+  const response = await fetchAgain(path, init);
   if (response.status === 401) goToLogin();
   if (!response.ok) throw new Error(await errorOf(response));
   return response.json();
+}
+
+async function fetchAgain(path: string, init?: RequestInit): Promise<Response> {
+  for (const pauseMs of init?.method === "POST" ? [] : pausesMs) {
+    try {
+      return await fetch(path, init);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+  return fetch(path, init);
 }
 
 export function post<T = { run: number }>(path: string, body: unknown = {}): Promise<T> {

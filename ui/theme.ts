@@ -1,5 +1,4 @@
-// Dark or light: as the system has it, unless the reader chose; remembered by the browser. A file of its own
-// that runs before the first paint, so that nothing flashes.
+// Dark or light: as the system has it, unless the reader chose; remembered by the browser.
 
 export type Theme = "system" | "light" | "dark";
 

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
+import { startProxy } from "../rig/proxy.js";
 import { type Rig, startRig } from "../rig/rig.js";
 import { noBrowser, openPage } from "./browser.js";
 
@@ -222,5 +223,47 @@ describe("the pages", { skip: noBrowser }, () => {
     await page.reload();
     await page.getByRole("button", { name: /Colors: dark/ }).waitFor();
     assert.equal(await background(), dark);
+  });
+
+  test("a script that breaks off on its way is fetched again", async () => {
+    await using opened = await openPage(`${rig.url}/workers`);
+    const { page } = opened;
+    await page.getByRole("heading", { name: "Workers" }).waitFor();
+    let broken = 0;
+    await page.route("**/assets/*.js", (route) => {
+      if (broken >= 2 || !/(app|workers)-/.test(route.request().url())) return route.continue();
+      broken += 1;
+      return route.abort("connectionreset");
+    });
+    await page.reload();
+    await page.getByRole("heading", { name: "Workers" }).waitFor();
+    assert.equal(broken, 2);
+  });
+
+  test("a stream that broke off goes on behind the last event, and nothing is asked for again", async () => {
+    using proxy = await startProxy(() => rig.url);
+    await using opened = await openPage(`${proxy.url}/runs/4`);
+    const { page } = opened;
+    await page.locator('[data-task="green"]').waitFor();
+    const asked: string[] = [];
+    page.on("request", (request) =>
+      asked.push(new URL(request.url()).pathname + new URL(request.url()).search),
+    );
+    proxy.cut();
+    await page.getByText("Connection lost, trying again").waitFor();
+    await page.getByText("What you see is as it was at").waitFor();
+    const missed = rig.boss.engine.start({ only: ["lint"], trigger: "while you were away" });
+    assert.ok(missed.ok);
+    await rig.boss.engine.finished(missed.run);
+    proxy.restore();
+    await page.getByText("Connection lost").waitFor({ state: "detached" });
+    await page.keyboard.press("g");
+    await page.keyboard.press("h");
+    await page.getByText("while you were away").first().waitFor();
+    assert.ok(
+      asked.some((path) => path.startsWith("/api/events?after=")),
+      asked.join(),
+    );
+    assert.ok(!asked.some((path) => path.startsWith("/api/runs?limit")), asked.join());
   });
 });

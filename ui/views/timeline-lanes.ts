@@ -100,12 +100,15 @@ function criticalPath(bars: readonly Bar[]): Bar[] {
     const own = byEnd.findLast(
       (bar) => taskKey(bar.ref) === taskKey(ref) && bar.to <= from + toleranceMs && !seen.has(bar),
     );
-    at = own ?? latestBefore(byEnd, from, seen);
+    at = own ?? latestBefore(byEnd, at, seen);
   }
   return path;
 }
 
-function latestBefore(byEnd: readonly Bar[], from: number, seen: Set<Bar>): Bar | undefined {
+/** Of those that ended at about the same time the one whose slot it took over. */
+function latestBefore(byEnd: readonly Bar[], next: Bar, seen: Set<Bar>): Bar | undefined {
+  const { from, lane } = next;
+  let found: Bar | undefined;
   let low = 0;
   let high = byEnd.length;
   while (low < high) {
@@ -115,7 +118,10 @@ function latestBefore(byEnd: readonly Bar[], from: number, seen: Set<Bar>): Bar 
   }
   for (let index = low - 1; index >= 0; index -= 1) {
     const bar = byEnd[index]!;
-    if (!seen.has(bar) && bar.from < from) return bar;
+    if (seen.has(bar) || bar.from >= from) continue;
+    if (found && bar.to < found.to - toleranceMs) break;
+    if (bar.lane === lane) return bar;
+    found ??= bar;
   }
-  return undefined;
+  return found;
 }
