@@ -14,7 +14,6 @@ interface Props {
   readonly task: string;
   readonly attempt: number;
   readonly attempts: number;
-  readonly leave: () => void;
 }
 
 interface State {
@@ -101,7 +100,7 @@ export class AttemptsDiff extends Component<Props, State> {
   }
 
   override render() {
-    const { attempt, attempts, leave } = this.props;
+    const { attempt, attempts } = this.props;
     const { diff, groups, problem, against, ignoresTimes } = this.state;
     const others = Array.from({ length: attempts }, (_, i) => i + 1).filter((n) => n !== attempt);
     const [before, now] = this.#pair;
@@ -131,9 +130,6 @@ export class AttemptsDiff extends Component<Props, State> {
             />{" "}
             Ignore times, durations and addresses
           </label>
-          <button type="button" onClick={leave}>
-            Back to the output
-          </button>
         </div>
         <p role="status" class="out-note quiet">
           {problem !== null
@@ -146,6 +142,12 @@ export class AttemptsDiff extends Component<Props, State> {
         </p>
         {groups.length > 0 && (
           <table class="out-sides">
+            <colgroup>
+              <col class="out-col-number" />
+              <col />
+              <col class="out-col-number" />
+              <col />
+            </colgroup>
             <thead>
               <tr>
                 <th scope="col" colSpan={2}>

@@ -17,6 +17,7 @@ import { lookAfter } from "./line-parts.js";
 export const pageLines = 256;
 const maxPages = 48;
 const maxRetryMs = 8000;
+const pageRetryMs = 2000;
 
 export interface SourceLine {
   readonly content: OutputLine;
@@ -142,15 +143,20 @@ export class OutputSource {
         extent.ended || (lines.length === pageLines && extent.lines > (number + 1) * pageLines);
       this.#pages.delete(number);
       this.#pages.set(number, { lines, bytes: extent.bytes, isComplete });
+      this.problem = null;
       this.#grow(extent);
     } catch (error) {
-      if (!asked.signal.aborted && !this.#ended.signal.aborted) this.problem = reasonOf(error);
+      if (!asked.signal.aborted && !this.#ended.signal.aborted) {
+        this.problem = reasonOf(error);
+        this.#changed();
+        await pause(pageRetryMs, this.#ended.signal);
+      }
     }
     this.#asked.delete(number);
     if (this.#ended.signal.aborted) return;
     const [first, last] = this.#wanted;
     // It may have grown, or been asked for again, since.
-    if (this.problem === null && number >= first && number <= last) this.#fetchPage(number);
+    if (number >= first && number <= last) this.#fetchPage(number);
     this.#changed();
   }
 

@@ -406,7 +406,7 @@ export class OutputView extends Component<OutputViewProps, State> {
           </p>
         )}
         {state.isCompared && props.attempts > 1 ? (
-          <AttemptsDiff key={props.attempt} {...props} leave={() => this.#compare(false)} />
+          <AttemptsDiff key={props.attempt} {...props} />
         ) : (
           <Viewport
             hold={this.#hold}
