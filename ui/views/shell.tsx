@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { keys } from "../keys.js";
 import { lazy } from "../lazy.js";
 import { hrefOf, type Route } from "../route.js";
-import { listedRuns, pipelineOf, type State } from "../state.js";
+import { listedRuns, pipelineOf, type State, shownRun } from "../state.js";
 import { storedTheme, storeTheme, type Theme } from "../theme.js";
 import { useKeys } from "../use-keys.js";
 import { Banners } from "./banners.js";
@@ -24,6 +24,7 @@ const KeysHelp = lazy(async () => (await import("./keys-help.js")).KeysHelp);
 export function Shell({ state, actions }: PageProps) {
   const { send, go } = actions;
   const pipeline = pipelineOf(state);
+  const shown = shownRun(state)?.summary;
   const group = "Everywhere";
   useKeys([
     {
@@ -107,6 +108,10 @@ export function Shell({ state, actions }: PageProps) {
       <main id="main" class={`page is-${state.route.page}`} tabIndex={-1}>
         <Page state={state} actions={actions} />
       </main>
+      {/* For those who hear the page: how the shown run stands, whenever that changes. */}
+      <p class="unseen" role="status">
+        {shown && `Run ${shown.id} ${shown.status}`}
+      </p>
       {state.overlay?.kind === "palette" && (
         <Palette state={state} actions={actions} mode={state.overlay.mode} />
       )}
