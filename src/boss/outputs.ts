@@ -3,6 +3,7 @@
 import { createReadStream, mkdirSync } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { overLimit } from "../lib/byte-log.js";
 import type { AttemptRef, StoredOutput } from "../model/events.js";
 import { type Pipeline, taskKey, taskPositions } from "../model/pipeline.js";
 import { AttemptOutput, marksPath } from "./attempt-output.js";
@@ -15,11 +16,8 @@ export interface OutputRef {
   readonly attempt: AttemptRef;
 }
 
-/**
- * A worker cuts what one command prints, and says so in a line of its own. That the line is not cut again
- * here, the boss takes a little more than the worker sends.
- */
-const slackBytes = 64 * 1024;
+/** The line in which a worker says what it has cut. */
+const noteBytes = 1024;
 
 export interface FollowOutput {
   readonly offset?: number;
@@ -47,7 +45,8 @@ export class Outputs {
   ) {
     this.folder = folder;
     this.#onLoss = onTrouble;
-    this.#limitBytes = maxOutputBytes + slackBytes;
+    // What a worker has cut must not be cut again here, so the boss takes a little more than the worker sends.
+    this.#limitBytes = maxOutputBytes + overLimit(maxOutputBytes) + noteBytes;
   }
 
   /**

@@ -12,6 +12,7 @@ import { numbersAfter, TailFile } from "./tail-file.js";
 import { formatBytes } from "./units.js";
 
 const readSize = 256 * 1024;
+const lineFeed = 10;
 
 export interface ByteLogOptions {
   /** More than this is cut in the middle: see ByteLog. */
@@ -34,13 +35,23 @@ export interface Cut {
   readonly noteBytes: number;
 }
 
+/** A longer line may be cut within. */
+const longestWholeLine = 64 * 1024;
+
+/** What may be kept beyond the limit. */
+export function overLimit(limitBytes: number): number {
+  return Math.min(longestWholeLine, Math.floor(limitBytes / 16));
+}
+
 /**
- * With a limit, the first half of it is kept as it comes. Of what follows, the end is kept aside and put
- * behind the first half when the log ends, with a line between them that says how many bytes are missing.
+ * With a limit, the first half of it is kept as it comes, to the end of its last line. Of what follows, the
+ * end is kept aside and put behind the first half when the log ends, with a line between them that says how
+ * many bytes are missing. Lines are kept whole: a secret of which only a part is left could not be recognized.
  */
 export class ByteLog {
   readonly path: string;
   readonly #limitBytes: number;
+  readonly #overLimit: number;
   readonly #cut: ByteLogOptions["cut"];
   #tail: TailFile | undefined;
   /** Where the tail begins. */
@@ -54,6 +65,7 @@ export class ByteLog {
     const { limitBytes = Number.POSITIVE_INFINITY, reopen = false, cut } = options;
     this.path = path;
     this.#limitBytes = limitBytes;
+    this.#overLimit = overLimit(limitBytes);
     this.#cut = cut;
     let lost = 0;
     this.#writer = new FileWriter(path, {
@@ -116,7 +128,11 @@ export class ByteLog {
   }
 
   #startTail(chunk: Uint8Array): Promise<void> | undefined {
-    const room = Math.max(0, Math.floor(this.#limitBytes / 2) - this.length);
+    const half = Math.floor(this.#limitBytes / 2) - this.length;
+    const most = half + this.#overLimit;
+    const line = chunk.indexOf(lineFeed, Math.max(0, half - 1)) + 1;
+    if (line === 0 && chunk.length <= most) return this.#writer.write(chunk);
+    const room = line === 0 ? Math.max(0, most) : Math.min(line, Math.max(0, most));
     const drained = this.#writer.write(chunk.subarray(0, room));
     this.#head = this.length;
     try {
@@ -141,13 +157,21 @@ export class ByteLog {
 
   /** The missing middle, in words, and the end. */
   async #writeTail(tail: TailFile): Promise<void> {
+    let from = 0;
     if (tail.dropped > 0) {
+      from = tail.dropped + this.#restOfLine(tail);
       const limit = formatBytes(this.#limitBytes);
-      const note = `\n[${tail.dropped} bytes are missing here: output is limited to ${limit}]\n`;
+      const note = `\n[${from} bytes are missing here: output is limited to ${limit}]\n`;
       await this.#writer.write(Buffer.from(note));
-      this.#cut?.({ from: this.#head, missingBytes: tail.dropped, noteBytes: note.length });
+      this.#cut?.({ from: this.#head, missingBytes: from, noteBytes: note.length });
     }
-    for (const chunk of tail.read()) await this.#writer.write(chunk);
+    for (const chunk of tail.read(from)) await this.#writer.write(chunk);
+  }
+
+  /** Of the line whose beginning was dropped. */
+  #restOfLine(tail: TailFile): number {
+    const first = tail.read(tail.dropped, tail.dropped + this.#overLimit);
+    return Buffer.concat([...first]).indexOf(lineFeed) + 1;
   }
 
   /** Resolves when all that came is in files, or cannot get there. */

@@ -45,13 +45,22 @@ describe("a log with a limit", () => {
           /^([\s\S]*)\n\[(\d+) bytes are missing here: output is limited to 1000 B\]\n([\s\S]*)$/.exec(
             output,
           )!;
-        assert.equal(head, input.slice(0, 500));
-        assert.ok(tail!.length >= 250 && tail!.length <= 500, `${tail!.length}`);
+        // Lines stay whole: half of a secret could not be masked.
+        assert.equal(head, input.slice(0, input.indexOf("\n", 499) + 1));
+        assert.equal(input.at(-tail!.length - 1), "\n");
+        assert.ok(tail!.length >= 240 && tail!.length <= 500, `${tail!.length}`);
         assert.equal(tail, input.slice(-tail!.length));
         assert.equal(head!.length + Number(missing) + tail!.length, input.length);
       }
     });
   }
+
+  test("a line that does not end is cut all the same", async () => {
+    for (const chunkBytes of [1, 7, 100_000]) {
+      const output = await logged("x".repeat(5000), 1000, chunkBytes);
+      assert.match(output, /^x{500,562}\n\[\d+ bytes are missing here[^\n]*\]\nx{250,500}$/);
+    }
+  });
 
   test("leaves no file behind but its own", async () => {
     const before = readdirSync(folder).length;

@@ -251,3 +251,22 @@ test("a prompt without a line break appears, also where it ends like a secret be
   assert.equal(seen, "Password: ");
   rig.boss.engine.cancel(started.run, "test");
 });
+
+test("no part of a secret is left where output is cut in the middle", async () => {
+  await using rig = await startRig({
+    secrets,
+    maxOutputBytes: 100_000,
+    files: {
+      ".bettertest/pipedef.ts": `
+        import { run, stage } from "bettertest";
+        stage("s", {
+          lines: () => run("none", 'yes "$TOKEN$TOKEN$TOKEN" | head -n 20000', { secrets: ["TOKEN"] }),
+        });`,
+    },
+  });
+  const run = await rig.run();
+  const output = await rig.output(run.id, "s", "lines");
+  assert.match(output, /^\*+\n[\s\S]*\n\[\d+ bytes are missing here[^\n]*\]\n[\s\S]*\*\n$/);
+  const others = output.split("\n").filter((line) => !/^\**$/.test(line));
+  assert.equal(others.length, 1, JSON.stringify(others.slice(0, 5)));
+});
