@@ -25,7 +25,7 @@ function textOf(message: string): string {
 /** JSON leaves some characters as they are that a terminal obeys, or that some readers take for line ends. */
 function jsonLine(record: object): string {
   return JSON.stringify(record).replace(
-    /[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
