@@ -4,6 +4,7 @@
 import { findFiles } from "./find-files.js";
 import type { CallResult } from "./host/host.js";
 import { commandRequest } from "./run-options.js";
+import { checkedSource } from "./source.js";
 import {
   commandOutcomes,
   type FunctionalStage,
@@ -99,6 +100,8 @@ export interface RunOptions {
   readonly pids?: number;
   /** `false` cuts the sandbox off from every network. */
   readonly network?: boolean;
+  /** The code under test, which the command starts in: workspace(), git({ url, ref }) or none. */
+  readonly source?: Source;
   /** `false` returns the result of a command that failed, where otherwise CommandFailed is thrown. */
   readonly check?: boolean;
 }
@@ -175,6 +178,70 @@ export function run(...given: unknown[]): Promise<CommandResult> {
   return context
     .call({ worker, request })
     .then((answer) => commandResult(answer, request.command, { check, calledAt }));
+}
+
+/** Made by `workspace()`, `git(...)`, or `none`. */
+export type Source =
+  | { readonly kind: "none" }
+  | { readonly kind: "workspace"; readonly path?: string }
+  | {
+      readonly kind: "git";
+      readonly url: string;
+      readonly ref: string;
+      readonly secret?: string;
+      readonly path?: string;
+    };
+
+export interface SourcePlacement {
+  /** Where the sandbox sees it; "/workspace" unless it is said. */
+  readonly path?: string;
+}
+
+export interface GitSource extends SourcePlacement {
+  /** `https://...`, `ssh://...` or `git@host:path`, as the worker reaches it. */
+  readonly url: string;
+  /** A branch, a tag, a commit, or any other ref such as "refs/pull/12/head". */
+  readonly ref: string;
+  /** Name of a secret from the boss's --secrets-file: a token, or "user:password". */
+  readonly secret?: string;
+}
+
+/** Nothing but what is in the image. */
+export const none: Source = { kind: "none" };
+
+/**
+ * The repo of the pipedef as it is at the start of the run: changed and new files too, deleted ones not; what git
+ * ignores is left out, and what .bettertestignore names. The command starts in it, may write to it, and has it to itself.
+ */
+export function workspace({ path }: SourcePlacement = {}): Source {
+  return checkedSource({ kind: "workspace", ...(path !== undefined && { path }) });
+}
+
+/** A commit of a repo, which the worker fetches by itself. */
+export function git({ url, ref, secret, path }: GitSource): Source {
+  return checkedSource({
+    kind: "git",
+    url,
+    ref,
+    ...(secret !== undefined && { secret }),
+    ...(path !== undefined && { path }),
+  });
+}
+
+export interface Defaults {
+  /** What commands start in that do not say otherwise. */
+  readonly source?: Source;
+}
+
+/** For every command of this pipedef, unless its own options say otherwise. */
+export function defaults({ source, ...unknown }: Defaults): void {
+  const [name] = Object.keys(unknown);
+  if (name !== undefined)
+    throw new TypeError(`defaults: there is no option "${name}". There is: source`);
+  const registered = registration();
+  if (registered?.sealed)
+    throw new Error("defaults(...) comes too late: the pipedef is loaded already");
+  if (registered && source !== undefined) registered.defaults.source = checkedSource(source);
 }
 
 /** Paths of the repo's files that match, sorted, relative to its root. Knows `*`, `**`, `?` and `{a,b}`. */

@@ -2,12 +2,15 @@
 
 import { parseBytes, parseDurationMs } from "../src/lib/units.js";
 import type { CallRequest } from "./host/host.js";
+import { checkedSource } from "./source.js";
+import { registration } from "./task-context.js";
 
 export interface CheckedCall extends CallRequest {
   readonly check: boolean;
 }
 
-const optionNames = "env, secrets, workdir, user, timeout, cpus, memory, pids, network, check";
+const optionNames =
+  "env, secrets, workdir, user, timeout, cpus, memory, pids, network, source, check";
 
 /** `(worker, image, command, options?)` or `(image, command, options?)`: three texts name a worker. */
 export function commandRequest(given: readonly unknown[]): CheckedCall {
@@ -45,6 +48,7 @@ function checkOptions(
     command,
   };
   let check = true;
+  let source = registration()?.defaults.source;
   for (const [name, value] of options) {
     if (value === undefined) continue;
     switch (name) {
@@ -97,6 +101,9 @@ function checkOptions(
         if (typeof value !== "boolean") throw bad(name, value, "must be true or false");
         request.network = value;
         break;
+      case "source":
+        source = checkedSource(value);
+        break;
       case "check":
         if (typeof value !== "boolean") throw bad(name, value, "must be true or false");
         check = value;
@@ -107,6 +114,7 @@ function checkOptions(
   }
   const both = request.secrets?.find((name) => request.env?.[name] !== undefined);
   if (both !== undefined) throw bad("secrets", both, "must name nothing that env sets");
+  if (source && source.kind !== "none") request.source = source;
   return { worker, request, check };
 }
 

@@ -2,6 +2,7 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Outcome } from "../src/wire/worker.js";
+import type { Source } from "./api.js";
 import type { CallRequest, CallResult } from "./host/host.js";
 
 export interface TaskContext {
@@ -43,13 +44,15 @@ export function isRetryCount(value: unknown): value is number {
 export interface Registration {
   readonly root: string;
   readonly stages: FunctionalStage[];
+  /** For every command that does not say otherwise. */
+  readonly defaults: { source?: Source };
   sealed: boolean;
 }
 
 let current: Registration | null = null;
 
 export function beginRegistration(root: string): Registration {
-  current = { root, stages: [], sealed: false };
+  current = { root, stages: [], defaults: {}, sealed: false };
   return current;
 }
 

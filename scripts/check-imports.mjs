@@ -16,17 +16,19 @@ const table = {
   "src/model": [],
   "src/lib": [node],
   "src/version.ts": [node],
-  "src/wire": ["src/model", "src/lib", node, "zod", "@hono/node-server"],
+  "src/source": ["src/lib", node],
+  "src/wire": ["src/model", "src/lib", "src/source", node, "zod", "@hono/node-server"],
   runtime: ["src/model", "src/wire", "src/lib", node, "tsx", "esbuild", "es-module-lexer", "zod"],
   "src/access": ["src/wire", "src/lib", node, "zod"],
   // Not the model: a worker knows no stages.
-  "src/worker": ["src/access", "src/wire", "src/lib", node, "dockerode", ...server],
+  "src/worker": ["src/access", "src/wire", "src/lib", "src/source", node, "dockerode", ...server],
   // The only place with SQL. Above its parent: the first row that covers a file counts.
   "src/boss/store": ["src/model", "src/lib", node, "libsql"],
   "src/boss": [
     "src/model",
     "src/wire",
     "src/lib",
+    "src/source",
     "src/access",
     "src/boss/store",
     "runtime",

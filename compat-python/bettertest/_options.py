@@ -3,8 +3,10 @@
 import math
 import re
 
+from ._source import checked, default_source
+
 _TARGET = ("worker", "image", "command")
-_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "pids", "network", "check")
+_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "pids", "network", "source", "check")
 _MS_PER_UNIT = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000}
 
 
@@ -32,6 +34,7 @@ def parse_call(positional, options):
 
     request = {"image": _image(target["image"]), "command": _command(target["command"])}
     check = True
+    source = default_source()
     for name, value in options.items():
         if name not in _OPTIONS:
             raise TypeError("run: there is no option %s. There are: %s" % (name, ", ".join(_OPTIONS)))
@@ -39,9 +42,13 @@ def parse_call(positional, options):
             continue
         if name == "check":
             check = _flag(name, value)
+        elif name == "source":
+            source = checked(value)
         else:
             key, read = _READERS[name]
             request[key] = read(name, value)
+    if source.asked is not None:
+        request["source"] = source.asked
     for name in request.get("secrets", ()):
         if name in request.get("env", ()):
             raise _bad("secrets", name, "must name nothing that env sets")

@@ -27,7 +27,7 @@ def run(*where_and_what, **options):
     InfrastructureError in any case.
 
     Options: env={"NAME": "value"}, secrets=["NPM_TOKEN"], workdir="/src", user="nobody", timeout=90 or "90s" or
-    "5m", cpus=1.5, memory="512m", network=False, check=True.
+    "5m", cpus=1.5, memory="512m", network=False, source=workspace(), check=True.
     """
     call = parse_call(where_and_what, options)
     if context.make is None:

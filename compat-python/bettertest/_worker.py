@@ -34,6 +34,12 @@ class Workers:
                 "message": "the command asks for the secret %s, which only a boss has and masks" % request["secrets"][0],
                 "hint": "Run it with: bettertest run --secrets-file FILE",
             }
+        if "source" in request:
+            return {
+                "kind": "faulted",
+                "message": "the command asks for a source, which only a boss can bring to a worker",
+                "hint": "Run it with: bettertest run",
+            }
         url = (worker or self._default_url).rstrip("/")
         execution = uuid.uuid4().hex
         self._running[execution] = url

@@ -13,6 +13,7 @@ import { toldOptions } from "./call-options.js";
 import { maskedOutput } from "./masked-output.js";
 import { OutputTail } from "./output-tail.js";
 import type { Secrets } from "./secrets.js";
+import type { RunSources } from "./sources.js";
 import type { LostWorker, SentTo, Workers } from "./workers.js";
 
 export interface CallContext {
@@ -22,6 +23,7 @@ export interface CallContext {
   readonly emit: (event: RunEvent) => void;
   readonly now: () => number;
   readonly workers: Pick<Workers, "execute" | "resume">;
+  readonly sources: RunSources;
   /** Own workers to be chosen only where there is no other. */
   readonly avoid: ReadonlySet<string>;
   readonly lose: (worker: LostWorker) => void;
@@ -34,7 +36,8 @@ export async function executeCall(
   signal: AbortSignal,
   context: CallContext,
 ): Promise<CallResult> {
-  const { attempt, output, secrets, emit, now, workers, avoid } = context;
+  const { attempt, output, secrets, emit, now, workers, avoid, sources } = context;
+  const asked = request.source;
   const tail = new OutputTail();
   const startedAt = performance.now();
   let chosen = worker ?? "";
@@ -74,7 +77,11 @@ export async function executeCall(
     return { outcome: sendable.outcome, durationMs, output: tail.bytes(), outputBytes: 0 };
   }
   const outcome = await workers.execute(
-    { worker, avoid },
+    {
+      worker,
+      avoid,
+      ...(asked && { source: (client, aborted) => sources(asked, client, aborted) }),
+    },
     sendable.request,
     {
       chosen: sent,

@@ -1,9 +1,11 @@
 // The boss without its HTTP face: what the API serves, what `bettertest run` and library users drive.
 
 import { setMaxListeners } from "node:events";
+import { resolve as resolvePath } from "node:path";
 import type { PipedefHost } from "../../runtime/host/host.js";
 import { createHostPool, openHost } from "../../runtime/host/open-host.js";
-import type { RunCreated } from "../model/events.js";
+import { repoRoot } from "../../runtime/host/repo-root.js";
+import type { RunCreated, RunSource } from "../model/events.js";
 import { type Pipeline, selectTasks, type TaskRef } from "../model/pipeline.js";
 import { eachTask, isFinished, type Run } from "../model/run.js";
 import type { PipelineView, QueueView, StartRunRequest } from "../wire/boss.js";
@@ -21,6 +23,7 @@ import { Retention, type RetentionLimits } from "./retention.js";
 import { executeRun, type RunDependencies } from "./run-execution.js";
 import { RunQueue } from "./run-queue.js";
 import { noSecrets, type Secrets } from "./secrets.js";
+import { Sources as TestedSources } from "./sources.js";
 import type { Store } from "./store/store.js";
 import { StreamCount } from "./stream.js";
 import { TaskSlots } from "./task-slots.js";
@@ -42,6 +45,8 @@ export interface EngineOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly pipedefMemoryBytes: number;
   readonly stallTimeoutMs: number;
+  /** What makes the next scan of a working tree quick; absent: nothing outlives the engine. */
+  readonly cacheFolder?: string;
   /** How long a lost worker is waited for, and keeps what it runs for us. */
   readonly workerLeaseMs: number;
   /** How often a task is tried again whose worker was lost. */
@@ -144,6 +149,11 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     log: options.log,
   });
   const log = new EventLog(store);
+  const tested = new TestedSources({
+    ...(options.cacheFolder !== undefined && { folder: options.cacheFolder }),
+    secret: (name) => secrets.valueOf(name),
+    workers: () => workers.clients(),
+  });
   const sources = new KeptSources((run) => outputs.folderOf(run));
   const tracing =
     options.otlp === undefined
@@ -212,7 +222,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
   function begin(
     view: PipelineView,
     only: readonly TaskRef[] | undefined,
-    asked: StartRequest,
+    asked: StartRequest & { readonly sources?: readonly RunSource[] },
   ): number {
     const id = store.nextRunId();
     const request: RunCreated = {
@@ -223,6 +233,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
       ...(only && { only }),
       keepGoing: asked.keepGoing ?? false,
       trigger: asked.trigger,
+      ...(asked.sources && asked.sources.length > 0 && { sources: asked.sources }),
     };
     log.append(id, request);
     queue.add(id, (signal) =>
@@ -256,6 +267,12 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
       workers,
       infraRetries: options.infraRetries,
       outputs,
+      sources: tested.forRun({
+        root: repoRoot(resolvePath(request.pipedef)),
+        fixed: store.run(id)?.sources ?? [],
+        emit: (event) => void log.append(id, secrets.maskTexts(event)),
+        now: Date.now,
+      }),
       secrets,
       slots,
       stop: { begun: stopBegun.signal, over: stopOver.signal },
@@ -387,7 +404,15 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
           };
         }
       }
-      return { ok: true, run: begin(view, only, { keepGoing: run.request.keepGoing, trigger }) };
+      const { keepGoing } = run.request;
+      return {
+        ok: true,
+        run: begin(view, only, {
+          keepGoing,
+          trigger,
+          ...(run.sources && { sources: run.sources }),
+        }),
+      };
     },
 
     cancel,

@@ -27,12 +27,16 @@ export class Secrets {
   }
 
   /** Of an asked command, that with the values in place of the names. */
-  withValues({ secrets: names, ...request }: AskedCommand): SendableCommand {
+  withValues({ secrets: names, source: _, ...request }: AskedCommand): SendableCommand {
     if (!names || names.length === 0) return { ok: true, request };
     const missing = names.find((name) => !this.#values.has(name));
     if (missing !== undefined) return { ok: false, outcome: this.#isMissing(missing) };
     const secrets = Object.fromEntries(names.map((name) => [name, this.#values.get(name)!]));
     return { ok: true, request: { ...request, secrets } };
+  }
+
+  valueOf(name: string): string | undefined {
+    return this.#values.get(name);
   }
 
   #isMissing(name: string): Outcome {

@@ -12,6 +12,7 @@ import { maskedOutput } from "./masked-output.js";
 import type { OutputRef, Outputs } from "./outputs.js";
 import { Replay } from "./replay.js";
 import type { Secrets } from "./secrets.js";
+import type { RunSources } from "./sources.js";
 import type { LostWorker, Workers } from "./workers.js";
 
 export interface TaskDependencies {
@@ -20,6 +21,7 @@ export interface TaskDependencies {
   /** How often a task is tried again whose worker was lost. */
   readonly infraRetries: number;
   readonly outputs: Outputs;
+  readonly sources: RunSources;
   readonly secrets: Secrets;
   readonly now: () => number;
   readonly stop: Stop;
@@ -164,7 +166,7 @@ async function runAttempt(
   deps.stop.over.addEventListener("abort", onStop);
 
   let lost: LostWorker | null = null;
-  const { emit, now, workers, secrets } = deps;
+  const { emit, now, workers, secrets, sources } = deps;
   const calls: CallContext = {
     attempt,
     output,
@@ -172,6 +174,7 @@ async function runAttempt(
     emit,
     now,
     workers,
+    sources,
     avoid,
     lose: (worker) => {
       lost = worker;

@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
 import { Bell } from "../lib/bell.js";
 import type { WorkerView } from "../wire/boss.js";
+import type { CommandSource } from "../wire/source.js";
 import { type CommandRequest, defaultWorkerPort, type Outcome } from "../wire/worker.js";
 import {
   createWorkerClient,
@@ -12,6 +13,9 @@ import {
   type KnownExecution,
   type WorkerClient,
 } from "../wire/worker-client.js";
+
+import { causeOf, NoAnswerError, WorkerError } from "../wire/worker-connection.js";
+import { SourceTrouble } from "./sources.js";
 
 interface KnownWorker {
   readonly client: WorkerClient;
@@ -61,6 +65,8 @@ export interface WorkerChoice {
   readonly worker: string | null;
   /** Own workers to be chosen only where there is no other. */
   readonly avoid: ReadonlySet<string>;
+  /** Brings the code under test to the worker that was chosen, before the command. */
+  readonly source?: (worker: WorkerClient, signal: AbortSignal) => Promise<CommandSource>;
 }
 
 const firstPauseMs = 500;
@@ -89,6 +95,10 @@ export class Workers {
     this.#know(this.#localStandIn, true);
   }
 
+  clients(): WorkerClient[] {
+    return [...this.#known.values()].map(({ client }) => client);
+  }
+
   views(): WorkerView[] {
     return [...this.#known.values()].map((worker) => worker.view);
   }
@@ -105,8 +115,8 @@ export class Workers {
 
   /** Never rejects. */
   async execute(
-    { worker, avoid }: WorkerChoice,
-    request: CommandRequest,
+    { worker, avoid, source }: WorkerChoice,
+    asked: CommandRequest,
     io: ExecutionIo & { readonly chosen: (by: SentTo) => void },
     signal: AbortSignal,
   ): Promise<Outcome> {
@@ -122,6 +132,14 @@ export class Workers {
         message: "run(image, command) names no worker and this boss has none",
         hint: `Start the boss with --worker URL, or name one: run("http://host:${defaultWorkerPort}", image, command)`,
       });
+    }
+    let request = asked;
+    if (source) {
+      try {
+        request = { ...asked, source: await source(known.client, signal) };
+      } catch (error) {
+        return settle(io, signal.aborted ? { kind: "cancelled" } : faultOfSource(known, error));
+      }
     }
     const id = randomUUID();
     io.chosen({ url: known.view.url, execution: id });
@@ -266,6 +284,19 @@ export class Workers {
       client.close();
     }
   }
+}
+
+function faultOfSource({ view }: KnownWorker, error: unknown): Outcome {
+  if (error instanceof SourceTrouble) {
+    return { kind: "faulted", message: error.message, hint: error.hint };
+  }
+  if (error instanceof WorkerError && !error.isAway)
+    return { kind: "faulted", message: error.message };
+  const isNetwork =
+    error instanceof NoAnswerError || (error instanceof Error && "syscall" in error);
+  const message = `the source did not reach worker ${view.url}: ${causeOf(error)}`;
+  const isLost = (error instanceof WorkerError && error.isAway) || isNetwork;
+  return { kind: "faulted", message, ...(isLost && { workerLost: true }) };
 }
 
 async function settle(io: ExecutionIo, outcome: Outcome): Promise<Outcome> {

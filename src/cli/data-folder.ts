@@ -17,6 +17,16 @@ export function dataFolder(
   return join(homedir(), ".local/share/bettertest", `${role}-${port}`);
 }
 
+/** What this user's bosses and workers find quicker when they have it, and can do without. */
+export function cacheFolder(): string {
+  return join(homedir(), ".cache/bettertest");
+}
+
+/** Where a worker keeps the sources it was sent, for the next one too. */
+export function sourcesFolder(data: string | undefined): string {
+  return data === undefined ? join(cacheFolder(), "sources") : join(resolve(data), "sources");
+}
+
 /** The token of this user's own server on that port; undefined where there is none to be read. */
 export function localToken(role: "boss" | "worker", port: number): string | undefined {
   const paths = accessPaths(dataFolder(role, { port }));

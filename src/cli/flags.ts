@@ -223,6 +223,13 @@ export const workerFlags = {
     group: tasks,
     describe: "Most time of a command (default: what it asks for)",
   },
+  "max-sources": {
+    type: "string",
+    requiresArg: true,
+    default: "20g",
+    group: tasks,
+    describe: "Disk for the sources that commands start in; the least used go first",
+  },
   docker: {
     type: "string",
     requiresArg: true,

@@ -16,7 +16,7 @@ import { isLoopback } from "../wire/loopback-guard.js";
 import { defaultWorkerPort, defaultWorkerUrl } from "../wire/worker.js";
 import { type RunningWorker, startWorker } from "../worker/main.js";
 import { usageError } from "./cli-error.js";
-import { dataFolder } from "./data-folder.js";
+import { dataFolder, sourcesFolder } from "./data-folder.js";
 import { findPipedefs, shortPath } from "./find-pipedef.js";
 import { aborted, trapInterrupts } from "./interrupt.js";
 import { createLog, type LogFormat } from "./log.js";
@@ -168,6 +168,7 @@ async function openWorker(
       allowHosts: flags["allow-host"] ?? [],
       version,
       ...(flags.data !== undefined && { dataDir: resolve(flags.data) }),
+      sourcesDir: sourcesFolder(flags.data),
       log: createLog(flags["log-format"]),
     });
   } catch (error) {

@@ -8,6 +8,7 @@ import { createEngineBesideWorker } from "../boss/engine-beside-worker.js";
 import { version } from "../version.js";
 import type { RunningWorker } from "../worker/main.js";
 import { CliError } from "./cli-error.js";
+import { sourcesFolder } from "./data-folder.js";
 import {
   type EngineFlags,
   engineSettings,
@@ -70,7 +71,7 @@ export async function openSession(
 
 async function startOwnWorker(
   pipedef: string,
-  flags: WorkerFlags & OutputFlags,
+  flags: WorkerFlags & OutputFlags & { readonly data?: string | undefined },
   log: (line: string) => void,
 ): Promise<RunningWorker> {
   const settings = workerSettings(flags);
@@ -80,6 +81,7 @@ async function startOwnWorker(
       ...settings,
       ...outputSettings(flags),
       startIn: repoRoot(resolve(pipedef)),
+      sourcesDir: sourcesFolder(flags.data),
       host: "127.0.0.1",
       port: 0,
       version,

@@ -10,7 +10,7 @@ import { readTls, readTrusted } from "../wire/tls.js";
 import { longestLeaseMs } from "../wire/worker.js";
 import type { Maxima } from "../worker/maxima.js";
 import { usageError } from "./cli-error.js";
-import { localToken } from "./data-folder.js";
+import { cacheFolder, localToken } from "./data-folder.js";
 
 export interface OutputFlags {
   readonly "max-output": string;
@@ -69,6 +69,7 @@ export function engineSettings(flags: EngineFlags, own?: ReadonlyMap<string, str
   return {
     workerLeaseMs: Math.ceil(workerLeaseMs),
     infraRetries: flags["infra-retries"],
+    cacheFolder: cacheFolder(),
     ...(otlp !== undefined && { otlp: receiverUrl(otlp) }),
     workerCredentials: workerCredentials(flags, own),
   };
@@ -185,6 +186,7 @@ export interface WorkerFlags {
   readonly "max-cpus"?: number | undefined;
   readonly "max-pids": number;
   readonly "max-timeout"?: string | undefined;
+  readonly "max-sources": string;
 }
 
 function maximaOf(flags: WorkerFlags): Maxima {
@@ -226,6 +228,7 @@ export function workerSettings(flags: WorkerFlags) {
     executor: flags.executor ?? ("docker" as const),
     pull: flags.pull,
     maxima: maximaOf(flags),
+    maxSourceBytes: sizeOf("max-sources", flags["max-sources"]),
     ...(flags.slots !== undefined && { slots: flags.slots }),
     ...(flags.docker !== undefined && { dockerHost: flags.docker }),
   };

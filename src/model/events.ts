@@ -7,6 +7,8 @@ import type { Pipeline, TaskRef } from "./pipeline.js";
 export type RunEvent =
   | RunCreated
   | { readonly type: "run-loaded"; readonly at: number; readonly pipeline: Pipeline }
+  /** What it tests has been found out: said when the first command asks for it. */
+  | { readonly type: "run-source"; readonly at: number; readonly source: RunSource }
   | { readonly type: "stage-started"; readonly at: number; readonly stage: string }
   | ({ readonly type: "task-queued"; readonly at: number } & TaskRef)
   | ({ readonly type: "task-skipped"; readonly at: number; readonly reason: string } & TaskRef)
@@ -55,7 +57,29 @@ export interface RunCreated {
   readonly keepGoing: boolean;
   /** Who or what asked: "api", "cli", "rerun of 3", ... */
   readonly trigger: string;
+  /** Those of the run that is run again. */
+  readonly sources?: readonly RunSource[];
 }
+
+/** A state of the code under test, which can be had again by its `tree`. */
+export type RunSource =
+  | {
+      readonly kind: "workspace";
+      /** What the working tree stands on; null where there is no repo, or no commit yet. */
+      readonly commit: string | null;
+      readonly branch?: string;
+      /** Whether it differs from the commit; absent where there is no repo. */
+      readonly dirty?: boolean;
+      readonly tree: string;
+      readonly files: number;
+    }
+  | {
+      readonly kind: "git";
+      readonly url: string;
+      readonly ref: string;
+      readonly commit: string;
+      readonly tree: string;
+    };
 
 export interface AttemptRef extends TaskRef {
   /** From 1. */

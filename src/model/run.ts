@@ -1,6 +1,6 @@
 // A run as its readers see it, and the one function that changes it.
 
-import type { CallStarted, RunCreated, RunEvent, StoredOutput } from "./events.js";
+import type { CallStarted, RunCreated, RunEvent, RunSource, StoredOutput } from "./events.js";
 import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
 import { type Pipeline, type TaskRef, taskKey, taskPositions } from "./pipeline.js";
 
@@ -18,6 +18,8 @@ export interface Run {
   readonly fault: Fault | null;
   /** Never deleted to make room. Absent: not pinned. */
   readonly pinned?: boolean;
+  /** The code that it tests. Absent: what its images hold, as far as is known. */
+  readonly sources?: readonly RunSource[];
 }
 
 export type RunStatus = "queued" | "running" | RunVerdict;
@@ -66,6 +68,7 @@ export function newRun(id: number, request: RunCreated): Run {
     finishedAt: null,
     cancelledBy: null,
     fault: null,
+    ...(request.sources && { sources: request.sources }),
   };
 }
 
@@ -94,6 +97,8 @@ function changed(run: Run, event: RunEvent, ours: Ours): Run {
         pipeline: event.pipeline,
         stages: waitingStages(event.pipeline),
       };
+    case "run-source":
+      return { ...run, sources: [...(run.sources ?? []), event.source] };
     case "stage-started":
       return changeStage(run, event.stage, (stage) => ({ ...stage, status: "running" }));
     case "stage-finished":

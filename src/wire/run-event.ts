@@ -36,6 +36,24 @@ const output = z.looseObject({
 const outcome = z.looseObject({
   kind: z.enum(["exited", "timed-out", "out-of-memory", "cancelled", "faulted"]),
 });
+const tree = z.string().regex(/^[0-9a-f]{64}$/);
+const source = z.discriminatedUnion("kind", [
+  z.looseObject({
+    kind: z.literal("workspace"),
+    commit: z.string().nullable(),
+    branch: z.string().optional(),
+    dirty: z.boolean().optional(),
+    tree,
+    files: z.number().int().nonnegative(),
+  }),
+  z.looseObject({
+    kind: z.literal("git"),
+    url: z.string(),
+    ref: z.string(),
+    commit: z.string(),
+    tree,
+  }),
+]);
 const pipeline = z.looseObject({
   warnings: z.array(z.string()),
   stages: z.array(
@@ -61,8 +79,10 @@ const fields: Record<RunEvent["type"], z.ZodRawShape> = {
     only: z.array(z.looseObject(task)).optional(),
     keepGoing: z.boolean(),
     trigger: z.string(),
+    sources: z.array(source).optional(),
   },
   "run-loaded": { pipeline },
+  "run-source": { source },
   "stage-started": { stage: z.string() },
   "task-queued": task,
   "task-skipped": { ...task, reason: z.string() },

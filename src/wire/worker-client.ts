@@ -4,6 +4,9 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseSse } from "../lib/sse.js";
+import { type Manifest, parseManifest } from "../source/manifest.js";
+import { type OutgoingTree, sendTree } from "./send-tree.js";
+import { GitAnswer, type GitRequest, sourceHeaders } from "./source.js";
 import { type CommandRequest, type Outcome, WorkerInfo } from "./worker.js";
 import { type ExecutionIo, executeOn, executionPath, type KnownExecution } from "./worker-call.js";
 import {
@@ -13,6 +16,7 @@ import {
   untilSilent,
   WorkerConnection,
   type WorkerConnectionOptions,
+  WorkerError,
 } from "./worker-connection.js";
 
 export type { ExecutionIo, KnownExecution } from "./worker-call.js";
@@ -45,9 +49,28 @@ export interface WorkerClient {
   info(signal?: AbortSignal): Promise<WorkerInfo>;
   /** Tells the worker's state now and at each change, reconnecting, until the signal is aborted. */
   watch(listener: (state: WorkerState) => void, signal: AbortSignal): Promise<void>;
+  /** Another value than before: the worker has been started anew. */
+  readonly instance: string | undefined;
+  /** Resolves when the worker has the tree. */
+  sendTree(tree: OutgoingTree, by: SourceBy): Promise<{ readonly bytesSent: number }>;
+  /** The tree of a commit, which the worker gets by itself. */
+  fetchGit(request: GitRequest, by: SourceBy): Promise<GitAnswer>;
+  /** What is in a tree that the worker has. */
+  readTree(hash: string, by: SourceBy): Promise<Manifest>;
+  readContent(tree: string, content: string, by: SourceBy): AsyncGenerator<Uint8Array>;
   /** Closes idle connections. */
   close(): void;
 }
+
+export interface SourceBy {
+  /** See wire/source.ts. */
+  readonly key: string;
+  readonly signal: AbortSignal;
+}
+
+/** A big repo may take a while, and nothing is heard meanwhile. */
+const gitMs = 30 * 60_000;
+const packHeadBytes = 40;
 
 export interface WorkerClientOptions extends WorkerConnectionOptions {
   /**
@@ -112,6 +135,24 @@ export function createWorkerClient(
       () => {},
     );
 
+  async function asked(
+    method: "GET" | "POST",
+    path: string,
+    { key, signal, body }: SourceBy & { readonly body?: object },
+  ): Promise<IncomingMessage> {
+    const response = await worker.open({
+      method,
+      path,
+      headers: { [sourceHeaders.key]: key },
+      signal,
+      timeoutMs: gitMs,
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    if (response.statusCode !== 200)
+      throw new WorkerError(`worker ${url}: ${await refusal(response)}`);
+    return response;
+  }
+
   return {
     url,
     execute: (request, io, signal, id = randomUUID()) =>
@@ -122,6 +163,29 @@ export function createWorkerClient(
     end: (id) => tell("DELETE", executionPath(id)),
     info,
     watch,
+    get instance() {
+      return worker.instance;
+    },
+    sendTree: (tree, by) => sendTree(worker, tree, by),
+    async fetchGit(request, { key, signal }) {
+      const response = await asked("POST", "sources/git", { key, signal, body: request });
+      return GitAnswer.parse(JSON.parse(await readText(response)));
+    },
+    async readTree(hash, { key, signal }) {
+      const response = await asked("GET", `trees/${hash}`, { key, signal });
+      const pieces: Uint8Array[] = [];
+      for await (const piece of untilSilent(response, silenceMs)) pieces.push(piece);
+      return parseManifest(Buffer.concat(pieces));
+    },
+    async *readContent(tree, content, { key, signal }) {
+      const body = { contents: [content] };
+      const response = await asked("POST", `trees/${tree}/read`, { key, signal, body });
+      let skip = packHeadBytes;
+      for await (const piece of untilSilent(response, silenceMs)) {
+        if (piece.length > skip) yield piece.subarray(skip);
+        skip = Math.max(0, skip - piece.length);
+      }
+    },
     close: () => worker.close(),
   };
 }

@@ -2,7 +2,9 @@
 
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { Readable } from "node:stream";
 import { Turns } from "../lib/turns.js";
+import { isLoopback } from "./loopback-guard.js";
 import { workerHeaders } from "./worker.js";
 
 export interface WorkerConnectionOptions {
@@ -27,6 +29,14 @@ export interface Call {
   readonly timeoutMs?: number;
   /** What it does must not be done twice. */
   readonly once?: boolean;
+}
+
+export interface Upload {
+  readonly method: "PUT" | "POST";
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Readable;
+  readonly signal: AbortSignal;
 }
 
 /** The request may have arrived, but no answer came. */
@@ -138,6 +148,45 @@ export class WorkerConnection {
         else reject(connected ? new NoAnswerError(error, isStale) : error);
       });
       request.end(body);
+    });
+  }
+
+  /** On this machine, as far as its name tells. */
+  get isLoopback(): boolean {
+    return isLoopback(this.#base.hostname.replace(/^\[|\]$/g, ""));
+  }
+
+  /** A long body, for as long as it makes its way; a worker that takes nothing more for a while is lost. */
+  upload({ body, ...call }: Upload): Promise<IncomingMessage> {
+    const token = this.#token();
+    return new Promise((resolve, reject) => {
+      const request = this.#send(new URL(call.path, this.#base), {
+        method: call.method,
+        headers: {
+          ...call.headers,
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        },
+        agent: this.#agent,
+        signal: call.signal,
+      });
+      const fail = (error: Error) => {
+        clearTimeout(timer);
+        body.destroy();
+        reject(error);
+      };
+      const silent = () => request.destroy(silenceError(this.silenceMs));
+      const timer = setTimeout(silent, this.silenceMs);
+      body.on("data", () => timer.refresh());
+      body.once("error", (error) => {
+        request.destroy();
+        fail(error);
+      });
+      request.once("response", (response) => {
+        clearTimeout(timer);
+        resolve(response);
+      });
+      request.on("error", fail);
+      body.pipe(request);
     });
   }
 

@@ -12,6 +12,7 @@
 //   POST   /executions/{id}/lease      204: the client lives; 404: nothing of that id is here
 //   GET    /executions/{id}/output     ?offset=N -> raw bytes from there on, until the end of the output
 //   DELETE /executions/{id}            cancels if it still runs; forgets it and its output
+//   *      /trees, /sources            the code under test, see source.ts
 //
 // Output does not travel as events: bytes are addressed by offset, and `finished` says how many there are.
 //
@@ -20,6 +21,7 @@
 // stream is no sign of life, since a cut network leaves it open. Without a lease the client must stay.
 
 import * as z from "zod";
+import { AskedSource, CommandSource } from "./source.js";
 
 export const defaultWorkerPort = 9009;
 export const defaultWorkerUrl = `http://localhost:${defaultWorkerPort}`;
@@ -64,12 +66,14 @@ export const CommandRequest = z.strictObject({
   /** Processes and threads at a time. */
   pids: z.number().int().positive().optional(),
   network: z.boolean().optional(),
+  source: CommandSource.optional(),
 });
 export type CommandRequest = z.infer<typeof CommandRequest>;
 
-/** As a pipedef asks for it: of secrets it knows the names alone. */
-export const AskedCommand = CommandRequest.omit({ secrets: true }).extend({
+/** As a pipedef asks for it: of secrets it knows the names alone, and of its source where that is to be had. */
+export const AskedCommand = CommandRequest.omit({ secrets: true, source: true }).extend({
   secrets: z.array(variableName).optional(),
+  source: AskedSource.optional(),
 });
 export type AskedCommand = z.infer<typeof AskedCommand>;
 

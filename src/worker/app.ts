@@ -12,11 +12,14 @@ import { LogEvents } from "./log-events.js";
 import { type Maxima, withinMaxima } from "./maxima.js";
 import type { WorkerMetrics } from "./metrics.js";
 import { runStream } from "./run-stream.js";
+import { sourceRoutes } from "./sources/routes.js";
+import type { Sources } from "./sources/sources.js";
 
 export interface AppDeps {
   readonly executions: Executions;
   readonly maxima: Maxima;
   readonly metrics: WorkerMetrics;
+  readonly sources: Sources;
   readonly info: () => WorkerInfo;
   /** The info now and at each change. */
   readonly followInfo: (signal: AbortSignal) => AsyncGenerator<WorkerInfo>;
@@ -90,6 +93,8 @@ export function createWorkerApp(deps: AppDeps): Hono {
       },
     });
   });
+
+  app.route("/", sourceRoutes(deps.sources));
 
   app.put("/executions/:id", async (c) => {
     const resumes = c.req.header(workerHeaders.resume) === "1";

@@ -19,12 +19,15 @@ import {
   type SandboxExit,
 } from "./executors/executor.js";
 import type { WorkerMetrics } from "./metrics.js";
+import { placeSource, type Sources } from "./sources/sources.js";
+import type { SourcePlace } from "./sources/store.js";
 
 export interface ExecutionDeps {
   readonly executor: Executor;
   readonly admission: Admission;
   readonly openOutput: (id: string) => ByteLog;
   readonly metrics: WorkerMetrics;
+  readonly sources: Sources;
   readonly log: (line: string) => void;
   /** From SIGTERM to SIGKILL when the time is up. */
   readonly graceMs: number;
@@ -47,6 +50,7 @@ export class Execution {
   readonly #opening = new AbortController();
   #output: ByteLog | null = null;
   #sandbox: Sandbox | null = null;
+  #place: SourcePlace | null = null;
   #ending: Outcome | null = null;
   #finished = false;
   #giveUp: () => void = () => {};
@@ -120,6 +124,7 @@ export class Execution {
     this.#deps.metrics.finished(finished.outcome, finished.outputBytes);
     this.#tell(finished);
     await this.#sandbox?.dispose();
+    await this.#place?.release();
     slot?.release();
   }
 
@@ -138,9 +143,19 @@ export class Execution {
   }
 
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
-    const { timeoutMs, secrets, ...asked } = this.request;
-    const spec = secrets ? { ...asked, env: { ...asked.env, ...secrets } } : asked;
+    const { timeoutMs, secrets, source, ...asked } = this.request;
     const turnAt = performance.now();
+    const placed = source && (await placeSource(this.#deps.sources, source));
+    this.#place = placed?.place ?? null;
+    if (this.#finished) {
+      await this.#place?.release();
+      throw new ExecutorFault("ended before it ran");
+    }
+    const spec = {
+      ...asked,
+      ...(secrets && { env: { ...asked.env, ...secrets } }),
+      ...(placed && { source: placed.seen }),
+    };
     const sandbox = await this.#deps.executor.open(spec, {
       signal: this.#opening.signal,
       progress: (text) => {

@@ -14,6 +14,7 @@ import type { Executor } from "./executors/executor.js";
 import { createInfoFeed } from "./info-feed.js";
 import { defaultMaxPids, type Maxima } from "./maxima.js";
 import { WorkerMetrics } from "./metrics.js";
+import { openSources } from "./sources/sources.js";
 
 export interface WorkerOptions {
   readonly host?: string;
@@ -34,6 +35,10 @@ export interface WorkerOptions {
   readonly pull?: PullPolicy;
   /** Where output is kept while a command runs; default: the system's folder for temporary files. */
   readonly dataDir?: string;
+  /** Where sources outlive the worker; absent: nowhere. */
+  readonly sourcesDir?: string;
+  /** What they may take of the disk. */
+  readonly maxSourceBytes?: number;
   /** How long a client may be gone before its sandbox is ended. */
   readonly leaseMs?: number;
   /** From SIGTERM to SIGKILL when a command's time is up. */
@@ -59,6 +64,8 @@ export interface RunningWorker {
   stop(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
+const defaultSourceBytes = 20 * 2 ** 30;
+
 /** Together well below the 12 s in which a stopped worker must be gone. */
 const sandboxesMs = 9_500;
 /** Streams that are not read to their end by then belong to clients that will not read them. */
@@ -83,6 +90,12 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
 
   const folder = await makeOwnedFolder("worker", options.dataDir);
   const metrics = new WorkerMetrics();
+  const sources = openSources({
+    folder: options.sourcesDir,
+    ownFolder: folder.path,
+    maxBytes: options.maxSourceBytes ?? defaultSourceBytes,
+    log,
+  });
   let executor: Executor | null = null;
   let access: OpenAccess | undefined;
   try {
@@ -110,6 +123,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       leaseMs,
       graceMs,
       metrics,
+      sources,
       log,
     });
     let stopped: Promise<void> | null = null;
@@ -135,6 +149,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       executions,
       maxima: { pids: defaultMaxPids, ...options.maxima },
       metrics,
+      sources,
       info: feed.info,
       followInfo: feed.follow,
       keepAliveMs,
@@ -155,6 +170,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       await server.close(lastWordsMs);
       opened.close();
       await executor?.close();
+      await sources.close();
       metrics.close();
       await folder.remove();
     };
@@ -173,6 +189,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     metrics.close();
     access?.close();
     await executor?.close();
+    await sources.close();
     await folder.remove();
     throw error;
   }

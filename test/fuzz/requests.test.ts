@@ -15,6 +15,7 @@ import { createWorkerApp } from "../../src/worker/app.js";
 import { Executions } from "../../src/worker/executions.js";
 import { ExecutorFault } from "../../src/worker/executors/executor.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
+import { openSources } from "../../src/worker/sources/sources.js";
 import { startRig } from "../rig/rig.js";
 import { fuzzAsync, textOf } from "./fuzz.js";
 
@@ -31,7 +32,14 @@ const boss = createApp(rig.boss.engine, { version: "0", log: (line) => failures.
 
 const folder = mkdtempSync(join(tmpdir(), "bettertest-fuzz-"));
 const metrics = new WorkerMetrics();
+const sources = openSources({
+  folder: undefined,
+  ownFolder: folder,
+  maxBytes: 1_000_000,
+  log: () => {},
+});
 const executions = new Executions({
+  sources,
   executor: {
     name: "none",
     isolated: true,
@@ -57,6 +65,7 @@ const info = {
 };
 const worker = createWorkerApp({
   executions,
+  sources,
   metrics,
   info: () => info,
   maxima: {},
@@ -70,6 +79,7 @@ const worker = createWorkerApp({
 after(async () => {
   metrics.close();
   await executions.stop();
+  await sources.close();
   rmSync(folder, { recursive: true });
   await rig[Symbol.asyncDispose]();
 });

@@ -182,6 +182,8 @@ async function createContainer(docker: Docker, config: Docker.ContainerCreateOpt
 }
 
 function containerConfig(spec: SandboxSpec, owner: string): Docker.ContainerCreateOptions {
+  const { source } = spec;
+  const workdir = spec.workdir ?? source?.path;
   return {
     name: `bettertest-${randomBytes(6).toString("hex")}`,
     Image: spec.image,
@@ -189,7 +191,7 @@ function containerConfig(spec: SandboxSpec, owner: string): Docker.ContainerCrea
     Entrypoint: ["sh"],
     Cmd: ["-c", spec.command],
     Env: Object.entries(spec.env ?? {}).map(([name, value]) => `${name}=${value}`),
-    ...(spec.workdir !== undefined && { WorkingDir: spec.workdir }),
+    ...(workdir !== undefined && { WorkingDir: workdir }),
     ...(spec.user !== undefined && { User: spec.user }),
     Labels: { [ownerLabel]: owner },
     AttachStdout: true,
@@ -205,6 +207,8 @@ function containerConfig(spec: SandboxSpec, owner: string): Docker.ContainerCrea
       SecurityOpt: ["no-new-privileges"],
       PidsLimit: spec.pids ?? defaultMaxPids,
       ...(spec.network === false && { NetworkMode: "none" }),
+      // rslave: what is mounted over the folder later is seen inside, and nothing mounted inside is seen here.
+      ...(source && { Binds: [`${source.folder}:${source.path}:rslave`] }),
       ...(spec.cpus !== undefined && { NanoCpus: Math.round(spec.cpus * 1e9) }),
       // Equal, so that the limit cannot be passed by swapping.
       ...(spec.memoryBytes !== undefined && {

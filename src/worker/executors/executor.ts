@@ -28,7 +28,16 @@ export interface Executor {
 }
 
 /** Everything about a command but its deadline, which is the worker's business; `env` may hold secrets. */
-export type SandboxSpec = Omit<CommandRequest, "timeoutMs" | "secrets">;
+export type SandboxSpec = Omit<CommandRequest, "timeoutMs" | "secrets" | "source"> & {
+  readonly source?: SandboxSource;
+};
+
+/** The code under test, in a folder of this machine that is the sandbox's alone. */
+export interface SandboxSource {
+  readonly folder: string;
+  /** Where the sandbox sees it, and where the command starts unless `workdir` says otherwise. */
+  readonly path: string;
+}
 
 export interface OpenOptions {
   readonly signal: AbortSignal;

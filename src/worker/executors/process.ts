@@ -60,14 +60,15 @@ export async function createProcessExecutor(options: ProcessExecutorOptions): Pr
       const home = join(folder, `sandbox-${opened}`);
       await mkdir(home);
       try {
-        if (spec.workdir !== undefined) await checkFolder(spec.workdir);
+        const folder = folderOf(spec);
+        if (folder !== undefined) await checkFolder(folder);
         signal.throwIfAborted();
       } catch (error) {
         await rm(home, { recursive: true, force: true });
         throw error;
       }
       const env = { ...inherited, ...spec.env };
-      const cwd = spec.workdir ?? startIn ?? home;
+      const cwd = folderOf(spec) ?? startIn ?? home;
       return new ProcessSandbox({ spec, home, cwd, env, guard, pipes, log });
     },
 
@@ -153,6 +154,15 @@ class ProcessSandbox implements Sandbox {
       log(`could not remove ${home}: ${error.message}`);
     });
   }
+}
+
+/** A path that a container would see below its source is here one below the source's own folder. */
+function folderOf({ workdir, source }: SandboxSpec): string | undefined {
+  if (!source || workdir === source.path) return source?.folder ?? workdir;
+  if (workdir === undefined) return source.folder;
+  return workdir.startsWith(`${source.path}/`)
+    ? join(source.folder, workdir.slice(source.path.length))
+    : workdir;
 }
 
 function refuseWhatCannotBe({ user, network }: SandboxSpec) {

@@ -1,0 +1,62 @@
+"""The code under test, as a pipedef names it. The words are those of runtime/api.ts."""
+
+import re
+
+
+class Source:
+    """Made by workspace(), git(url=..., ref=...), or none."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self, asked):
+        self.asked = asked
+
+
+none = Source(None)
+
+_defaults = {"source": none}
+
+
+def workspace(path=None):
+    """The repo of the pipedef as it is at the start of the run, changed and new files too.
+
+    What git ignores is left out, and what .bettertestignore names. The command starts in it, may write to it, and has
+    it to itself. It is at /workspace unless `path` says otherwise.
+    """
+    return Source(_placed({"kind": "workspace"}, path))
+
+
+def git(url, ref, secret=None, path=None):
+    """A commit of a repo, which the worker fetches by itself. `secret` names a secret: a token, or user:password."""
+    for name, value in (("url", url), ("ref", ref)):
+        if not isinstance(value, str) or not value or value.startswith("-") or "\0" in value:
+            raise TypeError("git: %s must be a text, not %s" % (name, repr(value)[:200]))
+    asked = {"kind": "git", "url": url, "ref": ref}
+    if secret is not None:
+        if not isinstance(secret, str) or not re.fullmatch(r"[A-Za-z_]\w*", secret, re.ASCII):
+            raise TypeError("git: secret must be the name of a secret, not %s" % repr(secret)[:200])
+        asked["secret"] = secret
+    return Source(_placed(asked, path))
+
+
+def defaults(source=none):
+    """For every command of this pipedef, unless its own options say otherwise."""
+    _defaults["source"] = checked(source)
+
+
+def checked(value):
+    if not isinstance(value, Source):
+        raise TypeError("source must be workspace(), git(url=..., ref=...) or none, not %s" % repr(value)[:200])
+    return value
+
+
+def default_source():
+    return _defaults["source"]
+
+
+def _placed(asked, path):
+    if path is not None:
+        if not isinstance(path, str) or not re.fullmatch(r"/[^\0:]+", path):
+            raise TypeError("source: path must be an absolute path inside the sandbox, not %s" % repr(path)[:200])
+        asked["path"] = path
+    return asked

@@ -1,0 +1,77 @@
+// The worker's sources, opened when the first one comes: many a worker never sees one.
+
+import { join } from "node:path";
+import { asError } from "../../lib/as-error.js";
+import { type CommandSource, defaultSourcePath } from "../../wire/source.js";
+import { ExecutorFault, type SandboxSource } from "../executors/executor.js";
+import { GitMirrors } from "./git-mirrors.js";
+import type { SourceRoutes } from "./routes.js";
+import { type SourcePlace, SourceStore } from "./store.js";
+
+export interface Sources extends SourceRoutes {
+  close(): Promise<void>;
+}
+
+export interface SourcesOptions {
+  /** Undefined: sources go with the worker. */
+  readonly folder: string | undefined;
+  readonly ownFolder: string;
+  readonly maxBytes: number;
+  readonly log: (line: string) => void;
+}
+
+export function openSources({ folder, ownFolder, maxBytes, log }: SourcesOptions): Sources {
+  let opened: Promise<{ store: SourceStore; mirrors: GitMirrors }> | null = null;
+
+  async function open() {
+    const own = join(ownFolder, "sources");
+    let path = folder ?? own;
+    let store = await SourceStore.open({ folder: path, maxBytes, log });
+    if (!store) {
+      log(`another worker uses ${path}: sources are kept as long as this one runs`);
+      path = own;
+      store = await SourceStore.open({ folder: path, maxBytes, log });
+    }
+    if (!store) throw new Error(`the store of sources at ${path} is in use`);
+    if (store.overlayProblem !== null) {
+      log(
+        `each task gets a copy of its source, since overlays cannot be used: ${store.overlayProblem}`,
+      );
+    }
+    return { store, mirrors: new GitMirrors(join(path, "mirrors"), store) };
+  }
+
+  const get = () => {
+    opened ??= open().catch((error: unknown) => {
+      opened = null;
+      throw error;
+    });
+    return opened;
+  };
+  return {
+    store: async () => (await get()).store,
+    mirrors: async () => (await get()).mirrors,
+    close: async () => {
+      const all = await opened?.catch(() => null);
+      await all?.store.close();
+    },
+  };
+}
+
+/** A sandbox's own view of a source. Rejects with an ExecutorFault, and then leaves nothing behind. */
+export async function placeSource(
+  sources: Sources,
+  source: CommandSource,
+): Promise<{ readonly place: SourcePlace; readonly seen: SandboxSource }> {
+  let place: SourcePlace | undefined;
+  try {
+    place = await (await sources.store()).place();
+    await place.fill(source);
+    return { place, seen: { folder: place.path, path: source.path ?? defaultSourcePath } };
+  } catch (error) {
+    await place?.release();
+    throw new ExecutorFault(`the source could not be laid out: ${asError(error).message}`, {
+      hint: "is there room on the disk of the worker's data folder?",
+    });
+  }
+}

@@ -1,0 +1,501 @@
+// The worker's store of sources: contents, trees made of them, and the folders in which sandboxes see them.
+//
+//   blobs/      contents, see blobs.ts                    layers/    read-only folders, the lower ones of overlays
+//   trees/      records, see trees.ts                     mounts/    what sandboxes see, a folder each
+//   incoming/   on its way; removed at a start            private/   what they write
+//   lock        of the worker whose store this is
+//
+// Layers are written once and never again: a whole tree as hard links to contents, or what differs from another
+// tree, written into an overlay over that one, so that the kernel itself says what is gone.
+
+import { createHash } from "node:crypto";
+import { createReadStream, mkdirSync, readdirSync, realpathSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { takeLock } from "../../lib/owner-lock.js";
+import { formatBytes } from "../../lib/units.js";
+import {
+  applyChanges,
+  BadManifest,
+  contentsOf,
+  type FileEntry,
+  hashOf,
+  type Manifest,
+  pathBytes,
+  type TreeChanges,
+} from "../../source/manifest.js";
+import { type PackedFile, type PackTaker, pack, unpack } from "../../source/pack.js";
+import { Blobs, type IncomingBlob, WrongContent } from "./blobs.js";
+import { mountOverlay, overlayProblem, share, unmount, unmountAll } from "./overlay.js";
+import { newLayerName, type Tree, Trees } from "./trees.js";
+import { writeChanges, writeTree } from "./write-tree.js";
+
+export interface SourceStoreOptions {
+  readonly folder: string;
+  readonly maxBytes: number;
+  readonly log: (line: string) => void;
+  /** Private copies even where overlays can be mounted. */
+  readonly copy?: boolean;
+}
+
+export type TreeAnswer =
+  | { readonly status: "ready" }
+  | { readonly status: "unknown-base" }
+  /** Contents that must come first, in the order of the tree. */
+  | { readonly status: "lacking"; readonly missing: string[] };
+
+/** Where a sandbox sees its source. Order: fill, once, at any time; release, always. */
+export interface SourcePlace {
+  /** A folder that is there from the start, and shows the tree once it is filled, also to those who see it already. */
+  readonly path: string;
+  fill(source: SourceName): Promise<void>;
+  release(): Promise<void>;
+}
+
+export interface SourceName {
+  readonly tree: string;
+  /** Of whoever names it: only who has told a tree's every content may. */
+  readonly key: string;
+}
+
+interface Offer {
+  readonly manifest: Manifest;
+  readonly base: Tree | null;
+  readonly changes: TreeChanges;
+  readonly missing: Map<string, FileEntry>;
+  readonly keys: Set<string>;
+  at: number;
+}
+
+export class SourceFault extends Error {}
+
+/** What was used so short a time ago may be named again before one can tell. */
+const recentMs = 10 * 60_000;
+/** A tree on more layers is made one, aside. */
+const manyLayers = 6;
+/** The kernel takes some hundred; the page of their names fewer. */
+const mostLayers = 48;
+/** Above, links to all cost less than writing what has changed. */
+const mostChanges = 1_000;
+const mostOffers = 100;
+
+export class SourceStore {
+  readonly #options: SourceStoreOptions;
+  readonly #folder: string;
+  readonly #blobs: Blobs;
+  readonly #trees: Trees;
+  readonly #offers = new Map<string, Offer>();
+  readonly #building = new Map<string, Promise<Tree>>();
+  readonly #pinned = new Map<string, number>();
+  readonly #unlock: () => void;
+  /** Why each task gets a copy; null: overlays work. */
+  readonly overlayProblem: string | null;
+  #places = 0;
+  #background = new Set<Promise<unknown>>();
+
+  private constructor(
+    options: SourceStoreOptions,
+    { folder, problem, unlock }: { folder: string; problem: string | null; unlock: () => void },
+  ) {
+    this.#options = options;
+    this.#folder = folder;
+    this.#unlock = unlock;
+    this.overlayProblem = problem;
+    this.#blobs = new Blobs(folder);
+    this.#trees = new Trees(folder);
+  }
+
+  /** Null: another worker uses that folder. */
+  static async open(options: SourceStoreOptions): Promise<SourceStore | null> {
+    mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+    const folder = realpathSync(options.folder);
+    const lock = takeLock(join(folder, "lock"));
+    if (!lock.ok) return null;
+    try {
+      await unmountAll(join(folder, "mounts"));
+      mkdirSync(join(folder, "layers"), { recursive: true });
+      for (const name of ["mounts", "private"]) {
+        await rm(join(folder, name), { recursive: true, force: true });
+        await mkdir(join(folder, name));
+      }
+      const problem = options.copy ? "copies were asked for" : await overlayProblem(folder);
+      if (problem === null) await share(join(folder, "mounts"));
+      const store = new SourceStore(options, { folder, problem, unlock: lock.release });
+      await store.#removeStrayLayers();
+      return store;
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** Layers that no record names, and records that name layers which are not there. */
+  async #removeStrayLayers(): Promise<void> {
+    const found = new Set(readdirSync(join(this.#folder, "layers")));
+    for (const tree of this.#trees.all()) {
+      const isWhole = tree.layers.every((layer) => found.has(layer));
+      const fits = this.overlayProblem !== null || tree.layers.length > 0;
+      if (!isWhole || !fits) this.#trees.forget(tree);
+    }
+    const used = new Set(this.#trees.all().flatMap(({ layers }) => layers));
+    for (const layer of found) if (!used.has(layer)) await this.#removeLayer(layer);
+  }
+
+  /** Whoever tells every content of a tree may name it; what is missing is to be sent then. */
+  async offer(
+    { tree: hash, key }: SourceName,
+    { base: baseHash, changes }: { readonly base: string | null; readonly changes: TreeChanges },
+  ): Promise<TreeAnswer> {
+    if (this.knows({ tree: hash, key })) {
+      this.#trees.touch(this.#trees.get(hash)!);
+      return { status: "ready" };
+    }
+    const base = baseHash === null ? null : (this.#usable({ tree: baseHash, key }) ?? null);
+    const before = base ? this.#trees.manifestOf(base.hash) : [];
+    if ((baseHash !== null && !base) || !before) return { status: "unknown-base" };
+    const manifest = applyChanges(before, changes);
+    if (hashOf(manifest) !== hash)
+      throw new BadManifest(`the entries make another tree than ${hash}`);
+    const keyHash = hashOfKey(key);
+    const known = this.#trees.get(hash);
+    if (known) {
+      known.keys.add(keyHash);
+      void this.#trees.save(known);
+      return { status: "ready" };
+    }
+    let offer = this.#offers.get(hash);
+    if (offer) offer.keys.add(keyHash);
+    else {
+      const missing = contentsOf(manifest);
+      for (const [content, { size }] of missing)
+        if (this.#blobs.has(content, size)) missing.delete(content);
+      offer = { manifest, base, changes, missing, keys: new Set([keyHash]), at: Date.now() };
+      await this.#makeRoom(offer);
+      this.#offers.set(hash, offer);
+      const [oldest] = this.#offers.keys();
+      if (this.#offers.size > mostOffers && oldest !== undefined) this.#offers.delete(oldest);
+    }
+    return this.#answer(hash);
+  }
+
+  /** Contents of a tree that was offered. What has come of a stream that is cut is kept. */
+  async receive(
+    { tree: hash, key }: SourceName,
+    stream: AsyncIterable<Uint8Array>,
+  ): Promise<TreeAnswer> {
+    const offer = this.#offers.get(hash);
+    if (!offer?.keys.has(hashOfKey(key))) {
+      return this.knows({ tree: hash, key }) ? { status: "ready" } : { status: "unknown-base" };
+    }
+    const taker = new ContentTaker(offer, this.#blobs);
+    try {
+      await unpack(stream, taker);
+    } finally {
+      taker.close();
+    }
+    return this.#answer(hash);
+  }
+
+  async #answer(hash: string): Promise<TreeAnswer> {
+    const offer = this.#offers.get(hash);
+    if (!offer) return { status: this.#trees.get(hash) ? "ready" : "unknown-base" };
+    offer.at = Date.now();
+    if (offer.missing.size > 0) return { status: "lacking", missing: [...offer.missing.keys()] };
+    await this.#build(hash, offer);
+    return { status: "ready" };
+  }
+
+  #build(hash: string, offer: Offer): Promise<Tree> {
+    let building = this.#building.get(hash);
+    if (!building) {
+      building = this.#makeLayers(offer)
+        .then((layers) => {
+          this.#offers.delete(hash);
+          return this.#trees.add(hash, offer.manifest, { layers, keys: offer.keys });
+        })
+        .finally(() => this.#building.delete(hash));
+      this.#building.set(hash, building);
+      void building.then((tree) => this.#flattenAside(tree)).catch(() => {});
+    }
+    return building;
+  }
+
+  async #makeLayers({ manifest, base, changes }: Offer): Promise<string[]> {
+    if (this.overlayProblem !== null) return [];
+    const isSmall = changes.set.length + changes.removed.length <= mostChanges;
+    if (base && isSmall && base.layers.length < mostLayers) return this.#makeDelta(base, changes);
+    return [await this.#makeWhole(manifest)];
+  }
+
+  async #makeWhole(manifest: Manifest): Promise<string> {
+    const name = newLayerName();
+    const aside = join(this.#folder, "incoming", name);
+    await mkdir(aside, { mode: 0o755 });
+    await writeTree(aside, manifest, { blobs: this.#blobs, how: "link" });
+    await rename(aside, join(this.#folder, "layers", name));
+    return name;
+  }
+
+  async #makeDelta(base: Tree, changes: TreeChanges): Promise<string[]> {
+    const name = newLayerName();
+    const unpin = this.#pin(base.layers);
+    const { path, upper, mount, release } = await this.#mountPoint(base.layers);
+    try {
+      await mount();
+      writeChanges(path, changes, this.#blobs);
+      await unmount("/", path);
+      await rename(upper, join(this.#folder, "layers", name));
+      return [name, ...base.layers];
+    } finally {
+      await release();
+      unpin();
+    }
+  }
+
+  /** A private layer over others. */
+  async #mountPoint(layers: readonly string[]) {
+    this.#places += 1;
+    const target = `mounts/${this.#places}`;
+    const own = `private/${this.#places}`;
+    const path = join(this.#folder, target);
+    const upper = join(this.#folder, own, "upper");
+    await mkdir(path, { mode: 0o755 });
+    await mkdir(join(this.#folder, own));
+    await mkdir(upper, { mode: 0o755 });
+    await mkdir(join(this.#folder, own, "work"));
+    return {
+      path,
+      upper,
+      mount: (over = layers) =>
+        mountOverlay(this.#folder, {
+          lower: over.map((layer) => `layers/${layer}`),
+          upper: `${own}/upper`,
+          work: `${own}/work`,
+          target,
+        }),
+      release: async () => {
+        await unmountAll(path);
+        await rm(path, { recursive: true, force: true });
+        await rm(join(this.#folder, own), { recursive: true, force: true });
+      },
+    };
+  }
+
+  /** A tree of many layers becomes one of one, for those who name it from then on. */
+  #flattenAside(tree: Tree): void {
+    if (tree.layers.length < manyLayers) return;
+    this.#aside(async () => {
+      const manifest = this.#trees.manifestOf(tree.hash);
+      if (!manifest) return;
+      const layer = await this.#makeWhole(manifest);
+      const old = tree.layers;
+      tree.layers = [layer];
+      await this.#trees.save(tree);
+      await this.#removeUnused(old);
+    });
+  }
+
+  #aside(work: () => Promise<unknown>): void {
+    const doing = work()
+      .catch((error: Error) => this.#options.log(`store of sources: ${error.message}`))
+      .finally(() => this.#background.delete(doing));
+    this.#background.add(doing);
+  }
+
+  knows(source: SourceName): boolean {
+    return this.#usable(source) !== undefined;
+  }
+
+  #usable({ tree, key }: SourceName): Tree | undefined {
+    const found = this.#trees.get(tree);
+    return found?.keys.has(hashOfKey(key)) ? found : undefined;
+  }
+
+  async place(): Promise<SourcePlace> {
+    const { path, mount, release } = await this.#mountPoint([]);
+    let tree: Tree | undefined;
+    let unpin = () => {};
+    return {
+      path,
+      fill: async (source) => {
+        tree = this.#usable(source);
+        if (!tree) throw new SourceFault(`the worker has no source tree ${source.tree} (any more)`);
+        tree.users += 1;
+        this.#trees.touch(tree);
+        const { layers } = tree;
+        unpin = this.#pin(layers);
+        if (this.overlayProblem === null) await mount(layers);
+        else {
+          const manifest = this.#trees.manifestOf(tree.hash);
+          if (!manifest)
+            throw new SourceFault(`the record of source tree ${tree.hash} cannot be read`);
+          await writeTree(path, manifest, { blobs: this.#blobs, how: "copy" });
+        }
+      },
+      release: async () => {
+        await release().catch((error: Error) => {
+          this.#options.log(`could not remove ${path}: ${error.message}`);
+        });
+        if (tree) tree.users -= 1;
+        tree = undefined;
+        unpin();
+        unpin = () => {};
+      },
+    };
+  }
+
+  #pin(layers: readonly string[]): () => void {
+    for (const layer of layers) this.#pinned.set(layer, (this.#pinned.get(layer) ?? 0) + 1);
+    return () => {
+      for (const layer of layers) this.#pinned.set(layer, this.#pinned.get(layer)! - 1);
+      this.#aside(() => this.#removeUnused(layers));
+    };
+  }
+
+  async #removeUnused(layers: readonly string[]): Promise<void> {
+    const used = new Set(this.#trees.all().flatMap((tree) => tree.layers));
+    for (const { base } of this.#offers.values())
+      for (const layer of base?.layers ?? []) used.add(layer);
+    for (const layer of layers)
+      if (!used.has(layer) && !this.#pinned.get(layer)) await this.#removeLayer(layer);
+  }
+
+  async #removeLayer(layer: string): Promise<void> {
+    this.#pinned.delete(layer);
+    await rm(join(this.#folder, "layers", layer), { recursive: true, force: true });
+  }
+
+  /** Forgets the least used trees, and the contents of none, until what is offered fits. */
+  async #makeRoom(offer: Offer): Promise<void> {
+    let wanted = 0;
+    for (const { size } of offer.missing.values()) wanted += size;
+    const { maxBytes } = this.#options;
+    if (this.#blobs.bytes + wanted <= maxBytes) return;
+    const spare = this.#trees
+      .all()
+      .filter(
+        (tree) => tree.users === 0 && tree.usedAt < Date.now() - recentMs && tree !== offer.base,
+      )
+      .sort((a, b) => a.usedAt - b.usedAt);
+    for (;;) {
+      this.#removeUnnamed(offer, maxBytes - wanted);
+      if (this.#blobs.bytes + wanted <= maxBytes) return;
+      const tree = spare.shift();
+      if (!tree) break;
+      this.#trees.forget(tree);
+      await this.#removeUnused(tree.layers);
+    }
+    throw new SourceFault(
+      `the source needs ${formatBytes(wanted)}, and the worker's store (${formatBytes(maxBytes)}) is full of what is in use`,
+    );
+  }
+
+  #removeUnnamed(offer: Offer, atMost: number): void {
+    if (this.#blobs.bytes <= atMost) return;
+    const named = new Set<string>();
+    const name = (manifest: Manifest) => {
+      for (const hash of contentsOf(manifest).keys()) named.add(hash);
+    };
+    name(offer.manifest);
+    for (const { manifest } of this.#offers.values()) name(manifest);
+    for (const { hash } of this.#trees.all()) name(this.#trees.manifestOf(hash) ?? []);
+    for (const hash of this.#blobs.hashes()) {
+      if (this.#blobs.bytes <= atMost) return;
+      if (!named.has(hash)) this.#blobs.remove(hash);
+    }
+  }
+
+  /** A tree that lies in a folder of this machine. */
+  async add(source: SourceName, manifest: Manifest, folder: string): Promise<void> {
+    const answer = await this.offer(source, {
+      base: null,
+      changes: { removed: [], set: manifest },
+    });
+    if (answer.status !== "lacking") return;
+    const files = contentsOf(manifest);
+    const { status } = await this.receive(
+      source,
+      pack(
+        answer.missing.map((hash) => {
+          const { path, size } = files.get(hash)!;
+          return { hash, size, read: () => createReadStream(pathBytes(folder, path)) };
+        }),
+      ),
+    );
+    if (status !== "ready") throw new SourceFault(`tree ${source.tree} could not be stored`);
+  }
+
+  manifestOf(source: SourceName): Manifest | null {
+    return this.knows(source) ? this.#trees.manifestOf(source.tree) : null;
+  }
+
+  /** To be read one after the other; null where not all of them are of that tree. */
+  contentsOf(source: SourceName, hashes: readonly string[]): readonly PackedFile[] | null {
+    const files = contentsOf(this.manifestOf(source) ?? []);
+    const found = hashes.flatMap((hash) => {
+      const size = files.get(hash)?.size;
+      const path = this.#blobs.pathOf(hash);
+      return size === undefined || path === null
+        ? []
+        : [{ hash, size, read: () => createReadStream(path) }];
+    });
+    return found.length === hashes.length ? found : null;
+  }
+
+  get bytes(): number {
+    return this.#blobs.bytes;
+  }
+
+  /** Names of contents that are not what their names say. Reads everything. */
+  verify(): string[] {
+    return this.#blobs.verify();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#background);
+    await this.#trees.idle();
+    await unmountAll(join(this.#folder, "mounts"));
+    this.#unlock();
+  }
+}
+
+/** Takes the contents of one offer, those that are missing. */
+class ContentTaker implements PackTaker {
+  readonly #offer: Offer;
+  readonly #blobs: Blobs;
+  #hash = "";
+  #blob: IncomingBlob | null = null;
+
+  constructor(offer: Offer, blobs: Blobs) {
+    this.#offer = offer;
+    this.#blobs = blobs;
+  }
+
+  begin(hash: string, length: number): void {
+    this.#hash = hash;
+    const entry = this.#offer.missing.get(hash);
+    // Another stream may have brought it meanwhile.
+    if (!entry) this.#blob = null;
+    else if (entry.size !== length)
+      throw new WrongContent(`${hash} is ${entry.size} bytes, not ${length}`);
+    else this.#blob = this.#blobs.receive(hash, length, entry.mode);
+  }
+
+  piece(bytes: Uint8Array): void {
+    this.#blob?.write(bytes);
+  }
+
+  end(): void {
+    this.#blob?.finish();
+    this.#blob = null;
+    this.#offer.missing.delete(this.#hash);
+  }
+
+  close(): void {
+    this.#blob?.abandon();
+  }
+}
+
+function hashOfKey(key: string): string {
+  return createHash("sha256").update(key).digest("base64url");
+}
