@@ -9,6 +9,7 @@ import type { Message } from "./update.js";
 const runEventTypes: Record<RunEvent["type"], true> = {
   "run-created": true,
   "run-loaded": true,
+  "run-source": true,
   "stage-started": true,
   "task-queued": true,
   "task-skipped": true,
