@@ -14,7 +14,7 @@ import { Disk, type DiskState } from "./disk.js";
 import { EventLog } from "./event-log.js";
 import { type HistoryOptions, openHistory } from "./history.js";
 import { endInterrupted, interruptedFault } from "./interrupted.js";
-import { KeptSources, type Sources } from "./kept-sources.js";
+import { KeptSources, readSources, type Sources } from "./kept-sources.js";
 import { maskedHost } from "./masked-host.js";
 import { Metrics } from "./metrics.js";
 import type { Outputs } from "./outputs.js";
@@ -245,23 +245,45 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     return id;
   }
 
+  async function keepWhenThereIsRoom(
+    keep: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for await (const _ of changes.changes(signal)) {
+      if (disk.state.trouble !== null) continue;
+      const isKept = await keep().then(
+        () => true,
+        () => false,
+      );
+      if (isKept) return;
+    }
+  }
+
   async function execute(
     id: number,
     request: RunCreated,
     signal: AbortSignal,
     deps: Pick<RunDependencies, "openHost" | "past">,
   ): Promise<void> {
+    const ended = new AbortController();
+    let keeping: Promise<void> | undefined;
     await executeRun(id, request, signal, {
       ...deps,
       emit: (event) => void log.append(id, secrets.maskTexts(event)),
       state: () => store.run(id)!,
-      keepSources: async (files) => {
+      keepSources: async (paths) => {
         if (!history.durable) return;
-        await sources.keep(id, files).catch((error: Error) => {
-          options.log(`run ${id} could not go on after a restart: ${error.message}`);
+        const read = await readSources(paths);
+        const keep = () => sources.keep(id, read);
+        await keep().catch((error: Error) => {
+          options.log(`until there is room run ${id} cannot outlive the boss: ${error.message}`);
+          disk.look();
+          keeping = keepWhenThereIsRoom(keep, ended.signal);
         });
       },
       forgetSources: async () => {
+        ended.abort();
+        await keeping;
         if (history.durable) await sources.forget(id).catch(() => {});
       },
       workers,

@@ -11,6 +11,16 @@ const Kept = z.object({
   files: z.array(z.object({ path: z.string(), base64: z.string() })),
 });
 
+/** As the files are now; those that are not there any more are left out. */
+export async function readSources(paths: readonly string[]): Promise<Sources> {
+  const found = await Promise.all(
+    paths.map(async (path) => [path, await readFile(path).catch(() => null)] as const),
+  );
+  return new Map(
+    found.flatMap(([path, bytes]) => (bytes === null ? [] : [[path, bytes] as const])),
+  );
+}
+
 export class KeptSources {
   readonly #folderOf: (run: number) => Promise<string>;
 
@@ -19,19 +29,14 @@ export class KeptSources {
     this.#folderOf = folderOf;
   }
 
-  async keep(run: number, paths: readonly string[]): Promise<void> {
-    const files = await Promise.all(
-      paths.map(async (path) => {
-        const bytes = await readFile(path).catch(() => null);
-        return bytes === null ? [] : [{ path, base64: bytes.toString("base64") }];
-      }),
-    );
+  async keep(run: number, sources: Sources): Promise<void> {
+    const files = [...sources].map(([path, bytes]) => ({
+      path,
+      base64: Buffer.from(bytes).toString("base64"),
+    }));
     const path = await this.#pathOf(run);
     // All of it or nothing, whenever the boss is killed.
-    await writeFile(
-      `${path}.new`,
-      JSON.stringify({ files: files.flat() } satisfies z.infer<typeof Kept>),
-    );
+    await writeFile(`${path}.new`, JSON.stringify({ files } satisfies z.infer<typeof Kept>));
     await rename(`${path}.new`, path);
   }
 

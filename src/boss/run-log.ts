@@ -38,7 +38,8 @@ async function logRuns(engine: Engine, events: AsyncIterable<LoggedEvent>, log: 
     } else if (event.type === "run-finished") {
       const { verdict, fault } = event;
       const state = engine.store.run(run);
-      const durationMs = event.at - (state?.request.at ?? event.at);
+      // A clock that was set back in between must not make it a time before the start.
+      const durationMs = Math.max(0, event.at - (state?.request.at ?? event.at));
       const reason = fault ? `: ${describeFault(fault)}` : "";
       log(`run ${run} ${verdict} after ${formatDuration(durationMs)}${reason}`, {
         level: verdict === "errored" ? "error" : "info",

@@ -22,7 +22,10 @@ export interface FileWriterOptions {
   readonly goOnAt?: number;
   /** Called after every change that a reader or a watcher of the file may care for. */
   readonly changed: () => void;
-  /** Called before a line in the file says that bytes are missing there. May throw where the disk is full. */
+  /**
+   * Called when bytes are lost, and again before a line in the file says so. May throw where the disk is full; that
+   * line must then wait.
+   */
   readonly beforeGap: () => void;
 }
 
@@ -95,6 +98,14 @@ export class FileWriter {
   /** These bytes, which come next, cannot be kept. */
   lose(bytes: number, error: unknown): void {
     if (bytes === 0) return;
+    // At once: a process that is killed now has no other way to tell the next one that something is missing.
+    if (this.#gapBytes === 0) {
+      try {
+        this.#options.beforeGap();
+      } catch {
+        // It is tried again before anything stands behind the gap.
+      }
+    }
     this.#gapBytes += bytes;
     this.#missing = { bytes: (this.#missing?.bytes ?? 0) + bytes, because: reason(error) };
     this.#options.changed();
