@@ -3,6 +3,7 @@
 
 import type { CallFinished, CallSent, LoggedEvent } from "../model/events.js";
 import { type TaskRef, taskKey } from "../model/pipeline.js";
+import { isRefused } from "./call-execution.js";
 import type { Store } from "./store/store.js";
 
 export interface LoggedCall {
@@ -36,10 +37,11 @@ export interface TaskPast {
   readonly attempts: number;
   readonly redTries: number;
   readonly lostTries: number;
+  readonly refusals: number;
   readonly open: AttemptLog | null;
 }
 
-export const noPast: TaskPast = { attempts: 0, redTries: 0, lostTries: 0, open: null };
+export const noPast: TaskPast = { attempts: 0, redTries: 0, lostTries: 0, refusals: 0, open: null };
 
 export interface RunPast {
   readonly task: (ref: TaskRef) => TaskPast;
@@ -58,7 +60,13 @@ export function readPast(store: Store, run: number): RunPast {
     resumedInVain = event.type === "run-resumed" ? resumedInVain + 1 : 0;
     if (!("task" in event)) continue;
     const key = taskKey(event);
-    const past = tasks.get(key) ?? { attempts: 0, redTries: 0, lostTries: 0, open: null };
+    const past = tasks.get(key) ?? {
+      attempts: 0,
+      redTries: 0,
+      lostTries: 0,
+      refusals: 0,
+      open: null,
+    };
     tasks.set(key, past);
     switch (event.type) {
       case "attempt-started":
@@ -81,12 +89,15 @@ export function readPast(store: Store, run: number): RunPast {
         past.open?.steps.push({ what: "finished", at: event.at, call });
         break;
       }
-      case "attempt-finished":
+      case "attempt-finished": {
+        const lastCall = past.open?.steps.at(-1)?.call.finished;
         past.open = null;
         if (!event.retried || event.byBoss) break;
         if (event.end.status === "failed") past.redTries += 1;
+        else if (lastCall && isRefused(lastCall.outcome)) past.refusals += 1;
         else past.lostTries += 1;
         break;
+      }
     }
   }
   return {
@@ -104,6 +115,7 @@ interface GrowingPast {
   attempts: number;
   redTries: number;
   lostTries: number;
+  refusals: number;
   open: { readonly startedAt: number; readonly steps: Step[] } | null;
 }
 

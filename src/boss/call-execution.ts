@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto";
 import type { CallRequest, CallResult } from "../../runtime/host/host.js";
-import type { AttemptRef, RunEvent } from "../model/events.js";
+import type { AttemptRef, CallOutcome, RunEvent } from "../model/events.js";
 import type { Outcome } from "../wire/worker.js";
 import type { LoggedCall } from "./attempt-log.js";
 import { type AttemptOutput, ownSource } from "./attempt-output.js";
@@ -64,7 +64,9 @@ export async function executeCall(
     sent({ url: chosen, execution: "" });
     void copy.release();
     durationMs = Math.round(performance.now() - startedAt);
-    if (isLost(outcome)) context.lose({ url: chosen, any: worker === null });
+    if (isLost(outcome)) {
+      context.lose({ url: chosen, any: worker === null, refused: isRefused(outcome) });
+    }
     await finishCall(call, outcome, durationMs, context);
   };
   const copy = maskedOutput(secrets, (bytes) => {
@@ -177,6 +179,11 @@ async function finishCall(
 
 export function isLost(outcome: Outcome): boolean {
   return outcome.kind === "faulted" && outcome.workerLost === true;
+}
+
+/** A worker that is told to stop refuses what comes; that says nothing of the next one. */
+export function isRefused(outcome: CallOutcome): boolean {
+  return outcome.kind === "faulted" && outcome.notStarted === true;
 }
 
 /** Alike for alike calls, whatever order their options were written in. */

@@ -7,13 +7,23 @@ import type { Fault, TaskEnd } from "../model/failure.js";
 import type { Pipeline, StageDefinition, TaskRef } from "../model/pipeline.js";
 import { type AttemptLog, noPast, type TaskPast } from "./attempt-log.js";
 import { type AttemptOutput, ownSource } from "./attempt-output.js";
-import { type CallContext, executeCall, isLost, recallCall, resumeCall } from "./call-execution.js";
+import {
+  type CallContext,
+  executeCall,
+  isLost,
+  isRefused,
+  recallCall,
+  resumeCall,
+} from "./call-execution.js";
 import { maskedOutput } from "./masked-output.js";
 import type { OutputRef, Outputs } from "./outputs.js";
 import { Replay } from "./replay.js";
 import type { Secrets } from "./secrets.js";
 import type { RunSources } from "./sources.js";
 import type { LostWorker, Workers } from "./workers.js";
+
+/** Nothing was started, so these cost little; but somebody who says no for ever must not be asked for ever. */
+const mostRefusals = 20;
 
 export interface TaskDependencies {
   readonly emit: (event: RunEvent) => void;
@@ -57,7 +67,7 @@ export async function executeTask(
   const { signal, gone, deps } = context;
   const retries = stage.tasks.find(({ name }) => name === ref.task)?.retries ?? 0;
   const avoid = new Set<string>();
-  let { redTries, lostTries, open } = past;
+  let { redTries, lostTries, refusals, open } = past;
   for (let attempt = open ? past.attempts : past.attempts + 1; ; attempt++) {
     const { end, output, lost, byBoss } = await executeAttempt(
       { ...ref, attempt },
@@ -72,7 +82,8 @@ export async function executeTask(
       end.status === "errored" &&
       end.fault.origin !== "pipedef" &&
       lost !== null &&
-      lostTries < deps.infraRetries &&
+      (lost.refused ? refusals < mostRefusals : lostTries < deps.infraRetries) &&
+      deps.infraRetries > 0 &&
       deps.workers.mayReturn(lost);
     const mayGoOn = !gone.aborted || deps.stop.over.aborted;
     const retried = (isRedAgain || isLostAgain || byBoss) && !signal.aborted && mayGoOn;
@@ -90,9 +101,10 @@ export async function executeTask(
     if (!byBoss) {
       if (isRedAgain) redTries += 1;
       else if (lost) {
-        lostTries += 1;
+        if (lost.refused) refusals += 1;
+        else lostTries += 1;
         avoid.add(lost.url);
-        await deps.workers.returned(lost, lostTries, gone);
+        await deps.workers.returned(lost, lostTries + refusals, gone);
       }
     }
     // It stays queued, and the next boss goes on.
@@ -187,7 +199,9 @@ async function runAttempt(
       output,
       recall: async (call) => {
         const { finished, worker, any } = call;
-        if (finished && isLost(finished.outcome)) calls.lose({ url: worker, any });
+        if (finished && isLost(finished.outcome)) {
+          calls.lose({ url: worker, any, refused: isRefused(finished.outcome) });
+        }
         return recallCall(call, output);
       },
       resume: (call, request, callSignal) => resumeCall(call, request, callSignal, calls),

@@ -58,6 +58,8 @@ export interface LostWorker {
   readonly url: string;
   /** The call named no worker, so that any own one will do. */
   readonly any: boolean;
+  /** It refused the call or handed it back before its command began. */
+  readonly refused?: boolean;
 }
 
 export interface WorkerChoice {
@@ -70,6 +72,7 @@ export interface WorkerChoice {
 }
 
 const firstPauseMs = 500;
+const longestPauseMs = 30_000;
 /**
  * A worker that is away for longer than the lease has ended what it ran for us; that is no reason to give up
  * the tasks too. A machine that restarts, or a network that is mended by hand, is waited for.
@@ -196,7 +199,8 @@ export class Workers {
 
   /** Waits a little, longer after each try; then for the worker, or one like it, as long as it may return. */
   async returned(lost: LostWorker, tries: number, signal: AbortSignal): Promise<void> {
-    const pauseMs = firstPauseMs * 2 ** (tries - 1) * (0.5 + Math.random() / 2);
+    const doubled = Math.min(longestPauseMs, firstPauseMs * 2 ** (tries - 1));
+    const pauseMs = doubled * (0.5 + Math.random() / 2);
     await wait(pauseMs, undefined, { signal }).catch(() => {});
     const isThere = () => this.#candidates(lost).some(({ lostAt }) => lostAt === null);
     while (!signal.aborted && !isThere() && this.mayReturn(lost)) {

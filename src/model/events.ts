@@ -149,6 +149,7 @@ export type CallOutcome =
       readonly message: string;
       readonly hint?: string | undefined;
       readonly workerLost?: true | undefined;
+      readonly notStarted?: true | undefined;
     };
 
 /** An event with its place in the log. Sequence numbers grow over all runs of a boss. */

@@ -65,6 +65,7 @@ interface AttemptOptions {
 }
 
 const openOutputAfterMs = 250;
+const awayNow = { workerLost: true, notStarted: true } as const;
 
 /** See WorkerClient.execute. */
 export async function executeOn(
@@ -191,7 +192,7 @@ class CommandAttempt {
     if (error instanceof TakerError) return { kind: "faulted", message: error.message };
     if (error instanceof WorkerError) {
       const message = `worker ${url} ${error.message}`;
-      return { kind: "faulted", message, ...(error.isAway && { workerLost: true }) };
+      return { kind: "faulted", message, ...(error.isAway && awayNow) };
     }
     if (!this.#reached && !(error instanceof UnknownExecutionError)) {
       const message = this.#worker.unreachable(error);
@@ -287,10 +288,10 @@ class CommandAttempt {
     this.#mayStart = false;
     if (response.statusCode === 200) return response;
     const words = await refusal(response);
+    // Refused, so nothing has been started.
+    if (starts) this.#mayStart = true;
+    if (response.statusCode === 429) throw new WorkerBusyError(words);
     if (starts) {
-      // Refused, so nothing has been started.
-      this.#mayStart = true;
-      if (response.statusCode === 429) throw new WorkerBusyError(words);
       throw new WorkerError(words, response.statusCode! >= 500);
     }
     if (response.statusCode === 404) throw new UnknownExecutionError();

@@ -6,6 +6,7 @@ import {
   causeOf,
   refusal,
   silenceError,
+  WorkerBusyError,
   type WorkerConnection,
   WorkerError,
 } from "./worker-connection.js";
@@ -85,6 +86,7 @@ export class OutputCopy {
     const response = await this.#worker.open({ method: "GET", path, signal });
     if (response.statusCode === 404) throw new UnknownExecutionError();
     if (response.statusCode === 401) throw new Error(`it ${await refusal(response)}`);
+    if (response.statusCode === 429) throw new WorkerBusyError(await refusal(response));
     if (response.statusCode !== 200) throw new WorkerError(await refusal(response));
     this.#response = response;
     this.#watchSilence();

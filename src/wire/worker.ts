@@ -92,6 +92,8 @@ export const Outcome = z.discriminatedUnion("kind", [
     hint: z.string().optional(),
     /** The worker is gone, and with it the command: on another, or later, it may well work. */
     workerLost: z.literal(true).optional(),
+    /** It was refused or handed back before it began. */
+    notStarted: z.literal(true).optional(),
   }),
 ]);
 export type Outcome = z.infer<typeof Outcome>;

@@ -27,8 +27,8 @@ const leaseIsOver = {
   workerLost: true,
 } as const satisfies Outcome;
 
-function handedBack(message: string): Outcome {
-  return { kind: "faulted", message, workerLost: true };
+function handedBack(message: string) {
+  return { kind: "faulted", message, workerLost: true } as const satisfies Outcome;
 }
 
 /** Of all clients, running, waiting, or ended and not yet fetched. Each may hold as much as a request may. */
@@ -136,7 +136,7 @@ export class Executions {
   /** Hands back those that still wait for their turn: elsewhere they may be served. */
   endWaiting(message: string): void {
     for (const { execution } of this.#entries.values()) {
-      if (execution.isWaiting) execution.end(handedBack(message));
+      if (execution.isWaiting) execution.end({ ...handedBack(message), notStarted: true });
     }
   }
 

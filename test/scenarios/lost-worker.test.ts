@@ -11,7 +11,12 @@ import { jsonLines, type RunningCli, startCli, tempRepo } from "../cli/rig.js";
 import { containersWith, image, noDocker } from "../rig/docker.js";
 import { startProxy } from "../rig/proxy.js";
 import { type RigOptions, startRig } from "../rig/rig.js";
-import { eventually, startTestWorker, startWorkerProcess } from "../rig/worker.js";
+import {
+  createScriptedExecutor,
+  eventually,
+  startTestWorker,
+  startWorkerProcess,
+} from "../rig/worker.js";
 
 /** "task: how each attempt ended" of each task. */
 function attemptsOf(run: Run): string[] {
@@ -89,6 +94,7 @@ async function startRun(pipedef: string, options: Partial<RigOptions> = {}) {
     engine,
     id: started.run,
     ended: engine.finished(started.run),
+    attempts: () => engine.store.run(started.run)?.stages[0]?.tasks[0]?.attempts ?? [],
     firstStart: () => eventually(() => existsSync(ledger)),
     starts: () => readFileSync(ledger, "utf8").trim().split("\n").length,
     async [Symbol.asyncDispose]() {
@@ -116,6 +122,41 @@ test("a worker is killed: its task goes to another one", async () => {
   );
   assert.match(JSON.stringify(attempts[0]?.end), /worker \S+ was lost/);
   assert.equal(run.starts(), 2);
+});
+
+test("a worker that is being stopped refuses: that uses up none of the tries for a lost one", async () => {
+  const executor = createScriptedExecutor();
+  await using stopping = await startTestWorker({ executor, slots: 1 });
+  await using second = await startWorkerProcess({ executor: "process" });
+  await using third = await startWorkerProcess({ executor: "process" });
+  const busy = stopping.execute("runs to its end");
+  const command = await executor.nextCommand();
+  const stopped = stopping.worker.stop({ graceMs: 60_000 });
+
+  let target = stopping.url;
+  using proxy = await startProxy(() => target);
+  await using run = await startRun(hangsOnce(`"${proxy.url}", `), {
+    workers: [],
+    infraRetries: 1,
+    workerLeaseMs: 5_000,
+  });
+  const refused = () => run.attempts().some(({ end }) => end?.status === "errored");
+  await eventually(refused);
+  assert.match(JSON.stringify(run.attempts()[0]), /this worker is stopping/);
+  command.exit(0);
+  await Promise.all([busy, stopped]);
+  proxy.cut();
+  target = second.url;
+  proxy.restore();
+  await run.firstStart();
+  proxy.cut();
+  await second.kill();
+  target = third.url;
+  proxy.restore();
+  const ended = await run.ended;
+  assert.equal(ended.status, "passed");
+  const ends = run.attempts().map(({ end }) => end?.status);
+  assert.deepEqual(ends, ["errored", "errored", "passed"]);
 });
 
 test("a named worker is killed and comes back: its task is tried again there", async () => {
