@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import { type Audit, noAudit } from "../access/audit.js";
 import { BadRequest } from "../wire/body.js";
 import type { ApiError } from "../wire/boss.js";
+import { TooManyStreams } from "../wire/stream-count.js";
 import type { Engine } from "./engine.js";
 import { NotFound } from "./request.js";
 import { feedRoutes } from "./routes/feed.js";
@@ -16,7 +17,6 @@ import { pageRoutes } from "./routes/page.js";
 import { runRoutes } from "./routes/runs.js";
 import { sessionRoutes } from "./routes/session.js";
 import { HistoryUnwritable } from "./store/store.js";
-import { TooManyStreams } from "./stream.js";
 
 export interface AppOptions {
   readonly version: string;

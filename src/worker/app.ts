@@ -6,8 +6,9 @@ import { openMetricsType } from "../lib/openmetrics.js";
 import { encodeSse } from "../lib/sse.js";
 import { BadRequest, parseBody } from "../wire/body.js";
 import { bytesResponse, sseResponse } from "../wire/stream.js";
+import { type StreamCount, TooManyStreams } from "../wire/stream-count.js";
 import { CommandRequest, type WorkerInfo, workerHeaders } from "../wire/worker.js";
-import { type Executions, mostExecutions } from "./executions.js";
+import type { Executions } from "./executions.js";
 import { LogEvents } from "./log-events.js";
 import { type Maxima, withinMaxima } from "./maxima.js";
 import type { WorkerMetrics } from "./metrics.js";
@@ -24,6 +25,7 @@ export interface AppDeps {
   /** The info now and at each change. */
   readonly followInfo: (signal: AbortSignal) => AsyncGenerator<WorkerInfo>;
   readonly keepAliveMs: number;
+  readonly streams: StreamCount;
   /** Why nothing new is taken now, in words; null: it is. */
   readonly refusesNew: () => string | null;
 }
@@ -31,11 +33,12 @@ export interface AppDeps {
 const executionId = /^[\w.:-]{1,128}$/;
 
 export function createWorkerApp(deps: AppDeps): Hono {
-  const { executions, maxima, keepAliveMs } = deps;
+  const { executions, maxima, keepAliveMs, streams } = deps;
   const app = new Hono();
 
   app.notFound((c) => c.json({ error: `there is no ${c.req.method} ${c.req.path} here` }, 404));
   app.onError((error, c) => {
+    if (error instanceof TooManyStreams) return tooMany(c, error.message);
     const status = error instanceof BadRequest ? error.status : 500;
     // The rest of a body that is too large is still on its way: this connection is of no more use.
     if (status === 413) c.header("connection", "close");
@@ -65,11 +68,11 @@ export function createWorkerApp(deps: AppDeps): Hono {
 
   app.get("/events", () =>
     sseResponse(
-      async function* (signal) {
+      streams.counted(async function* (signal) {
         for await (const info of deps.followInfo(signal)) {
           yield encodeSse({ event: "info", data: JSON.stringify(info) });
         }
-      },
+      }),
       { keepAliveMs },
     ),
   );
@@ -78,12 +81,14 @@ export function createWorkerApp(deps: AppDeps): Hono {
     const refusal = deps.refusesNew();
     if (refusal !== null) return c.json({ error: refusal }, 503);
     const request = withinMaxima(await parseBody(c.req.raw, CommandRequest), maxima);
-    if (executions.isFull) return full(c);
+    if (executions.isFull) return full(c, executions);
+    streams.check();
     const id = randomUUID();
     const execution = executions.put(id, request)!;
     const detach = executions.attach(id);
     const lines = new LogEvents();
-    return sseResponse((signal) => runStream(execution, lines, signal), {
+    const events = streams.counted((signal) => runStream(execution, lines, signal));
+    return sseResponse(events, {
       keepAliveMs,
       mayKeepAlive: () => !lines.eventIsOpen,
       // Nobody else knows the id, so there is nobody to wait for.
@@ -114,18 +119,20 @@ export function createWorkerApp(deps: AppDeps): Hono {
     // Whoever resumes may not know the request any more; its id is enough.
     const known = executions.get(id);
     if (resumes && !known) return unknown(c, id);
-    if (executions.isFull && !known) return full(c);
+    if (executions.isFull && !known) return full(c, executions);
+    // Before anything is started that nobody could follow.
+    streams.check();
     const asked = async () => withinMaxima(await parseBody(c.req.raw, CommandRequest), maxima);
     const execution = resumes ? known : executions.put(id, await asked(), leaseMs || null);
     if (!execution) {
       return c.json({ error: `execution ${id} exists, and was asked for something else` }, 409);
     }
     return sseResponse(
-      async function* (signal) {
+      streams.counted(async function* (signal) {
         for await (const [number, event] of execution.follow(after, signal)) {
           yield encodeSse({ event: event.type, data: JSON.stringify(event), id: String(number) });
         }
-      },
+      }),
       { keepAliveMs, closed: executions.attach(id) },
     );
   });
@@ -141,9 +148,8 @@ export function createWorkerApp(deps: AppDeps): Hono {
     if (!execution) return unknown(c, id);
     const offset = readCount(c.req.query("offset"));
     if (offset === null) return c.json({ error: "offset: must be a number of bytes" }, 400);
-    return bytesResponse((signal) => execution.followOutput(offset, signal), {
-      closed: executions.attach(id),
-    });
+    const bytes = streams.counted((signal) => execution.followOutput(offset, signal));
+    return bytesResponse(bytes, { closed: executions.attach(id) });
   });
 
   app.delete("/executions/:id", async (c) => {
@@ -154,8 +160,11 @@ export function createWorkerApp(deps: AppDeps): Hono {
   return app;
 }
 
-function full(c: Context) {
-  const error = `this worker knows ${mostExecutions} commands already, and takes no more for now`;
+function full(c: Context, { most }: Executions) {
+  return tooMany(c, `this worker knows ${most} commands already, and takes no more for now`);
+}
+
+function tooMany(c: Context, error: string) {
   return c.json({ error }, 429, { "retry-after": "10" });
 }
 

@@ -14,6 +14,8 @@ export interface ExecutionsOptions extends Omit<ExecutionDeps, "openOutput"> {
   /** Of one command; of more, the beginning and the end are kept. */
   readonly maxOutputBytes: number;
   readonly folder: string;
+  /** Of all clients, running, waiting, or ended and not yet fetched. Each may hold as much as a request may. */
+  readonly most: number;
   /** How long a client without a lease of its own may be without a stream. */
   readonly leaseMs: number;
 }
@@ -30,9 +32,6 @@ const leaseIsOver = {
 function handedBack(message: string) {
   return { kind: "faulted", message, workerLost: true } as const satisfies Outcome;
 }
-
-/** Of all clients, running, waiting, or ended and not yet fetched. Each may hold as much as a request may. */
-export const mostExecutions = 10_000;
 
 interface Entry {
   readonly execution: Execution;
@@ -58,8 +57,12 @@ export class Executions {
     this.#options = options;
   }
 
+  get most(): number {
+    return this.#options.most;
+  }
+
   get isFull(): boolean {
-    return this.#entries.size >= mostExecutions;
+    return this.#entries.size >= this.most;
   }
 
   get(id: string): Execution | undefined {

@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { type AccessOptions, type OpenAccess, openAccess } from "../access/open-access.js";
 import { makeOwnedFolder } from "../lib/owned-folder.js";
 import { listen } from "../wire/listen.js";
+import { StreamCount } from "../wire/stream-count.js";
 import type { TlsFiles } from "../wire/tls.js";
 import { defaultWorkerPort, type WorkerInfo } from "../wire/worker.js";
 import { Admission } from "./admission.js";
@@ -50,6 +51,9 @@ export interface WorkerOptions {
   /** How long commands wait for an engine that is away before they are handed back. */
   readonly engineWaitMs?: number;
   readonly keepAliveMs?: number;
+  /** Commands it knows at a time, of all clients. */
+  readonly maxExecutions?: number;
+  readonly maxStreams?: number;
   readonly version?: string;
   readonly log?: (line: string) => void;
 }
@@ -84,6 +88,9 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     allowHosts = [],
     tls,
     maxOutputBytes = 100 * 2 ** 20,
+    maxExecutions = 10_000,
+    // Each execution has its events and its output; and bosses watch.
+    maxStreams = 2 * maxExecutions + 1_000,
     version = "0.0.0",
     log = () => {},
   } = options;
@@ -119,6 +126,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       executor,
       admission,
       folder: folder.path,
+      most: maxExecutions,
       maxOutputBytes,
       leaseMs,
       graceMs,
@@ -153,6 +161,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       info: feed.info,
       followInfo: feed.follow,
       keepAliveMs,
+      streams: new StreamCount(maxStreams),
       refusesNew: () => {
         if (stopping) return "this worker is stopping";
         return waitedTooLong ? `takes nothing now: ${problem}` : null;

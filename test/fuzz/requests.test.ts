@@ -9,6 +9,7 @@ import fc from "fast-check";
 import { createApp } from "../../src/boss/app.js";
 import { BadRequest, parseBody } from "../../src/wire/body.js";
 import { RerunRequest, StartRunRequest } from "../../src/wire/boss.js";
+import { StreamCount } from "../../src/wire/stream-count.js";
 import { CommandRequest } from "../../src/wire/worker.js";
 import { Admission } from "../../src/worker/admission.js";
 import { createWorkerApp } from "../../src/worker/app.js";
@@ -48,6 +49,7 @@ const executions = new Executions({
   },
   admission: new Admission({ slots: 1000, changed: () => {} }),
   folder,
+  most: 1000,
   maxOutputBytes: 1000,
   leaseMs: 1000,
   graceMs: 1000,
@@ -73,6 +75,7 @@ const worker = createWorkerApp({
     yield info;
   },
   keepAliveMs: 1000,
+  streams: new StreamCount(1000),
   refusesNew: () => null,
 });
 

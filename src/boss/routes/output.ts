@@ -4,6 +4,7 @@ import { type Context, Hono } from "hono";
 import { BadRequest } from "../../wire/body.js";
 import type { ApiError, OutputDiff, OutputMatches, OutputOutline } from "../../wire/boss.js";
 import { bytesResponse } from "../../wire/stream.js";
+import type { StreamCount } from "../../wire/stream-count.js";
 import type { Engine } from "../engine.js";
 import type { Fold } from "../line-index.js";
 import { type FollowedIndex, LineIndexes } from "../line-indexes.js";
@@ -18,7 +19,6 @@ import {
 import type { SearchOrder } from "../output-search-thread.js";
 import type { OutputRef } from "../outputs.js";
 import { NotFound, numberParameter } from "../request.js";
-import type { StreamCount } from "../stream.js";
 import { theAttempt, theRun } from "./runs.js";
 
 /** A flood of output is told of so often at most; no eye sees more. */
