@@ -273,9 +273,18 @@ async function checkOutput(
     const part = bytes.subarray(offset, marks[index + 1]?.[0] ?? bytes.length);
     texts.set(source, (texts.get(source) ?? "") + part.toString());
   }
-  const missing = task.attempts[number - 1]?.output?.missing;
-  if (missing) {
-    checkGaps(bytes, missing.bytes, { whole, started, entries, plan, evidence }, complain);
+  const attempt = task.attempts[number - 1];
+  // The boss that gave it up has not seen how much its predecessor lost; that it did is the reason it gives.
+  const isGivenUp =
+    attempt?.end?.status === "errored" &&
+    attempt.end.fault.message.includes("not all of its output could be stored");
+  if (attempt?.output?.missing || isGivenUp) {
+    checkGaps(
+      bytes,
+      attempt?.output?.missing?.bytes ?? 0,
+      { whole, started, entries, plan, evidence },
+      complain,
+    );
     return;
   }
   for (const { call, sandbox } of started) {
