@@ -1,0 +1,147 @@
+// Reads a tar stream entry by entry: ustar, with the long names of pax and GNU. Whatever is in it is only read,
+// never laid anywhere by this.
+
+export interface TarEntry {
+  readonly path: string;
+  readonly kind: "file" | "folder" | "link" | "other";
+  readonly bytes: number;
+  /** To be read before the next entry is asked for; what is not read is skipped. */
+  content(): AsyncGenerator<Uint8Array>;
+}
+
+const block = 512;
+/** Of a name or an extended header. */
+const longestHeader = 1024 * 1024;
+
+export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
+  const source = new ByteSource(chunks);
+  let extended: { path?: string; size?: number } = {};
+  for (;;) {
+    const header = await source.take(block);
+    // Zeros end an archive; so does the end of the stream, for those who write none.
+    if (header === null || header.every((byte) => byte === 0)) return;
+    checkSum(header);
+    const type = String.fromCharCode(header[156]!);
+    const bytes = extended.size ?? sizeIn(header);
+    const padding = (block - (bytes % block)) % block;
+    if (["x", "g", "L", "K"].includes(type)) {
+      if (bytes > longestHeader) throw new Error("the archive has a header that is too long");
+      const body = Buffer.from((await source.take(bytes)) ?? []);
+      await source.skip(padding);
+      if (type === "x") extended = { ...extended, ...paxFields(body) };
+      if (type === "L") extended = { ...extended, path: body.toString().replace(/\0.*$/s, "") };
+      continue;
+    }
+    const path = extended.path ?? nameIn(header);
+    extended = {};
+    let left = hasContent(type) ? bytes : 0;
+    async function* content() {
+      while (left > 0) {
+        const part = await source.some(left);
+        if (!part) throw new Error(`the archive ends in the middle of ${path}`);
+        left -= part.length;
+        yield part;
+      }
+    }
+    yield { path, kind: kindOf(type), bytes: left, content };
+    await source.skip(left + (hasContent(type) ? padding : 0));
+  }
+}
+
+function kindOf(type: string): TarEntry["kind"] {
+  if (type === "0" || type === "\0" || type === "7") return "file";
+  if (type === "5") return "folder";
+  return type === "1" || type === "2" ? "link" : "other";
+}
+
+/** Links and folders may name a size, and have no content all the same. */
+function hasContent(type: string): boolean {
+  return !["1", "2", "3", "4", "5", "6"].includes(type);
+}
+
+function checkSum(header: Uint8Array): void {
+  let sum = 0;
+  for (const [index, byte] of header.entries()) sum += index >= 148 && index < 156 ? 32 : byte;
+  const stored = Number.parseInt(text(header, 148, 156).trim(), 8);
+  if (sum !== stored) throw new Error("the archive is damaged");
+}
+
+function nameIn(header: Uint8Array): string {
+  const name = text(header, 0, 100);
+  const isUstar = text(header, 257, 262) === "ustar";
+  const prefix = isUstar ? text(header, 345, 500) : "";
+  return prefix === "" ? name : `${prefix}/${name}`;
+}
+
+function sizeIn(header: Uint8Array): number {
+  // Sizes beyond 8 GiB are binary.
+  if ((header[124]! & 0x80) !== 0) {
+    let size = header[124]! & 0x7f;
+    for (let at = 125; at < 136; at++) size = size * 256 + header[at]!;
+    return size;
+  }
+  return Number.parseInt(text(header, 124, 136).trim() || "0", 8) || 0;
+}
+
+function text(header: Uint8Array, from: number, to: number): string {
+  return Buffer.from(header.subarray(from, to)).toString().replace(/\0.*$/s, "");
+}
+
+/** Lines of "LENGTH KEY=VALUE\n", the length counting itself. */
+function paxFields(body: Buffer): { path?: string; size?: number } {
+  const fields: { path?: string; size?: number } = {};
+  for (let at = 0; at < body.length; ) {
+    const space = body.indexOf(32, at);
+    const length = Number(body.subarray(at, space).toString());
+    if (space < 0 || !Number.isInteger(length) || length < 5) break;
+    const field = body.subarray(space + 1, at + length - 1).toString();
+    const equals = field.indexOf("=");
+    const value = field.slice(equals + 1);
+    if (field.startsWith("path=")) fields.path = value;
+    if (field.startsWith("size=") && /^\d{1,15}$/.test(value)) fields.size = Number(value);
+    at += length;
+  }
+  return fields;
+}
+
+class ByteSource {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  #rest: Uint8Array = new Uint8Array();
+
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.#chunks = chunks[Symbol.asyncIterator]();
+  }
+
+  /** At least one byte, at most so many; null at the end. */
+  async some(most: number): Promise<Uint8Array | null> {
+    while (this.#rest.length === 0) {
+      const next = await this.#chunks.next();
+      if (next.done) return null;
+      this.#rest = next.value;
+    }
+    const part = this.#rest.subarray(0, most);
+    this.#rest = this.#rest.subarray(part.length);
+    return part;
+  }
+
+  /** Null where there is nothing more. */
+  async take(bytes: number): Promise<Uint8Array | null> {
+    const parts: Uint8Array[] = [];
+    for (let left = bytes; left > 0; ) {
+      const part = await this.some(left);
+      if (!part && parts.length === 0) return null;
+      if (!part) throw new Error("the archive ends in the middle");
+      parts.push(part);
+      left -= part.length;
+    }
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  }
+
+  async skip(bytes: number): Promise<void> {
+    for (let left = bytes; left > 0; ) {
+      const part = await this.some(left);
+      if (!part) return;
+      left -= part.length;
+    }
+  }
+}
