@@ -1,6 +1,7 @@
 // What `import { ... } from "bettertest"` gives to a pipedef. The declarations of this file travel alone
 // into repos that have no node_modules, so none may need a type from elsewhere.
 
+import { describeExit } from "../src/model/failure.js";
 import { findFiles } from "./find-files.js";
 import type { CallResult } from "./host/host.js";
 import { commandRequest } from "./run-options.js";
@@ -102,17 +103,26 @@ export interface RunOptions {
   readonly network?: boolean;
   /** The code under test, which the command starts in: workspace(), git({ url, ref }) or none. */
   readonly source?: Source;
+  /**
+   * Files with test results (JUnit XML or TAP) that the command writes: a path or a pattern, or a list of them,
+   * from the folder that it starts in. Tests that fail there are named, and make the task red.
+   */
+  readonly results?: string | readonly string[];
+  /** Files to keep with the run, in the same form: ["dist/**", "report.xml"]. */
+  readonly artifacts?: string | readonly string[];
   /** `false` returns the result of a command that failed, where otherwise CommandFailed is thrown. */
   readonly check?: boolean;
 }
 
 export interface CommandResult {
-  /** Ended by itself with exit code 0. */
+  /** Ended by itself with exit code 0, and no test failed in its results files. */
   readonly ok: boolean;
   /** How the command ended. */
   readonly reason: "exit" | "timeout" | "out-of-memory";
   /** Null where the command did not end by itself. */
   readonly exitCode: number | null;
+  /** Tests that failed in its results files. */
+  readonly failedTests: number;
   readonly durationMs: number;
   /** The end of what it printed, at most 1 MiB, as text. */
   readonly output: string;
@@ -256,13 +266,15 @@ function commandResult(
   command: string,
   { check, calledAt }: { check: boolean; calledAt: Error },
 ): CommandResult {
-  const ended = { durationMs, output: new TextDecoder().decode(output), outputBytes };
+  const failedTests = outcome.kind === "exited" ? (outcome.failedTests ?? 0) : 0;
+  const ended = { failedTests, durationMs, output: new TextDecoder().decode(output), outputBytes };
   switch (outcome.kind) {
     case "exited": {
       const { exitCode } = outcome;
-      const result = { ok: exitCode === 0, reason: "exit", exitCode, ...ended } as const;
-      if (exitCode === 0 || !check) return result;
-      return fail(`exit code ${exitCode}${crowd(outcome)}: ${command}`, result);
+      const ok = exitCode === 0 && failedTests === 0;
+      const result = { ok, reason: "exit", exitCode, ...ended } as const;
+      if (ok || !check) return result;
+      return fail(`${describeExit(outcome)}${crowd(outcome)}: ${command}`, result);
     }
     case "timed-out": {
       const result = { ok: false, reason: "timeout", exitCode: null, ...ended } as const;

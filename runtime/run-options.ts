@@ -1,5 +1,6 @@
 // Checks what a pipedef hands to `run(...)`, at the call, so that the author sees the line.
 
+import { patternProblem } from "../src/lib/file-pattern.js";
 import { parseBytes, parseDurationMs } from "../src/lib/units.js";
 import type { CallRequest } from "./host/host.js";
 import { checkedSource } from "./source.js";
@@ -10,7 +11,7 @@ export interface CheckedCall extends CallRequest {
 }
 
 const optionNames =
-  "env, secrets, workdir, user, timeout, cpus, memory, pids, network, source, check";
+  "env, secrets, workdir, user, timeout, cpus, memory, pids, network, source, results, artifacts, check";
 
 /** `(worker, image, command, options?)` or `(image, command, options?)`: three texts name a worker. */
 export function commandRequest(given: readonly unknown[]): CheckedCall {
@@ -104,6 +105,10 @@ function checkOptions(
       case "source":
         source = checkedSource(value);
         break;
+      case "results":
+      case "artifacts":
+        request[name] = checkedPatterns(name, value);
+        break;
       case "check":
         if (typeof value !== "boolean") throw bad(name, value, "must be true or false");
         check = value;
@@ -123,6 +128,18 @@ function checkedSecrets(names: unknown): string[] {
   return names.map((name: unknown) => {
     if (typeof name === "string" && /^[A-Za-z_]\w*$/.test(name)) return name;
     throw bad("secrets", name, "must hold names of variables");
+  });
+}
+
+function checkedPatterns(option: string, given: unknown): string[] {
+  const patterns: unknown[] = Array.isArray(given) ? given : [given];
+  if (patterns.length > 100) throw bad(option, given, "must hold at most 100 patterns");
+  return patterns.map((pattern) => {
+    if (typeof pattern !== "string")
+      throw bad(option, pattern, "must be a path or a pattern, or a list of them");
+    const problem = patternProblem(pattern);
+    if (problem !== null) throw bad(option, pattern, problem);
+    return pattern;
   });
 }
 

@@ -16,6 +16,7 @@ const runEventTypes: Record<RunEvent["type"], true> = {
   "attempt-started": true,
   "call-sent": true,
   "call-started": true,
+  "call-files": true,
   "call-finished": true,
   "attempt-finished": true,
   "stage-finished": true,

@@ -42,7 +42,7 @@ def describe_failure(failure):
     """The words of `describeFailure` in src/model/failure.ts."""
     kind = failure["kind"]
     if kind == "exit":
-        return "exit code %d%s: %s" % (failure["exitCode"], _crowd(failure), failure["command"])
+        return "%s%s: %s" % (_exit(failure), _crowd(failure), failure["command"])
     if kind == "timeout":
         return "timed out after %g s%s: %s" % (failure["afterMs"] / 1000, _crowd(failure), failure["command"])
     if kind == "out-of-memory":
@@ -50,6 +50,15 @@ def describe_failure(failure):
         words = "" if limit is None else " (limit %g MiB)" % (limit / 2**20)
         return "out of memory%s: %s" % (words, failure["command"])
     return failure["message"]
+
+
+def _exit(failure):
+    code = failure["exitCode"]
+    failed = failure.get("failedTests", 0)
+    if not failed:
+        return "exit code %d" % code
+    tests = "%d %s failed" % (failed, "test" if failed == 1 else "tests")
+    return "%s, but the command exited with 0" % tests if code == 0 else "%s, exit code %d" % (tests, code)
 
 
 def _crowd(failure):

@@ -6,7 +6,7 @@ import re
 from ._source import checked, default_source
 
 _TARGET = ("worker", "image", "command")
-_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "pids", "network", "source", "check")
+_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "pids", "network", "source", "results", "artifacts", "check")
 _MS_PER_UNIT = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000}
 
 
@@ -165,6 +165,22 @@ def _pids(name, value):
     return value
 
 
+def _patterns(name, value):
+    patterns = [value] if isinstance(value, str) else value
+    if not isinstance(patterns, (list, tuple)):
+        raise _bad(name, value, "must be a path or a pattern, or a list of them")
+    if len(patterns) > 100:
+        raise _bad(name, value, "must hold at most 100 patterns")
+    for pattern in patterns:
+        if not _is_text(pattern) or not 0 < len(pattern) <= 1024:
+            raise _bad(name, pattern, "must be a path or a pattern of at most 1024 characters")
+        if pattern.startswith("/") or ".." in pattern.split("/"):
+            raise _bad(name, pattern, "must stay in the folder that the command starts in")
+        if pattern.endswith("/") or not pattern.strip("./"):
+            raise _bad(name, pattern, "must name files, such as dist/**")
+    return list(patterns)
+
+
 def _flag(name, value):
     if not isinstance(value, bool):
         raise _bad(name, value, "must be True or False")
@@ -181,4 +197,6 @@ _READERS = {
     "memory": ("memoryBytes", _memory_bytes),
     "pids": ("pids", _pids),
     "network": ("network", _flag),
+    "results": ("results", _patterns),
+    "artifacts": ("artifacts", _patterns),
 }

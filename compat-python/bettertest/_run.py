@@ -27,7 +27,8 @@ def run(*where_and_what, **options):
     InfrastructureError in any case.
 
     Options: env={"NAME": "value"}, secrets=["NPM_TOKEN"], workdir="/src", user="nobody", timeout=90 or "90s" or
-    "5m", cpus=1.5, memory="512m", network=False, source=workspace(), check=True.
+    "5m", cpus=1.5, memory="512m", network=False, source=workspace(), results="junit.xml" (tests that fail there
+    make the task red), artifacts=["dist/**"], check=True.
     """
     call = parse_call(where_and_what, options)
     if context.make is None:
@@ -49,6 +50,11 @@ def settle(outcome, request, check):
     if kind == "exited":
         code = outcome["exitCode"]
         failure = {"kind": "exit", "command": command, "exitCode": code}
+        failed_tests = outcome.get("failedTests", 0)
+        if failed_tests:
+            failure["failedTests"] = failed_tests
+            # Never 0, which would read as "passed".
+            code = code or 1
     elif kind == "timed-out":
         code = TIMED_OUT_CODE
         failure = {"kind": "timeout", "command": command, "afterMs": outcome["afterMs"]}

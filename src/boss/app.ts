@@ -14,6 +14,7 @@ import { legacyRoutes } from "./routes/legacy.js";
 import { openApiDocument } from "./routes/openapi.js";
 import { outputRoutes } from "./routes/output.js";
 import { pageRoutes } from "./routes/page.js";
+import { resultRoutes } from "./routes/results.js";
 import { runRoutes } from "./routes/runs.js";
 import { sessionRoutes } from "./routes/session.js";
 import { HistoryUnwritable } from "./store/store.js";
@@ -30,6 +31,7 @@ export function createApp(engine: Engine, { version, log, audit = noAudit }: App
   app.route("/", healthRoutes(engine));
   app.route("/api/runs", runRoutes(engine, audit));
   app.route("/api/runs", outputRoutes(engine));
+  app.route("/api/runs", resultRoutes(engine));
   app.route("/api", feedRoutes(engine, version));
   app.route("/api", historyRoutes(engine));
   app.route("/api", legacyRoutes(engine, audit));

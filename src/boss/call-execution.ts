@@ -6,9 +6,10 @@
 import { createHash } from "node:crypto";
 import type { CallRequest, CallResult } from "../../runtime/host/host.js";
 import type { AttemptRef, CallOutcome, RunEvent } from "../model/events.js";
-import type { Outcome } from "../wire/worker.js";
+import type { CollectedFiles, Outcome } from "../wire/worker.js";
 import type { LoggedCall } from "./attempt-log.js";
 import { type AttemptOutput, ownSource } from "./attempt-output.js";
+import { CallFiles } from "./call-files.js";
 import { toldOptions } from "./call-options.js";
 import { maskedOutput } from "./masked-output.js";
 import { OutputTail } from "./output-tail.js";
@@ -19,6 +20,10 @@ import type { LostWorker, SentTo, Workers } from "./workers.js";
 export interface CallContext {
   readonly attempt: AttemptRef;
   readonly output: AttemptOutput;
+  /** Of the output; what commands leave is kept beside it. */
+  readonly outputPath: string;
+  /** Of one command. */
+  readonly maxArtifactBytes: number;
   readonly secrets: Secrets;
   readonly emit: (event: RunEvent) => void;
   readonly now: () => number;
@@ -59,7 +64,9 @@ export async function executeCall(
     });
   };
   let durationMs = 0;
-  const settled = async (outcome: Outcome) => {
+  const files = new CallFiles({ ...context, call });
+  let end: Outcome | undefined;
+  const settled = async (outcome: Outcome, collected: CollectedFiles | null) => {
     // Where it went to nobody: that it was made must be known as well.
     sent({ url: chosen, execution: "" });
     void copy.release();
@@ -67,7 +74,7 @@ export async function executeCall(
     if (isLost(outcome)) {
       context.lose({ url: chosen, any: worker === null, refused: isRefused(outcome) });
     }
-    await finishCall(call, outcome, durationMs, context);
+    end = await finishCall(call, outcome, { durationMs, files, collected }, context);
   };
   const copy = maskedOutput(secrets, (bytes) => {
     tail.push(bytes);
@@ -75,7 +82,7 @@ export async function executeCall(
   });
   const sendable = secrets.withValues(request);
   if (!sendable.ok) {
-    await settled(sendable.outcome);
+    await settled(sendable.outcome, null);
     return { outcome: sendable.outcome, durationMs, output: tail.bytes(), outputBytes: 0 };
   }
   const outcome = await workers.execute(
@@ -102,11 +109,12 @@ export async function executeCall(
         });
       },
       output: copy.write,
+      files: files.take,
       settled,
     },
     signal,
   );
-  return { outcome, durationMs, output: tail.bytes(), outputBytes: tail.total };
+  return { outcome: end ?? outcome, durationMs, output: tail.bytes(), outputBytes: tail.total };
 }
 
 /** Takes up again what an earlier boss had sent; `request` comes when the task's code has made it again. Never rejects. */
@@ -131,6 +139,8 @@ export async function resumeCall(
     return output.append(call, news);
   });
   let durationMs = 0;
+  const files = new CallFiles({ ...context, call });
+  let end: Outcome | undefined;
   const outcome = await workers.resume(
     { url: worker, any },
     { id: execution, outputBytes: from },
@@ -145,15 +155,16 @@ export async function resumeCall(
         });
       },
       output: copy.write,
-      settled: async (settled) => {
+      files: files.take,
+      settled: async (settled, collected) => {
         void copy.release();
         durationMs = Math.max(0, now() - sentAt);
-        await finishCall(call, settled, durationMs, context);
+        end = await finishCall(call, settled, { durationMs, files, collected }, context);
       },
     },
     signal,
   );
-  return { outcome, durationMs, output: tail.bytes(), outputBytes: tail.total };
+  return { outcome: end ?? outcome, durationMs, output: tail.bytes(), outputBytes: tail.total };
 }
 
 /** What a call that had ended before the boss was killed gave; null where its output is not kept any more. */
@@ -167,14 +178,29 @@ export async function recallCall(
   return { outcome, durationMs, output: end, outputBytes: output.receivedFrom(call) };
 }
 
+/** Gives the outcome that counts: tests that have failed make a command red that says it has passed. */
 async function finishCall(
   call: number,
-  outcome: Outcome,
-  durationMs: number,
+  given: Outcome,
+  {
+    durationMs,
+    files,
+    collected,
+  }: {
+    readonly durationMs: number;
+    readonly files: CallFiles;
+    readonly collected: CollectedFiles | null;
+  },
   { attempt, output, emit, now }: CallContext,
-): Promise<void> {
+): Promise<Outcome> {
   await output.flush();
+  const left = await files.finish(collected);
+  if (left) emit({ type: "call-files", at: now(), ...attempt, call, files: left });
+  const failedTests = left?.tests?.failed ?? 0;
+  const outcome: Outcome =
+    given.kind === "exited" && failedTests > 0 ? { ...given, failedTests } : given;
   emit({ type: "call-finished", at: now(), ...attempt, call, outcome, durationMs });
+  return outcome;
 }
 
 export function isLost(outcome: Outcome): boolean {

@@ -4,7 +4,7 @@ import { readdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { formatBytes } from "../lib/units.js";
 import { eachTask, isFinished, type Run } from "../model/run.js";
-import { historyFile, outputsFolder } from "./data-paths.js";
+import { filesFolder, historyFile, outputsFolder } from "./data-paths.js";
 import { Outputs } from "./outputs.js";
 import { openHistoryReader } from "./store/reader.js";
 
@@ -95,6 +95,7 @@ async function outputProblems(run: Run, outputs: Outputs): Promise<string[]> {
   }
   const folder = join(outputs.folder, String(run.id));
   for (const name of await readdir(folder).catch(() => [])) {
+    if (name === filesFolder) continue;
     const path = join(folder, name.replace(/(?<=\.out)\..*$/, ""));
     if (!expected.has(path))
       problems.push(`${join(folder, name)} belongs to no attempt of its run`);

@@ -2,3 +2,5 @@
 
 export const historyFile = "history.db";
 export const outputsFolder = "outputs";
+/** In a run's folder of outputs: what its commands have left, each file under its hash. */
+export const filesFolder = "files";

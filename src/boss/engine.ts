@@ -60,6 +60,8 @@ export interface EngineOptions {
   readonly retention: RetentionLimits;
   /** Of one attempt; of more, the beginning and the end are kept. */
   readonly maxOutputBytes: number;
+  /** Most that is kept of the files that one command has left. */
+  readonly maxArtifactBytes: number;
   /** Reload pipedefs when their files change. */
   readonly watch: boolean;
   /**
@@ -85,6 +87,7 @@ export const engineDefaults = {
   maxQueuedRuns: 1000,
   retention: { keepRuns: 1000, keepDays: Number.POSITIVE_INFINITY, maxDataBytes: 20 * 2 ** 30 },
   maxOutputBytes: 100 * 2 ** 20,
+  maxArtifactBytes: 2 ** 30,
   watch: false,
   once: false,
 } as const satisfies Partial<EngineOptions>;
@@ -295,6 +298,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
         emit: (event) => void log.append(id, secrets.maskTexts(event)),
         now: Date.now,
       }),
+      maxArtifactBytes: options.maxArtifactBytes,
       secrets,
       slots,
       stop: { begun: stopBegun.signal, over: stopOver.signal },

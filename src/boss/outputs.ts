@@ -142,17 +142,9 @@ export class Outputs {
     return folder;
   }
 
-  /** Of all attempts of a run. */
+  /** Of all attempts of a run, and of the files that they have left. */
   async bytesOf(run: number): Promise<number> {
-    const folder = join(this.folder, String(run));
-    let bytes = 0;
-    for (const name of await readdir(folder).catch(() => [])) {
-      bytes += await stat(join(folder, name)).then(
-        ({ size }) => size,
-        () => 0,
-      );
-    }
-    return bytes;
+    return bytesIn(join(this.folder, String(run)));
   }
 
   async remove(run: number): Promise<void> {
@@ -165,4 +157,18 @@ export class Outputs {
     if (!position) throw new Error(`run ${run} has no task ${attempt.stage}.${attempt.task}`);
     return join(this.folder, String(run), `${position[0]}-${position[1]}-${attempt.attempt}.out`);
   }
+}
+
+async function bytesIn(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    const path = join(folder, entry.name);
+    bytes += entry.isDirectory()
+      ? await bytesIn(path)
+      : await stat(path).then(
+          ({ size }) => size,
+          () => 0,
+        );
+  }
+  return bytes;
 }

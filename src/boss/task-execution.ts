@@ -32,6 +32,8 @@ export interface TaskDependencies {
   readonly infraRetries: number;
   readonly outputs: Outputs;
   readonly sources: RunSources;
+  /** Most that is kept of the files that one command has left. */
+  readonly maxArtifactBytes: number;
   readonly secrets: Secrets;
   readonly now: () => number;
   readonly stop: Stop;
@@ -139,7 +141,8 @@ async function executeAttempt(
   if (!open) deps.emit({ type: "attempt-started", at: deps.now(), ...attempt });
   try {
     if (output instanceof Error) throw output;
-    const result = await runAttempt(attempt, output, { avoid, open }, context);
+    const outputPath = deps.outputs.path(ref);
+    const result = await runAttempt(attempt, { output, outputPath }, { avoid, open }, context);
     return { ...result, output: await deps.outputs.close(ref) };
   } catch (error) {
     // A started attempt always finishes, exactly once.
@@ -159,7 +162,7 @@ function openOutput(outputs: Outputs, ref: OutputRef, reopen: boolean): AttemptO
 
 async function runAttempt(
   attempt: AttemptRef,
-  output: AttemptOutput,
+  { output, outputPath }: Pick<CallContext, "output" | "outputPath">,
   { avoid, open }: { readonly avoid: ReadonlySet<string>; readonly open: AttemptLog | null },
   { host, signal, gone, deps }: TaskContext,
 ): Promise<AttemptResult> {
@@ -178,10 +181,12 @@ async function runAttempt(
   deps.stop.over.addEventListener("abort", onStop);
 
   let lost: LostWorker | null = null;
-  const { emit, now, workers, secrets, sources } = deps;
+  const { emit, now, workers, secrets, sources, maxArtifactBytes } = deps;
   const calls: CallContext = {
     attempt,
     output,
+    outputPath,
+    maxArtifactBytes,
     secrets,
     emit,
     now,

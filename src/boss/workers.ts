@@ -304,7 +304,7 @@ function faultOfSource({ view }: KnownWorker, error: unknown): Outcome {
 }
 
 async function settle(io: ExecutionIo, outcome: Outcome): Promise<Outcome> {
-  await io.settled?.(outcome);
+  await io.settled?.(outcome, null);
   return outcome;
 }
 

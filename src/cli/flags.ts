@@ -71,6 +71,15 @@ export const maxOutputFlag = {
   },
 } as const satisfies Flags;
 
+export const maxArtifactsFlag = {
+  "max-artifacts": {
+    type: "string",
+    requiresArg: true,
+    default: "1g",
+    describe: "Most files to keep of a command; what does not fit is left out",
+  },
+} as const satisfies Flags;
+
 export const retentionFlags = {
   "keep-runs": {
     type: "number",

@@ -14,10 +14,16 @@ import { cacheFolder, localToken } from "./data-folder.js";
 
 export interface OutputFlags {
   readonly "max-output": string;
+  readonly "max-artifacts": string;
 }
 
-export function outputSettings(flags: OutputFlags): { readonly maxOutputBytes: number } {
-  return { maxOutputBytes: sizeOf("max-output", flags["max-output"]) };
+/** What is kept of one command, by worker and boss alike. */
+export function outputSettings(flags: OutputFlags) {
+  const artifacts = flags["max-artifacts"];
+  return {
+    maxOutputBytes: sizeOf("max-output", flags["max-output"]),
+    maxArtifactBytes: artifacts === "0" ? 0 : sizeOf("max-artifacts", artifacts),
+  };
 }
 
 function sizeOf(flag: string, text: string): number {

@@ -3,6 +3,7 @@
 
 import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
 import type { Pipeline, TaskRef } from "./pipeline.js";
+import type { FilesSummary } from "./test-results.js";
 
 export type RunEvent =
   | RunCreated
@@ -15,6 +16,8 @@ export type RunEvent =
   | ({ readonly type: "attempt-started"; readonly at: number } & AttemptRef)
   | ({ readonly type: "call-sent"; readonly at: number } & CallSent)
   | ({ readonly type: "call-started"; readonly at: number } & CallStarted)
+  /** What the command has left: before its end, and once more where a boss was killed in between. */
+  | ({ readonly type: "call-files"; readonly at: number } & CallFilesKept)
   | ({ readonly type: "call-finished"; readonly at: number } & CallFinished)
   | ({
       readonly type: "attempt-finished";
@@ -112,6 +115,10 @@ export interface CallSent extends CallRef {
   readonly printedBytes: number;
 }
 
+export interface CallFilesKept extends CallRef {
+  readonly files: FilesSummary;
+}
+
 export interface CallFinished extends CallRef {
   readonly outcome: CallOutcome;
   readonly durationMs: number;
@@ -140,7 +147,12 @@ export interface CallOptions {
 
 /** What the worker said of the command; the shape of the wire's Outcome. */
 export type CallOutcome =
-  | { readonly kind: "exited"; readonly exitCode: number; readonly processLimit?: number }
+  | {
+      readonly kind: "exited";
+      readonly exitCode: number;
+      readonly processLimit?: number;
+      readonly failedTests?: number;
+    }
   | { readonly kind: "timed-out"; readonly afterMs: number; readonly processLimit?: number }
   | { readonly kind: "out-of-memory"; readonly limitBytes: number | null }
   | { readonly kind: "cancelled" }

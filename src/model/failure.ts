@@ -2,7 +2,13 @@
 // A Fault is trouble of the machinery (worker gone, image missing, pipedef broken): nobody's test failed.
 
 export type Failure =
-  | ({ readonly kind: "exit"; readonly command: string; readonly exitCode: number } & Crowded)
+  | ({
+      readonly kind: "exit";
+      readonly command: string;
+      readonly exitCode: number;
+      /** In its results files. With an exit code of 0 they are what makes it red. */
+      readonly failedTests?: number;
+    } & Crowded)
   | ({ readonly kind: "timeout"; readonly command: string; readonly afterMs: number } & Crowded)
   | { readonly kind: "out-of-memory"; readonly command: string; readonly limitBytes: number | null }
   /** The task's own code threw; its stack is in the task's output. */
@@ -33,7 +39,7 @@ export type RunVerdict = TaskEnd["status"];
 export function describeFailure(failure: Failure): string {
   switch (failure.kind) {
     case "exit":
-      return `exit code ${failure.exitCode}${crowd(failure)}: ${failure.command}`;
+      return `${describeExit(failure)}${crowd(failure)}: ${failure.command}`;
     case "timeout":
       return `timed out after ${failure.afterMs / 1000} s${crowd(failure)}: ${failure.command}`;
     case "out-of-memory": {
@@ -46,6 +52,20 @@ export function describeFailure(failure: Failure): string {
     default:
       return failure satisfies never;
   }
+}
+
+export function describeExit({
+  exitCode,
+  failedTests,
+}: {
+  readonly exitCode: number;
+  readonly failedTests?: number;
+}): string {
+  if (failedTests === undefined) return `exit code ${exitCode}`;
+  const tests = `${failedTests} ${failedTests === 1 ? "test" : "tests"} failed`;
+  return exitCode === 0
+    ? `${tests}, but the command exited with 0`
+    : `${tests}, exit code ${exitCode}`;
 }
 
 function crowd({ processLimit }: Crowded): string {

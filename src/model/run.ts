@@ -3,6 +3,7 @@
 import type { CallStarted, RunCreated, RunEvent, RunSource, StoredOutput } from "./events.js";
 import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
 import { type Pipeline, type TaskRef, taskKey, taskPositions } from "./pipeline.js";
+import type { FilesSummary } from "./test-results.js";
 
 export interface Run {
   readonly id: number;
@@ -53,6 +54,8 @@ export interface AttemptState {
   readonly finishedAt: number | null;
   readonly calls: readonly CallStarted[];
   readonly end: TaskEnd | null;
+  /** What its commands have left, by the numbers of their calls; absent: nothing was asked for. */
+  readonly files?: Readonly<Record<number, FilesSummary>>;
   /** Known after its end. */
   readonly output?: StoredOutput;
 }
@@ -127,6 +130,11 @@ function changed(run: Run, event: RunEvent, ours: Ours): Run {
         calls: [...attempt.calls, call],
       }));
     }
+    case "call-files":
+      return changeAttempt(run, event, ours, (attempt) => ({
+        ...attempt,
+        files: { ...attempt.files, [event.call]: event.files },
+      }));
     case "call-sent":
     case "call-finished":
     case "run-resumed":
@@ -227,6 +235,11 @@ export function attemptNote(task: TaskState): string | null {
     notes.push(`${missing.bytes} bytes of its output could not be stored: ${missing.because}`);
   }
   return notes.length === 0 ? null : notes.join(", ");
+}
+
+/** What the commands of its last attempt have left. */
+export function filesOf(task: TaskState): readonly FilesSummary[] {
+  return Object.values(task.attempts.at(-1)?.files ?? {});
 }
 
 export function isFinished(run: Run): boolean {

@@ -1,7 +1,8 @@
 // A run as NDJSON: a header, every event as it is stored, output lines where asked for, a result.
 
 import type { AttemptRef } from "../model/events.js";
-import { eachTask, findTask, isFlaky, type Run } from "../model/run.js";
+import { eachTask, filesOf, findTask, isFlaky, type Run, type TaskState } from "../model/run.js";
+import { commandOfTest } from "../model/test-results.js";
 import { eachLine } from "./output.js";
 import { createPrinter } from "./printer.js";
 import { hintOf, reasonOf } from "./reason.js";
@@ -55,6 +56,17 @@ export function createJsonView(options: JsonViewOptions): RunView {
   };
 }
 
+/** By name, where results files name them. */
+function failingTestsOf(task: TaskState) {
+  const failing = filesOf(task).flatMap(({ tests }) =>
+    (tests?.failures ?? []).map((test) => ({
+      ...test,
+      command: commandOfTest(test, tests?.framework),
+    })),
+  );
+  return failing.length === 0 ? {} : { failedTests: failing };
+}
+
 function resultOf(run: Run) {
   const tasks = [...eachTask(run)];
   const started = run.startedAt ?? run.request.at;
@@ -70,6 +82,7 @@ function resultOf(run: Run) {
         status: task.status,
         reason: reasonOf(task) || null,
         hint: hintOf(task),
+        ...failingTestsOf(task),
       })),
     flaky: tasks
       .filter(({ task }) => isFlaky(task))

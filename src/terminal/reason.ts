@@ -1,16 +1,18 @@
 // Why a task is not green, in one line.
 
 import { describeFailure, type TaskEnd } from "../model/failure.js";
-import { attemptNote, type TaskState } from "../model/run.js";
-import { oneLine } from "./text.js";
+import { attemptNote, filesOf, type TaskState } from "../model/run.js";
+import { count, oneLine } from "./text.js";
 
 export function reasonOf(task: TaskState): string {
   if (task.skippedBecause !== null) return oneLine(task.skippedBecause);
   const end = task.attempts.at(-1)?.end;
   const reason = end ? reasonOfEnd(end) : "";
-  const note = attemptNote(task);
-  if (note === null) return reason;
-  return reason === "" ? note : `${reason} (${note})`;
+  const [left, ...more] = filesOf(task).flatMap(({ notes }) => notes);
+  const others = more.length > 0 ? [`${count(more.length, "more note")}`] : [];
+  const notes = [attemptNote(task), left && oneLine(left), ...others].filter(Boolean).join(", ");
+  if (notes === "") return reason;
+  return reason === "" ? notes : `${reason} (${notes})`;
 }
 
 export function reasonOfEnd(end: TaskEnd): string {

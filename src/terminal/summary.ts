@@ -4,6 +4,7 @@ import type { RunVerdict } from "../model/failure.js";
 import type { TaskRef } from "../model/pipeline.js";
 import { taskLabel } from "../model/pipeline.js";
 import { eachTask, isFlaky, type Run } from "../model/run.js";
+import { failingTestLines } from "./failing-tests.js";
 import { clock, mark, paintStatus } from "./marks.js";
 import { hintOf, reasonOf } from "./reason.js";
 import type { Style } from "./style.js";
@@ -46,6 +47,8 @@ export function summaryLines(run: Run, options: SummaryOptions): string[] {
     lines.push(`  ${mark("passed", style)} ${cutText(what, Math.max(20, options.width - 4))}`);
   }
   if (flaky.length > mostShown) lines.push(`  … and ${flaky.length - mostShown} more`);
+  // Last, where the eye is: nobody scrolls up for the name of a test.
+  lines.push(...failingTestLines(run, options));
   return lines;
 }
 

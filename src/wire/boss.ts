@@ -24,6 +24,10 @@
 //   GET  .../output/search                         ?attempt, q, regex=1, case=1, from; or errors=1
 //            a JSON OutputMatches a line, until all is searched
 //   GET  .../output/diff                           ?attempt, against (1), ignore-times=1 -> OutputDiff
+//   GET  /api/runs/{id}/tests                      ?verdict, stage, task, attempt (default: last), limit (1000), skip
+//                                                  -> TestsView: single tests, from the results files of commands
+//   GET  /api/runs/{id}/artifacts                  ?stage, task, attempt -> ArtifactsView
+//   GET  /api/runs/{id}/artifacts/{path}           ?stage, task, attempt: the file's bytes, as an attachment
 //   GET  /api/events                               SSE of everything: see FeedMessage
 //   GET  /api/session                              SessionView: who asks
 //   GET  /api/history                              ?pipeline, limit (30), before -> HistoryView
@@ -47,6 +51,7 @@ import type { LoggedEvent } from "../model/events.js";
 import type { Pipeline, TaskRef } from "../model/pipeline.js";
 import type { Run } from "../model/run.js";
 import type { RunSummary } from "../model/run-summary.js";
+import type { Artifact, TestCase } from "../model/test-results.js";
 import type { WorkerInfo } from "./worker.js";
 
 export const defaultBossPort = 9001;
@@ -236,6 +241,21 @@ export interface OutputDiff {
   readonly hunks: readonly (readonly [before: number, count: number, now: number, count: number])[];
   /** There is more than this: the outputs, or their difference, are too large. */
   readonly cut: boolean;
+}
+
+export interface TestView extends TestCase, TaskRef {
+  readonly attempt: number;
+  readonly call: number;
+}
+
+export interface TestsView {
+  readonly tests: readonly TestView[];
+  /** There are further ones: see `skip`. */
+  readonly more: boolean;
+}
+
+export interface ArtifactsView {
+  readonly artifacts: readonly Artifact[];
 }
 
 export interface ApiError {

@@ -56,6 +56,7 @@ const Problem = z.object({
 });
 
 const processLimit = z.number().int().exactOptional();
+const failedTests = z.number().int().exactOptional();
 const TaskEnd = z.discriminatedUnion("status", [
   z.object({ status: z.literal("passed") }),
   z.object({
@@ -65,6 +66,7 @@ const TaskEnd = z.discriminatedUnion("status", [
         kind: z.literal("exit"),
         command: z.string(),
         exitCode: z.number().int(),
+        failedTests,
         processLimit,
       }),
       z.object({

@@ -33,6 +33,29 @@ const output = z.looseObject({
   bytes: z.number().int().nonnegative(),
   missing: z.looseObject({ bytes: z.number(), because: z.string() }).optional(),
 });
+const count = z.number().int().nonnegative();
+const test = z.looseObject({
+  suite: z.string(),
+  name: z.string(),
+  verdict: z.enum(["passed", "failed", "skipped"]),
+  ms: z.number().optional(),
+  file: z.string().optional(),
+  line: z.number().optional(),
+  message: z.string().optional(),
+});
+const files = z.looseObject({
+  tests: z
+    .looseObject({
+      passed: count,
+      failed: count,
+      skipped: count,
+      failures: z.array(test),
+      framework: z.enum(["pytest", "node", "jest", "vitest", "go", "surefire"]).optional(),
+    })
+    .optional(),
+  artifacts: z.looseObject({ files: count, bytes: count }).optional(),
+  notes: z.array(z.string()),
+});
 const outcome = z.looseObject({
   kind: z.enum(["exited", "timed-out", "out-of-memory", "cancelled", "faulted"]),
 });
@@ -102,6 +125,7 @@ const fields: Record<RunEvent["type"], z.ZodRawShape> = {
     worker: z.string(),
     sandbox: z.string(),
   },
+  "call-files": { ...call, files },
   "call-finished": { ...call, outcome, durationMs: z.number().nonnegative().optional() },
   "attempt-finished": {
     ...attempt,

@@ -13,7 +13,13 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseSse } from "../lib/sse.js";
-import { type CommandRequest, ExecutionEvent, type Outcome, workerHeaders } from "./worker.js";
+import {
+  type CollectedFiles,
+  type CommandRequest,
+  ExecutionEvent,
+  type Outcome,
+  workerHeaders,
+} from "./worker.js";
 import {
   causeOf,
   jittered,
@@ -33,11 +39,13 @@ import {
 
 export interface ExecutionIo {
   readonly output: OutputTaker;
+  /** The pack of files that the request asked for (see file-pack.ts), after all of the output. */
+  readonly files?: OutputTaker;
   /** Waits for a slot of the worker, with so many ahead. */
   queued?(ahead: number): void;
   started(sandbox: string): void;
   /** Its outcome, after all of its output: the worker keeps both until this is done. */
-  settled?(outcome: Outcome): Promise<void> | void;
+  settled?(outcome: Outcome, files: CollectedFiles | null): Promise<void> | void;
 }
 
 export interface KnownExecution {
@@ -83,7 +91,7 @@ export async function executeOn(
     );
   if (signal.aborted) {
     if (!request) await forget();
-    await io.settled?.({ kind: "cancelled" });
+    await io.settled?.({ kind: "cancelled" }, null);
     return { kind: "cancelled" };
   }
   const cancelled = new Promise<Outcome>((resolve) => {
@@ -109,7 +117,7 @@ export async function executeOn(
   // Once aborted, what else happened is no news: the sandbox is to be gone, and that is worth the wait.
   const outcome = signal.aborted ? await cancelled : first;
   over.abort();
-  await io.settled?.(outcome);
+  await io.settled?.(outcome, outcome.kind === "cancelled" ? null : attempt.files);
   if (outcome.kind !== "cancelled" && attempt.mayBeKept) void forget();
   return outcome;
 }
@@ -122,6 +130,8 @@ class CommandAttempt {
   readonly #worker: WorkerConnection;
   readonly #options: AttemptOptions;
   readonly #output: OutputCopy;
+  readonly #pack: OutputCopy;
+  #files: CollectedFiles | null = null;
   /** From the answer of an earlier request; absent: this is the first to that worker. */
   readonly #instance: string | undefined;
   #mayStart: boolean;
@@ -136,11 +146,22 @@ class CommandAttempt {
     this.#mayStart = options.request !== null;
     this.#instance = options.request ? worker.instance : undefined;
     this.#output = new OutputCopy(worker, {
-      path: options.path,
+      path: `${options.path}/output`,
       received: options.outputBytes,
       take: options.io.output,
       heard: () => this.#heard(),
     });
+    this.#pack = new OutputCopy(worker, {
+      path: `${options.path}/files`,
+      received: 0,
+      take: options.io.files ?? (() => undefined),
+      heard: () => this.#heard(),
+    });
+  }
+
+  /** What the worker has said of the files; all of them have been taken. */
+  get files(): CollectedFiles | null {
+    return this.#files;
   }
 
   /** Whether the worker may still hold something of this execution. */
@@ -221,6 +242,10 @@ class CommandAttempt {
         else void this.#keepLease(signal, broken);
         await copy();
         this.#output.checkLength();
+        if (this.#options.io.files && this.#files && this.#files.bytes > 0) {
+          await this.#pack.run(signal);
+          this.#pack.checkLength();
+        }
         return this.#outcome!;
       };
       return await Promise.race([followed(), lost]);
@@ -255,6 +280,8 @@ class CommandAttempt {
         else {
           this.#outcome = event.outcome;
           this.#output.expect(event.outputBytes);
+          this.#files = event.files ?? null;
+          this.#pack.expect(event.files?.bytes ?? 0);
         }
       }
     } finally {

@@ -1,4 +1,4 @@
-// Copies an execution's output from the worker to whoever takes it. A copy that breaks can be begun again:
+// Copies an execution's output, or its files, from the worker to whoever takes them. A copy that breaks can be begun again:
 // it goes on at the byte after the last one handed over.
 
 import type { IncomingMessage } from "node:http";
@@ -43,7 +43,13 @@ export class OutputCopy {
       received,
       take,
       heard,
-    }: { path: string; received: number; take: OutputTaker; heard: () => void },
+    }: {
+      /** Of the bytes, which take an offset. */
+      readonly path: string;
+      readonly received: number;
+      readonly take: OutputTaker;
+      readonly heard: () => void;
+    },
   ) {
     this.#worker = worker;
     this.#received = received;
@@ -82,7 +88,7 @@ export class OutputCopy {
 
   async #copy(signal: AbortSignal): Promise<void> {
     await this.#taking;
-    const path = `${this.#path}/output?offset=${this.#received}`;
+    const path = `${this.#path}?offset=${this.#received}`;
     const response = await this.#worker.open({ method: "GET", path, signal });
     if (response.statusCode === 404) throw new UnknownExecutionError();
     if (response.statusCode === 401) throw new Error(`it ${await refusal(response)}`);

@@ -11,6 +11,8 @@
 //                                      Last-Event-ID: N leaves out the first N events.
 //   POST   /executions/{id}/lease      204: the client lives; 404: nothing of that id is here
 //   GET    /executions/{id}/output     ?offset=N -> raw bytes from there on, until the end of the output
+//   GET    /executions/{id}/files      ?offset=N -> after `finished`: the files that were asked for, as a pack
+//                                      (see file-pack.ts); `finished` says how many bytes that has
 //   DELETE /executions/{id}            cancels if it still runs; forgets it and its output
 //   *      /trees, /sources            the code under test, see source.ts
 //
@@ -21,6 +23,7 @@
 // stream is no sign of life, since a cut network leaves it open. Without a lease the client must stay.
 
 import * as z from "zod";
+import { patternProblem } from "../lib/file-pattern.js";
 import { AskedSource, CommandSource } from "./source.js";
 
 export const defaultWorkerPort = 9009;
@@ -46,6 +49,15 @@ const longestCommandBytes = 128 * 1024 - 1;
 
 const variableName = z.string().regex(/^[^=\0]+$/, "must not hold '='");
 
+const filePatterns = z
+  .array(
+    z.string().superRefine((pattern, context) => {
+      const problem = patternProblem(pattern);
+      if (problem !== null) context.addIssue({ code: "custom", message: problem });
+    }),
+  )
+  .max(100);
+
 export const CommandRequest = z.strictObject({
   image: text.min(1),
   /** Runs as `sh -c COMMAND`. */
@@ -67,6 +79,9 @@ export const CommandRequest = z.strictObject({
   pids: z.number().int().positive().optional(),
   network: z.boolean().optional(),
   source: CommandSource.optional(),
+  /** Files with test results, and files to keep: patterns, from the folder that the command starts in. */
+  results: filePatterns.optional(),
+  artifacts: filePatterns.optional(),
 });
 export type CommandRequest = z.infer<typeof CommandRequest>;
 
@@ -78,10 +93,12 @@ export const AskedCommand = CommandRequest.omit({ secrets: true, source: true })
 export type AskedCommand = z.infer<typeof AskedCommand>;
 
 const processLimit = z.number().int().exactOptional();
+const failedTests = z.number().int().positive().exactOptional();
 
 export const Outcome = z.discriminatedUnion("kind", [
   /** `processLimit`: the command wanted more processes than these, and was refused. */
-  z.object({ kind: z.literal("exited"), exitCode: z.number().int(), processLimit }),
+  /** `failedTests`: in its results files, as the boss has read them; the command is red, whatever its exit code. */
+  z.object({ kind: z.literal("exited"), exitCode: z.number().int(), processLimit, failedTests }),
   z.object({ kind: z.literal("timed-out"), afterMs: z.number(), processLimit }),
   z.object({ kind: z.literal("out-of-memory"), limitBytes: z.number().nullable() }),
   z.object({ kind: z.literal("cancelled") }),
@@ -98,11 +115,26 @@ export const Outcome = z.discriminatedUnion("kind", [
 ]);
 export type Outcome = z.infer<typeof Outcome>;
 
+/** What was asked for and found. */
+export const CollectedFiles = z.object({
+  /** Of the pack. */
+  bytes: z.number().int().nonnegative(),
+  /** What was not found or left out, a sentence each. */
+  notes: z.array(z.string()),
+});
+export type CollectedFiles = z.infer<typeof CollectedFiles>;
+
 export const ExecutionEvent = z.discriminatedUnion("type", [
   /** Waits for a slot; `ahead` others are served before. Sent again as it moves up. */
   z.object({ type: z.literal("queued"), ahead: z.number().int() }),
   z.object({ type: z.literal("started"), sandbox: z.string() }),
-  z.object({ type: z.literal("finished"), outcome: Outcome, outputBytes: z.number().int() }),
+  z.object({
+    type: z.literal("finished"),
+    outcome: Outcome,
+    outputBytes: z.number().int(),
+    /** Where files were asked for and the command has ended by itself or for its time. */
+    files: CollectedFiles.exactOptional(),
+  }),
 ]);
 export type ExecutionEvent = z.infer<typeof ExecutionEvent>;
 

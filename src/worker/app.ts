@@ -152,6 +152,14 @@ export function createWorkerApp(deps: AppDeps): Hono {
     return bytesResponse(bytes, { closed: executions.attach(id) });
   });
 
+  app.get("/executions/:id/files", (c) => {
+    const id = c.req.param("id");
+    if (!executions.get(id)) return unknown(c, id);
+    const offset = readCount(c.req.query("offset"));
+    if (offset === null) return c.json({ error: "offset: must be a number of bytes" }, 400);
+    return bytesResponse(() => executions.pack(id, offset), { closed: executions.attach(id) });
+  });
+
   app.delete("/executions/:id", async (c) => {
     await executions.remove(c.req.param("id"));
     return c.body(null, 204);

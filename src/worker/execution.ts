@@ -8,9 +8,10 @@
 // `finished` is told exactly once, after the last byte of output is in the spool file. The sandbox is
 // removed after that, off the client's clock, and only then the slot is free for the next command.
 
+import { asError } from "../lib/as-error.js";
 import { Bell } from "../lib/bell.js";
 import type { ByteLog } from "../lib/byte-log.js";
-import type { CommandRequest, ExecutionEvent, Outcome } from "../wire/worker.js";
+import type { CollectedFiles, CommandRequest, ExecutionEvent, Outcome } from "../wire/worker.js";
 import type { Admission } from "./admission.js";
 import {
   type Executor,
@@ -19,6 +20,7 @@ import {
   type SandboxExit,
 } from "./executors/executor.js";
 import type { WorkerMetrics } from "./metrics.js";
+import { collectFiles } from "./sandbox-files.js";
 import { placeSource, type Sources } from "./sources/sources.js";
 import type { SourcePlace } from "./sources/store.js";
 
@@ -29,12 +31,18 @@ export interface ExecutionDeps {
   readonly metrics: WorkerMetrics;
   readonly sources: Sources;
   readonly log: (line: string) => void;
+  /** Where the files are put that the command has left. */
+  readonly packPath: string;
+  readonly maxArtifactBytes: number;
   /** From SIGTERM to SIGKILL when the time is up. */
   readonly graceMs: number;
 }
 
 /** A killed sandbox that does not end within this is the engine's trouble; nobody waits longer for it. */
 const killedMustEndWithinMs = 8_000;
+
+/** However much there is to read: the slot is waited for. */
+const filesMustBeReadWithinMs = 10 * 60_000;
 
 /** setTimeout fires at once for more than 31 bits can hold; a deadline in 25 days is none. */
 const longestTimerMs = 2 ** 31 - 1;
@@ -58,6 +66,9 @@ export class Execution {
     this.#giveUp = resolve;
   });
   #giveUpTimer: NodeJS.Timeout | undefined;
+  readonly #collecting = new AbortController();
+  #isCollecting = false;
+  #files: CollectedFiles | null = null;
 
   constructor(id: string, request: CommandRequest, deps: ExecutionDeps) {
     this.id = id;
@@ -75,11 +86,18 @@ export class Execution {
     return this.#finished;
   }
 
+  /** What is to be read at `packPath`; null: nothing. */
+  get packBytes(): number | null {
+    return this.#finished ? (this.#files?.bytes ?? null) : null;
+  }
+
   /** Ends it with this outcome, unless it has ended or is ending already. */
   end(outcome: Outcome): void {
     if (this.#finished) return;
     this.#ending ??= outcome;
     this.#opening.abort();
+    this.#collecting.abort();
+    if (this.#isCollecting) return;
     this.#sandbox?.kill("SIGKILL");
     this.#giveUpTimer ??= setTimeout(this.#giveUp, killedMustEndWithinMs);
   }
@@ -120,6 +138,7 @@ export class Execution {
       type: "finished",
       outcome: this.#ending ?? outcome ?? { kind: "cancelled" },
       outputBytes: this.#output?.length ?? 0,
+      ...(this.#files && { files: this.#files }),
     } as const;
     this.#deps.metrics.finished(finished.outcome, finished.outputBytes);
     this.#tell(finished);
@@ -136,14 +155,52 @@ export class Execution {
       const exit = await Promise.race([this.#openAndRun(output), this.#gaveUp]);
       if (!exit)
         throw new ExecutorFault(`sandbox ${this.#sandbox?.id} was killed, and did not end`);
-      return this.#outcomeOf(exit);
+      const outcome = this.#outcomeOf(exit);
+      await this.#collect(outcome);
+      return outcome;
     } finally {
       await output.end();
     }
   }
 
+  /** What the command has left of what was asked for. */
+  async #collect(outcome: Outcome): Promise<void> {
+    const { results = [], artifacts = [] } = this.request;
+    const files = this.#sandbox?.files;
+    const isUnwanted = this.#ending !== null && this.#ending.kind !== "timed-out";
+    if (results.length + artifacts.length === 0 || isUnwanted) return;
+    clearTimeout(this.#giveUpTimer);
+    this.#isCollecting = true;
+    const late = AbortSignal.timeout(filesMustBeReadWithinMs);
+    try {
+      if (!files) throw new ExecutorFault("this executor cannot read what a command has left");
+      const { packPath, maxArtifactBytes } = this.#deps;
+      const signal = AbortSignal.any([this.#collecting.signal, late]);
+      const reading = collectFiles(files, {
+        request: { results, artifacts },
+        packPath,
+        maxArtifactBytes,
+        signal,
+      });
+      this.#files = await orAborted(reading, signal);
+    } catch (error) {
+      if (this.#collecting.signal.aborted) return;
+      // Tests that failed may stand there: such a command must not count as passed.
+      const isUnsure = results.length > 0 && outcome.kind === "exited" && outcome.exitCode === 0;
+      if (isUnsure && this.#ending === null) throw error;
+      this.#files = {
+        bytes: 0,
+        notes: [
+          late.aborted
+            ? "it took too long to read the files of the command"
+            : asError(error).message,
+        ],
+      };
+    }
+  }
+
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
-    const { timeoutMs, secrets, source, ...asked } = this.request;
+    const { timeoutMs, secrets, source, results: _, artifacts: __, ...asked } = this.request;
     const turnAt = performance.now();
     const placed = source && (await placeSource(this.#deps.sources, source));
     this.#place = placed?.place ?? null;
@@ -216,6 +273,21 @@ export class Execution {
   #tell(event: ExecutionEvent) {
     this.#events.push(event);
     this.#changes.ring();
+  }
+}
+
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let abort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    work.catch(() => {});
+    signal.removeEventListener("abort", abort);
   }
 }
 

@@ -2,6 +2,7 @@
 // that asked for a lease must be heard from within it, whatever its streams look like; any other must keep a
 // stream open. Otherwise the client is gone, so the execution ends and is forgotten.
 
+import { createReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -10,7 +11,7 @@ import { formatDuration } from "../lib/units.js";
 import { type CommandRequest, longestLeaseMs, type Outcome } from "../wire/worker.js";
 import { Execution, type ExecutionDeps } from "./execution.js";
 
-export interface ExecutionsOptions extends Omit<ExecutionDeps, "openOutput"> {
+export interface ExecutionsOptions extends Omit<ExecutionDeps, "openOutput" | "packPath"> {
   /** Of one command; of more, the beginning and the end are kept. */
   readonly maxOutputBytes: number;
   readonly folder: string;
@@ -78,6 +79,7 @@ export class Executions {
     const outputPath = join(this.#options.folder, `output-${this.#started}`);
     const execution = new Execution(id, request, {
       ...this.#options,
+      packPath: packPathOf(outputPath),
       openOutput: () => new ByteLog(outputPath, { limitBytes: this.#options.maxOutputBytes }),
     });
     const entry: Entry = {
@@ -91,6 +93,14 @@ export class Executions {
     this.#entries.set(id, entry);
     this.#startLease(entry);
     return execution;
+  }
+
+  /** The files that an ended execution has left, from a byte of their pack on. */
+  async *pack(id: string, offset: number): AsyncGenerator<Uint8Array> {
+    const entry = this.#entries.get(id);
+    const bytes = entry?.execution.packBytes ?? 0;
+    if (!entry || offset >= bytes) return;
+    yield* createReadStream(packPathOf(entry.outputPath), { start: offset, end: bytes - 1 });
   }
 
   /** To be called when a client opens a stream on it; the returned function when that closes. */
@@ -131,9 +141,11 @@ export class Executions {
 
   async #leave({ execution, outputPath }: Entry) {
     await execution.disposed;
-    await rm(outputPath, { force: true }).catch((error: Error) => {
-      this.#options.log(`could not remove ${outputPath}: ${error.message}`);
-    });
+    for (const path of [outputPath, packPathOf(outputPath)]) {
+      await rm(path, { force: true }).catch((error: Error) => {
+        this.#options.log(`could not remove ${path}: ${error.message}`);
+      });
+    }
   }
 
   /** Hands back those that still wait for their turn: elsewhere they may be served. */
@@ -174,4 +186,8 @@ export class Executions {
     if (entry.lease) clearTimeout(entry.lease);
     entry.lease = null;
   }
+}
+
+function packPathOf(outputPath: string): string {
+  return `${outputPath}.files`;
 }

@@ -48,6 +48,8 @@ export interface WorkerOptions {
   readonly maxima?: Maxima;
   /** Of one command; of more, the beginning and the end are kept. */
   readonly maxOutputBytes?: number;
+  /** Most files that are kept of one command, in bytes; what does not fit is left out. */
+  readonly maxArtifactBytes?: number;
   /** How long commands wait for an engine that is away before they are handed back. */
   readonly engineWaitMs?: number;
   readonly keepAliveMs?: number;
@@ -91,6 +93,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     maxExecutions = 10_000,
     // Each execution has its events and its output; and bosses watch.
     maxStreams = 2 * maxExecutions + 1_000,
+    maxArtifactBytes = 2 ** 30,
     version = "0.0.0",
     log = () => {},
   } = options;
@@ -128,6 +131,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       folder: folder.path,
       most: maxExecutions,
       maxOutputBytes,
+      maxArtifactBytes,
       leaseMs,
       graceMs,
       metrics,

@@ -51,6 +51,7 @@ const executions = new Executions({
   folder,
   most: 1000,
   maxOutputBytes: 1000,
+  maxArtifactBytes: 0,
   leaseMs: 1000,
   graceMs: 1000,
   metrics,

@@ -47,6 +47,7 @@ export async function startRig({
     slots,
     ...(dockerHost !== undefined && { dockerHost }),
     ...(options.maxOutputBytes !== undefined && { maxOutputBytes: options.maxOutputBytes }),
+    ...(options.maxArtifactBytes !== undefined && { maxArtifactBytes: options.maxArtifactBytes }),
     version: "0.0.0-test",
     log: () => {},
   });

@@ -70,8 +70,15 @@ const LoadFailure = z.object({
 export type LoadFailure = z.infer<typeof LoadFailure>;
 
 const processLimit = z.number().int().exactOptional();
+const failedTests = z.number().int().exactOptional();
 const Failure = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("exit"), command: text, exitCode: z.number().int(), processLimit }),
+  z.object({
+    kind: z.literal("exit"),
+    command: text,
+    exitCode: z.number().int(),
+    failedTests,
+    processLimit,
+  }),
   z.object({ kind: z.literal("timeout"), command: text, afterMs: z.number(), processLimit }),
   z.object({ kind: z.literal("out-of-memory"), command: text, limitBytes: z.number().nullable() }),
   z.object({ kind: z.literal("thrown"), message: text }),

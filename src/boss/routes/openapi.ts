@@ -10,7 +10,12 @@ interface Operation {
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: z.ZodType;
   readonly answers: Readonly<Record<string, string>>;
-  readonly type?: "application/json" | "text/event-stream" | "text/plain" | "application/x-ndjson";
+  readonly type?:
+    | "application/json"
+    | "text/event-stream"
+    | "text/plain"
+    | "application/x-ndjson"
+    | "application/octet-stream";
 }
 
 export const operations: readonly Operation[] = [
@@ -182,6 +187,43 @@ export const operations: readonly Operation[] = [
   },
   {
     method: "get",
+    path: "/api/runs/{id}/tests",
+    summary: "Single tests of a run, from the results files that its commands have written",
+    query: {
+      verdict: "passed, failed or skipped",
+      stage: "of this stage",
+      task: "of the task of this name",
+      attempt: "of this attempt (the last)",
+      limit: "at most this many (1000; 10000 at most)",
+      skip: "leave out this many",
+    },
+    answers: { 200: "TestsView", 404: "no such run" },
+  },
+  {
+    method: "get",
+    path: "/api/runs/{id}/artifacts",
+    summary: "Files that the commands of a run have left, and that were kept",
+    query: {
+      stage: "of this stage",
+      task: "of the task of this name",
+      attempt: "of this attempt (the last)",
+    },
+    answers: { 200: "ArtifactsView", 404: "no such run" },
+  },
+  {
+    method: "get",
+    path: "/api/runs/{id}/artifacts/{path}",
+    summary: "One of them, as a download; its path may hold slashes",
+    query: {
+      stage: "of this stage",
+      task: "of the task of this name",
+      attempt: "of this attempt (the last)",
+    },
+    answers: { 200: "its bytes", 400: "several tasks have left it", 404: "it is not there" },
+    type: "application/octet-stream",
+  },
+  {
+    method: "get",
     path: "/api/session",
     summary: "Who asks: the token's name, and whether it may only look",
     answers: { 200: "{ login, name, access, via }" },
@@ -236,6 +278,8 @@ export const operations: readonly Operation[] = [
   },
 ];
 
+const textParameters: ReadonlySet<string> = new Set(["pipeline", "q", "verdict", "stage", "task"]);
+
 export function openApiDocument(version: string): unknown {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const operation of operations) {
@@ -262,7 +306,7 @@ function describe({
     name,
     in: "query",
     description,
-    schema: { type: name === "pipeline" || name === "q" ? "string" : "integer" },
+    schema: { type: textParameters.has(name) ? "string" : "integer" },
   }));
   return {
     summary,

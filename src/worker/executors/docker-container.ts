@@ -5,6 +5,7 @@ import type Docker from "dockerode";
 import { asError } from "../../lib/as-error.js";
 import { createDemux } from "./demux.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
+import { readableArchive } from "./docker-files.js";
 import type { ContainerNews, EngineLife } from "./docker-link.js";
 import { watchPids } from "./docker-pids.js";
 import { ExecutorFault, type OutputSink, type Sandbox, type SandboxSpec } from "./executor.js";
@@ -103,6 +104,7 @@ export async function openContainer(
   return {
     id,
     run,
+    files: readableArchive(container, (work) => life.during(work)),
     kill(name) {
       if (wanted !== "SIGKILL") wanted = name;
       if (state === "started") deliver(name);

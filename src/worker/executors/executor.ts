@@ -1,6 +1,7 @@
 // What every way of running a command must offer. test/contracts/executor.ts holds all of them to it.
 
 import type { CommandRequest } from "../../wire/worker.js";
+import type { SandboxFiles } from "../sandbox-files.js";
 
 export interface Executor {
   /** As in `--executor`. */
@@ -28,7 +29,10 @@ export interface Executor {
 }
 
 /** Everything about a command but its deadline, which is the worker's business; `env` may hold secrets. */
-export type SandboxSpec = Omit<CommandRequest, "timeoutMs" | "secrets" | "source"> & {
+export type SandboxSpec = Omit<
+  CommandRequest,
+  "timeoutMs" | "secrets" | "source" | "results" | "artifacts"
+> & {
   readonly source?: SandboxSource;
 };
 
@@ -62,6 +66,9 @@ export interface Sandbox {
 
   /** SIGTERM asks, SIGKILL ends; every process in the sandbox is meant, as far as the executor can. */
   kill(signal: "SIGTERM" | "SIGKILL"): void;
+
+  /** What the command has left; to be asked for between the end of run and dispose. Absent: it cannot be read. */
+  readonly files?: SandboxFiles;
 
   /** Ends what still runs and removes every trace. Never rejects. */
   dispose(): Promise<void>;

@@ -10,6 +10,7 @@ import { mkdir, rm, stat } from "node:fs/promises";
 import { Socket } from "node:net";
 import { constants, userInfo } from "node:os";
 import { join } from "node:path";
+import type { SandboxFiles } from "../sandbox-files.js";
 import { type Executor, ExecutorFault, type Sandbox, type SandboxSpec } from "./executor.js";
 import { type ProcessGuard, startProcessGuard } from "./process-guard.js";
 import { createPipes, type Pipes } from "./process-pipes.js";
@@ -95,9 +96,12 @@ class ProcessSandbox implements Sandbox {
   #child: ChildProcess | null = null;
   #ended = false;
   #wanted: "SIGTERM" | "SIGKILL" | null = null;
+  readonly files: SandboxFiles;
 
   constructor(deps: ProcessSandboxDeps) {
     this.#deps = deps;
+    const { cwd, home } = deps;
+    this.files = { kind: "folder", path: cwd, ...(cwd !== home && { since: Date.now() }) };
     this.id = `${process.pid}-${deps.home.slice(deps.home.lastIndexOf("-") + 1)}`;
   }
 

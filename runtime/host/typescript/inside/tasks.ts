@@ -134,7 +134,13 @@ function failureOf(error: CommandFailed): Failure {
   const outcome = commandOutcomes.get(error);
   switch (outcome?.kind) {
     case "exited":
-      return { kind: "exit", command, exitCode: outcome.exitCode, ...crowded(outcome) };
+      return {
+        kind: "exit",
+        command,
+        exitCode: outcome.exitCode,
+        ...(outcome.failedTests !== undefined && { failedTests: outcome.failedTests }),
+        ...crowded(outcome),
+      };
     case "timed-out":
       return { kind: "timeout", command, afterMs: outcome.afterMs, ...crowded(outcome) };
     case "out-of-memory":

@@ -1,0 +1,170 @@
+// Tests named one by one: from what a command has left in its sandbox to what a reader of the run sees.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { describeFailure } from "../../src/model/failure.js";
+import { findTask, type Run } from "../../src/model/run.js";
+import type { ArtifactsView, TestsView } from "../../src/wire/boss.js";
+import { image, noDocker } from "../rig/docker.js";
+import { glance, type Rig, startRig } from "../rig/rig.js";
+
+const nodeTests = `import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+describe("sums", () => {
+  test("adds", () => assert.equal(1 + 1, 2));
+  test("carries <&>", () => assert.equal(1 + 1, 3, "two is not ]]> three"));
+  test("later", { skip: "not today" }, () => {});
+});
+`;
+
+for (const reporter of ["junit", "tap"]) {
+  test(`the tests of a real node --test-reporter=${reporter} are named, and the red one too`, async () => {
+    await using rig = await startRig({
+      files: {
+        ".bettertest/pipedef.ts": `import { run, stage } from "bettertest";
+          stage("s", { t: () => run("any", ${JSON.stringify(
+            `cat > sums.test.mjs <<'END'\n${nodeTests}END\nenv -u NODE_TEST_CONTEXT node --test --test-reporter=${reporter} --test-reporter-destination=report.out sums.test.mjs`,
+          )}, { results: "report.out" }) });`,
+      },
+    });
+    const run = await rig.run();
+    assert.deepEqual(glance(run), ["s.t failed"]);
+    const attempt = findTask(run, { stage: "s", task: "t" })?.attempts[0];
+    const tests = attempt?.files?.[1]?.tests;
+    assert.deepEqual(attempt?.files?.[1]?.notes, []);
+    assert.equal(tests?.framework, "node");
+    assert.deepEqual([tests?.passed, tests?.failed, tests?.skipped], [1, 1, 1]);
+    const [failure] = tests!.failures;
+    assert.equal(failure?.name, "carries <&>");
+    assert.equal(failure?.suite, "sums");
+    assert.match(failure?.file ?? "", /sums\.test\.mjs$/);
+    assert.equal(failure?.line, 5);
+    assert.match(failure?.message ?? "", /two is not \]\]> three/);
+    const end = attempt?.end;
+    assert.ok(end?.status === "failed" && end.failure.kind === "exit");
+    assert.equal(end.failure.failedTests, 1);
+  });
+}
+
+/** A pipedef with one task, which runs one command. */
+function oneTask(command: string, options: object, name = "any") {
+  const call = `run(${JSON.stringify(name)}, ${JSON.stringify(command)}, ${JSON.stringify(options)})`;
+  return {
+    ".bettertest/pipedef.ts": `import { run, stage } from "bettertest";
+      stage("s", { t: () => ${call} });`,
+  };
+}
+
+function leftBy(run: Run) {
+  return findTask(run, { stage: "s", task: "t" })?.attempts.at(-1)?.files?.[1];
+}
+
+function junit(...tests: readonly string[]): string {
+  const failures = tests.filter((one) => one.includes("<failure")).length;
+  return `<testsuites><testsuite name="pytest" failures="${failures}">${tests.join("")}</testsuite></testsuites>`;
+}
+
+const green = '<testcase classname="test.test_a.TestA" name="test_green" time="0.5"/>';
+const red =
+  '<testcase classname="test.test_a.TestA" name="test_red"><failure message="assert 1 == 2">test/test_a.py:7: AssertionError</failure></testcase>';
+
+const reportOf = (...tests: readonly string[]) => `printf '%s' '${junit(...tests)}' > junit.xml`;
+
+for (const executor of ["process", "docker"] as const) {
+  const skip = executor === "docker" && noDocker();
+  const start = (command: string, options: object) =>
+    startRig({ files: oneTask(command, options, image), executor });
+
+  test(`${executor}: a red test makes a command red that exits with 0`, { skip }, async () => {
+    await using rig = await start(reportOf(green, red), { results: "junit.xml" });
+    const run = await rig.run();
+    assert.deepEqual(glance(run), ["s.t failed"]);
+    assert.match(await reasonIn(rig), /1 test failed, but the command exited with 0/);
+    const { tests } = await rig.get<TestsView>("/api/runs/1/tests?verdict=failed");
+    assert.deepEqual(tests, [
+      {
+        ...{ stage: "s", task: "t", attempt: 1, call: 1 },
+        ...{ suite: "test.test_a.TestA", name: "test_red", verdict: "failed" },
+        ...{ file: "test/test_a.py", line: 7, message: "assert 1 == 2" },
+        details: "test/test_a.py:7: AssertionError",
+      },
+    ]);
+    const all = await rig.get<TestsView>("/api/runs/1/tests");
+    assert.deepEqual(
+      all.tests.map(({ name }) => name),
+      ["test_green", "test_red"],
+    );
+  });
+
+  test(`${executor}: tests are read of a command that failed, and of one whose time was up`, {
+    skip,
+  }, async () => {
+    await using rig = await start(`${reportOf(green, red)}; sleep 600`, {
+      results: "junit.xml",
+      timeout: "2s",
+    });
+    const run = await rig.run();
+    assert.deepEqual(glance(run), ["s.t failed"]);
+    assert.match(await reasonIn(rig), /timed out/);
+    assert.equal(leftBy(run)?.tests?.failed, 1);
+  });
+
+  test(`${executor}: a results file that is missing is said, and makes nothing red`, {
+    skip,
+  }, async () => {
+    await using rig = await start("true", { results: ["junit.xml", "out/*.xml"] });
+    const run = await rig.run();
+    assert.deepEqual(glance(run), ["s.t passed"]);
+    assert.deepEqual(leftBy(run), {
+      notes: ["results: there is no file junit.xml", "results: there is no file out/*.xml"],
+    });
+  });
+
+  test(`${executor}: artifacts are kept, byte for byte, and links lead nowhere`, {
+    skip,
+  }, async () => {
+    const command = [
+      "mkdir -p dist/deep/er out",
+      "printf 'a\\0b' > dist/bytes.bin",
+      "echo '<script>alert(1)</script>' > 'dist/deep/er/ä b.html'",
+      "cp -s /etc/passwd dist/passwd",
+      "[ ! -x /usr/bin/ln ] || ln -s /etc out/etc",
+      "[ ! -x /usr/bin/mkfifo ] || mkfifo dist/pipe",
+      "echo top > top.txt",
+    ].join("; ");
+    await using rig = await start(command, {
+      artifacts: ["dist/**", "out/etc/passwd", "./top.txt"],
+    });
+    const run = await rig.run();
+    assert.deepEqual(glance(run), ["s.t passed"]);
+    const { artifacts } = await rig.get<ArtifactsView>("/api/runs/1/artifacts");
+    assert.deepEqual(artifacts.map(({ path }) => path).sort(), [
+      "dist/bytes.bin",
+      "dist/deep/er/ä b.html",
+      "top.txt",
+    ]);
+    const notes = leftBy(run)?.notes.join("\n") ?? "";
+    assert.match(notes, /dist\/passwd is a link/s);
+    if (executor === "process")
+      assert.match(notes, /dist\/pipe is no file.*out\/etc\/passwd is a link/s);
+    const bytes = await fetch(`${rig.url}/api/runs/1/artifacts/dist/bytes.bin`);
+    assert.deepEqual(Buffer.from(await bytes.arrayBuffer()), Buffer.from("a\0b"));
+    const page = await fetch(
+      `${rig.url}/api/runs/1/artifacts/dist/deep/er/${encodeURIComponent("ä b.html")}`,
+    );
+    assert.match(page.headers.get("content-disposition") ?? "", /^attachment; /);
+    assert.equal(page.headers.get("x-content-type-options"), "nosniff");
+    assert.match(page.headers.get("content-security-policy") ?? "", /^sandbox/);
+    assert.match(await page.text(), /alert/);
+    for (const path of ["dist/passwd", "dist/../../../../etc/passwd", "%2e%2e/%2e%2e/history.db"]) {
+      const answer = await fetch(`${rig.url}/api/runs/1/artifacts/${path}`);
+      assert.equal(answer.status, 404, path);
+    }
+  });
+}
+
+async function reasonIn(rig: Rig): Promise<string> {
+  const { run } = await rig.get<{ run: Run }>("/api/runs/1");
+  const end = findTask(run, { stage: "s", task: "t" })?.attempts.at(-1)?.end;
+  return end?.status === "failed" ? describeFailure(end.failure) : "";
+}
