@@ -4,7 +4,7 @@ import Database from "libsql";
 import { takeLock } from "../../lib/owner-lock.js";
 import type { LoggedEvent, RunEvent } from "../../model/events.js";
 import { resultsOf, type StageResults } from "../../model/results.js";
-import { applyEvent, isFinished, newRun, type Run } from "../../model/run.js";
+import { applyEvent, applyEvents, isFinished, newRun, type Run } from "../../model/run.js";
 import { type RunSummary, summarizeRun } from "../../model/run-summary.js";
 import { migrate } from "./migrations.js";
 import { HistoryUnwritable, type Store } from "./store.js";
@@ -143,13 +143,11 @@ export function openSqliteStore(
   function find(id: number): Run | undefined {
     const known = live.get(id) ?? ended.get(id);
     if (known) return known;
-    let run: Run | undefined;
-    for (const row of eventsOfRun.all(id, 0, -1)) {
-      const event = parse<RunEvent>(row.event);
-      run = run ? applyEvent(run, event) : event.type === "run-created" ? newRun(id, event) : run;
-    }
-    if (run && isFinished(run)) keepEnded(run);
-    else if (run) live.set(id, run);
+    const [created, ...later] = eventsOfRun.all(id, 0, -1).map((row) => parse<RunEvent>(row.event));
+    if (created?.type !== "run-created") return undefined;
+    const run = applyEvents(newRun(id, created), later);
+    if (isFinished(run)) keepEnded(run);
+    else live.set(id, run);
     return run;
   }
 
@@ -194,12 +192,9 @@ export function openSqliteStore(
     },
 
     add(id, events) {
-      let run: Run | undefined;
-      for (const event of events) {
-        run = run ? applyEvent(run, event) : newRun(id, event as never);
-      }
-      if (!run || !isFinished(run)) throw new Error(`run ${id} has not ended`);
-      const added = run;
+      const [created, ...later] = events;
+      const added = created?.type === "run-created" && applyEvents(newRun(id, created), later);
+      if (!added || !isFinished(added)) throw new Error(`run ${id} has not ended`);
       orSaying(() => {
         save();
         allOrNothing(database, () => {
