@@ -90,7 +90,7 @@ const uiOptions = {
   logLevel: "warning",
 };
 
-/** Runs before everything else, so it is no module, and a file of its own. */
+/** Runs before everything else, so it is no module; it stands in the page itself, as it mends what cannot be fetched. */
 const firstOptions = {
   ...uiOptions,
   entryPoints: { first: join(root, "ui/first.ts") },
@@ -119,8 +119,8 @@ function firstPaintOf(outputs) {
 }
 
 /** Writes index.html and the compressed files, removes those of earlier builds, returns the sizes. */
-function writePage(parts) {
-  const outputs = Object.assign({}, ...parts);
+function writePage(built) {
+  const outputs = Object.assign({}, ...built);
   const folder = join(root, "dist/ui/assets");
   const files = Object.keys(outputs).map((path) => basename(path));
   for (const name of readdirSync(folder)) {
@@ -140,10 +140,21 @@ function writePage(parts) {
     writeFileSync(join(folder, `${name}.gz`), gz);
     writeFileSync(join(folder, `${name}.br`), brotliCompressSync(content));
   }
-  const page = readFileSync(join(root, "ui/index.html"), "utf8").replace(
-    /"(first\.js|app\.js|app\.css)"/g,
-    (_, name) => `"/assets/${entries[name]}"`,
-  );
+  const early = readFileSync(join(folder, entries["first.js"]), "utf8").trim();
+  // Asked for at once, not when the script that imports them has come.
+  const parts = [...first]
+    .map((path) => basename(path))
+    .filter((name) => /^chunk-.*js$/.test(name));
+  const page = readFileSync(join(root, "ui/index.html"), "utf8")
+    .replace('<script src="first.js"></script>', () => `<script>${early}</script>`)
+    .replace(/"(app\.js|app\.css)"/g, (_, name) => `"/assets/${entries[name]}"`)
+    .replace(/^ *<script type="module".*$/m, (script) =>
+      [
+        ...parts.map((name) => `    <link rel="modulepreload" href="/assets/${name}">`),
+        script,
+      ].join("\n"),
+    );
+  for (const ending of ["", ".gz", ".br"]) rmSync(join(folder, entries["first.js"] + ending));
   writeFileSync(join(root, "dist/ui/index.html"), page);
   return sizes;
 }

@@ -1,4 +1,4 @@
-// Runs before everything else, as a plain script: the colors, so that nothing flashes, and what to do where the
+// Stands in the page itself, and runs before everything else: the colors, so that nothing flashes, and what to do where the
 // rest of the page cannot be fetched. A browser drops what is under way whenever a network appears on its
 // machine, and each container brings one.
 
@@ -16,8 +16,10 @@ addEventListener(
     if (!(target instanceof HTMLScriptElement || target instanceof HTMLLinkElement)) return;
     const count = Number(sessionStorage.getItem(key) ?? 0);
     if (count >= maxReloads) {
-      document.body.textContent =
+      const words = document.createElement("p");
+      words.textContent =
         "This page could not be fetched whole from the boss. Load it again to try once more.";
+      document.body.replaceChildren(words);
       sessionStorage.removeItem(key);
       return;
     }

@@ -2,20 +2,10 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-
-const pausesMs = [300, 900, 2700];
+import { again } from "./request.js";
 
 /** A network that changes breaks off what is under way; a moment later it works. */
-async function again<T>(load: () => Promise<T>): Promise<T> {
-  for (const pauseMs of pausesMs) {
-    try {
-      return await load();
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    }
-  }
-  return load();
-}
+const pausesMs = [300, 900, 2700];
 
 export function lazy<Props extends object>(
   load: () => Promise<ComponentType<Props>>,
@@ -27,7 +17,7 @@ export function lazy<Props extends object>(
     useEffect(() => {
       if (loaded || problem) return;
       let isHere = true;
-      again(load).then(
+      again(load, pausesMs).then(
         (component) => {
           loaded = component;
           if (isHere) redraw((count) => count + 1);

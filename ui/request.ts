@@ -12,15 +12,30 @@ export async function ask<T>(path: string, init?: RequestInit): Promise<T> {
   return response.json();
 }
 
-async function fetchAgain(path: string, init?: RequestInit): Promise<Response> {
-  for (const pauseMs of init?.method === "POST" ? [] : pausesMs) {
+export function fetchAgain(path: string, init?: RequestInit): Promise<Response> {
+  const pauses = init?.method === "POST" ? [] : pausesMs;
+  return again(
+    () => fetch(path, init),
+    pauses,
+    () => init?.signal?.aborted === true,
+  );
+}
+
+/** `isFinal`: another try would end alike. */
+export async function again<T>(
+  work: () => Promise<T>,
+  pauses: readonly number[] = pausesMs,
+  isFinal: (error: unknown) => boolean = () => false,
+): Promise<T> {
+  for (const pauseMs of pauses) {
     try {
-      return await fetch(path, init);
-    } catch {
+      return await work();
+    } catch (error) {
+      if (isFinal(error)) throw error;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
-  return fetch(path, init);
+  return work();
 }
 
 export function post<T = { run: number }>(path: string, body: unknown = {}): Promise<T> {

@@ -1,7 +1,7 @@
 // A search through all of an output: the boss reads it, and says which lines match.
 
 import type { OutputMatches } from "../../src/wire/boss.js";
-import { reasonOf } from "../request.js";
+import { again, reasonOf } from "../request.js";
 import { jsonLines } from "./json-lines.js";
 import { LineNumbers } from "./matches.js";
 import type { OutputSource } from "./output-source.js";
@@ -84,9 +84,9 @@ export class LineSearch {
     // What was found from here on is found again: the last line may have gone on, and more than the page
     // knew of may have been searched.
     const known = this.found.from(from);
-    let isFirst = true;
-    try {
-      const url = this.#source.url("/search", { ...this.#what, from });
+    const url = this.#source.url("/search", { ...this.#what, from });
+    const read = async () => {
+      let isFirst = true;
       for await (const part of jsonLines<OutputMatches>(url, signal)) {
         if (isFirst) {
           this.found.cut(known);
@@ -99,6 +99,10 @@ export class LineSearch {
         this.count = known + part.count;
         this.#changed();
       }
+    };
+    try {
+      // What the boss refuses, it refuses again; a connection that broke need not.
+      await again(read, undefined, (error) => signal.aborted || !(error instanceof TypeError));
     } catch (error) {
       if (signal.aborted) return;
       this.problem = reasonOf(error);

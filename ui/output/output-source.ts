@@ -9,7 +9,7 @@ import type {
   OutputLines,
   OutputOutline,
 } from "../../src/wire/boss.js";
-import { errorOf, reasonOf } from "../request.js";
+import { ask, errorOf, fetchAgain, reasonOf } from "../request.js";
 import { type FoldKey, foldKey } from "./fold-map.js";
 import { jsonLines } from "./json-lines.js";
 import { lookAfter } from "./line-parts.js";
@@ -92,9 +92,9 @@ export class OutputSource {
   async offsetOf(line: number): Promise<number> {
     const known = this.line(line);
     if (known) return known.offset;
-    const response = await fetch(this.url("/lines", { from: line, count: 1 }));
-    if (!response.ok) throw new Error(await errorOf(response));
-    const { offsets, extent }: OutputLines = await response.json();
+    const { offsets, extent } = await ask<OutputLines>(
+      this.url("/lines", { from: line, count: 1 }),
+    );
     return offsets[0] ?? extent.bytes;
   }
 
@@ -134,7 +134,7 @@ export class OutputSource {
     try {
       const signal = AbortSignal.any([asked.signal, this.#ended.signal]);
       const url = this.url("/lines", { from, count: pageLines - kept.length });
-      const response = await fetch(url, { signal });
+      const response = await fetchAgain(url, { signal });
       if (!response.ok) throw new Error(await errorOf(response));
       const answer: OutputLines = await response.json();
       const lines = [...kept, ...sourceLines(answer)];

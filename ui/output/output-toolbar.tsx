@@ -3,6 +3,7 @@
 import { Component, type Ref } from "preact";
 import type { CallStarted } from "../../src/model/events.js";
 import { plainText } from "../../src/model/terminal-line.js";
+import { fetchAgain } from "../request.js";
 import type { LineRange } from "../route.js";
 import { CopyButton } from "./copy-button.js";
 import type { LineSearch } from "./line-search.js";
@@ -252,7 +253,7 @@ const mostCopiedBytes = 16 * 1024 * 1024;
 async function textOf(source: OutputSource, { from, to }: LineRange): Promise<string> {
   const [start, end] = await Promise.all([source.offsetOf(from), source.offsetOf(to + 1)]);
   const limit = Math.min(end - start, mostCopiedBytes);
-  const response = await fetch(source.url("", { offset: start, limit }));
+  const response = await fetchAgain(source.url("", { offset: start, limit }));
   if (!response.ok) throw new Error("the boss does not answer");
 
   return (await response.text()).split("\n").map(plainText).join("\n");

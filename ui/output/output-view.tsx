@@ -237,6 +237,12 @@ export class OutputView extends Component<OutputViewProps, State> {
     await errors.done;
     if (errors !== this.#errors) return;
     const found = errors.strongest();
+    if (errors.problem !== null && found.length === 0) {
+      // Not looked through to the end, so nothing can be said of it; the next press looks again.
+      this.#errors = null;
+      this.#say(`Errors cannot be looked for: ${errors.problem}`);
+      return;
+    }
     if (found.length === 0) {
       await this.#goToEndOfCalls();
       return;
@@ -292,6 +298,7 @@ export class OutputView extends Component<OutputViewProps, State> {
     const source = this.#source;
     const url = source.url("/marks");
     const view = await ask<OutputMarksView>(url).catch(() => null);
+    if (!view) this.#marksBytes = -1;
     if (view && source === this.#source) {
       await new Promise<void>((done) => this.setState({ times: new Times(view.marks) }, done));
     }

@@ -4,6 +4,7 @@ import { Component, type JSX } from "preact";
 import { sectionMark } from "../../src/model/output-sections.js";
 import { type Look, plainLook } from "../../src/model/sgr.js";
 import type { CutLine, OutputFold } from "../../src/wire/boss.js";
+import { fetchAgain } from "../request.js";
 import { type LineParts, markHits, type Part, partsOf } from "./line-parts.js";
 import type { OutputSource, SourceLine } from "./output-source.js";
 import { hitsIn, type Query } from "./query.js";
@@ -147,7 +148,7 @@ export class Row extends Component<RowProps, State> {
     const offset = line.offset + hiddenFrom + moreBytes;
     const limit = Math.min(moreAtOnceBytes, hiddenTo - hiddenFrom - moreBytes);
     try {
-      const response = await fetch(source.url("", { offset, limit }));
+      const response = await fetchAgain(source.url("", { offset, limit }));
       if (!response.ok) throw new Error();
       const bytes = new Uint8Array(await response.arrayBuffer());
       // Not within a character, where more is to come.

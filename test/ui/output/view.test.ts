@@ -524,4 +524,40 @@ describe("the output of a task", { skip: noBrowser }, () => {
       assert.deepEqual(await barriers(page), []);
     });
   }
+
+  test("each question to the boss breaks off once, and all is shown", async () => {
+    await using rig = await startWith({ big: "seq 1 3000; echo 'Error: boom'; seq 1 500; exit 1" });
+    await rig.run();
+    await using opened = await openPage(`${rig.url}/workers`);
+    const { page } = opened;
+    // As a network that changes does it: every address fails when it is asked for first, scripts too.
+    const broken = new Set<string>();
+    await page.route("**/*", (route) => {
+      const { pathname } = new URL(route.request().url());
+      if (route.request().resourceType() === "document" || broken.has(pathname))
+        return route.continue();
+      broken.add(pathname);
+      return route.abort("connectionreset");
+    });
+    await page.goto(`${rig.url}/runs/1/Unit/big`);
+    await shown(page, 3501);
+    await press(page, "e");
+    await page.locator(".out-row.is-current").getByText("Error: boom").waitFor();
+    await page.getByText("The only error").waitFor();
+    await press(page, "/");
+    await page.keyboard.type("2999");
+    await press(page, "Enter");
+    await page.locator(".out-count").getByText("1 of 1 line").waitFor();
+    const asked = [...broken].join();
+    for (const kind of [
+      "app-",
+      "output-view-",
+      "/events",
+      "/runs/1",
+      "/lines",
+      "/outline",
+      "/search",
+    ])
+      assert.ok(asked.includes(kind), `${kind} in ${asked}`);
+  });
 });
