@@ -30,6 +30,8 @@ async function printedBy(rig: Rig, task: string): Promise<string> {
 }
 
 interface Disguise {
+  /** As in docs/security.md. */
+  readonly name: string;
   readonly task: string;
   readonly command: string;
   /** As it would stand in the output, if nobody masked it. */
@@ -41,18 +43,21 @@ const core = (text: string) => text.replace(/=+$/, "").slice(0, -1);
 
 /** The commands are what people write; sh, printf, sed and base64 are those of the image. */
 const disguises: readonly Disguise[] = [
-  { task: "plain", command: `echo "it is $TOKEN."`, forms: [token] },
+  { name: "As it is", task: "plain", command: `echo "it is $TOKEN."`, forms: [token] },
   {
+    name: "In two pieces, some time apart",
     task: "split_over_reads",
     command: `printf %.9s "$TOKEN"; sleep 0.3; printf '%s\\n' "\${TOKEN#?????????}"`,
     forms: [token, token.slice(9), token.slice(0, 9)],
   },
   {
+    name: "A key of several lines: whole, one line of it, each line behind something else",
     task: "of_several_lines",
     command: `echo "$KEY"; echo "$KEY" | sed -n 2p; echo "$KEY" | sed 's/^/    | /'`,
     forms: key.split("\n"),
   },
   {
+    name: "In base64, at each of the three places in its groups",
     task: "base64_at_each_offset",
     command: `for before in '' x xx; do printf '%s%s' "$before" "$TOKEN" | base64 -w0; echo; done`,
     forms: [
@@ -62,11 +67,13 @@ const disguises: readonly Disguise[] = [
     ],
   },
   {
+    name: "In base64 within something longer, wrapped into lines",
     task: "base64_in_wrapped_lines",
     command: `printf 'a header of some length: %s' "$KEY" | base64 -w76`,
     forms: [core(base64(key)).slice(0, 40), core(base64(key)).slice(-60, -20)],
   },
   {
+    name: "In a URL, as browsers write it and as forms do",
     task: "url",
     command: `printf 'https://x/?t=%s\\n' '${encodeURIComponent(token).replaceAll("'", "%27")}'; printf 'https://x/?t=%s\\n' '${new URLSearchParams({ t: token }).toString().slice(2)}'`,
     forms: [
@@ -75,16 +82,19 @@ const disguises: readonly Disguise[] = [
     ],
   },
   {
+    name: "In JSON",
     task: "json",
     command: `printf '{"token":"%s"}\\n' "$(printf %s "$TOKEN" | sed 's/"/\\\\"/g')"`,
     forms: [JSON.stringify(token).slice(1, -1)],
   },
   {
+    name: "In the trace of a shell (`sh -x`, `bash -x`)",
     task: "shell_trace",
     command: `bash -xc ': "$TOKEN"'; sh -xc ': "$TOKEN"'`,
     forms: [token.replaceAll("'", "'\\''"), token.replaceAll("'", `'"'"'`)],
   },
   {
+    name: "In hex",
     task: "hex",
     command: `bash -c 'for ((i = 0; i < \${#TOKEN}; i++)); do printf %02x "'"'"'\${TOKEN:i:1}"; done; echo'`,
     forms: [Buffer.from(token).toString("hex").slice(0, 32)],
@@ -119,6 +129,16 @@ test("no disguise of a secret gets into what is kept or shown", { skip: noDocker
       }
     });
   }
+});
+
+test("docs/security.md names these disguises, and no others", () => {
+  const documented = readFileSync(new URL("../../../docs/security.md", import.meta.url), "utf8");
+  const [, table = ""] = documented.split("<!-- test/scenarios/secrets.test.ts -->");
+  const rows = table.split("\n").filter((line) => line.startsWith("| "));
+  assert.deepEqual(
+    rows.slice(1).map((row) => row.replace(/^\| \d+ /, "")),
+    disguises.map(({ name }) => `| ${name} | asterisks |`),
+  );
 });
 
 test("the command gets the very value, and only the task that asks for it", async () => {
