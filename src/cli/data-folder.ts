@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { readTokenFile } from "../access/token-file.js";
 import { accessPaths } from "../access/token-folder.js";
+import { listenersOn } from "../lib/listeners.js";
 
 /**
  * A folder for each port: servers that run side by side need one each, and one that is started again finds
@@ -27,12 +28,23 @@ export function sourcesFolder(data: string | undefined): string {
   return data === undefined ? join(cacheFolder(), "sources") : join(resolve(data), "sources");
 }
 
-/** The token of this user's own server on that port; undefined where there is none to be read. */
+/**
+ * The token of this user's own server on that port; undefined where there is none to be read, or the server
+ * is not this user's: while one is down, anybody on this machine may take its port, and wait for the token.
+ */
 export function localToken(role: "boss" | "worker", port: number): string | undefined {
   const paths = accessPaths(dataFolder(role, { port }));
   try {
-    return readTokenFile(role === "boss" ? paths.token : paths.workerToken);
+    const token = readTokenFile(role === "boss" ? paths.token : paths.workerToken);
+    return isOwnServer(port) ? token : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Where the system does not say whose it is, it is believed to be. */
+function isOwnServer(port: number): boolean {
+  const listeners = listenersOn(port);
+  if (listeners === null) return true;
+  return listeners.length > 0 && listeners.every(({ uid }) => uid === process.getuid?.());
 }

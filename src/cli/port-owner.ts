@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { connect } from "node:net";
+import { listenersOn } from "../lib/listeners.js";
 
 export interface PortUse {
   /** "node (pid 4711)"; null where it belongs to somebody else or the system does not say. */
@@ -44,9 +45,7 @@ async function saysOk(port: number, host: string): Promise<boolean> {
 /** Linux says it in /proc; elsewhere nobody is asked. */
 function findOwner(port: number): string | null {
   try {
-    const inodes = new Set(
-      ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) => listeningInodes(file, port)),
-    );
+    const inodes = new Set(listenersOn(port)?.map(({ inode }) => inode));
     if (inodes.size === 0) return null;
     for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
       if (hasSocket(pid, inodes)) {
@@ -58,19 +57,6 @@ function findOwner(port: number): string | null {
     // Not Linux, or not allowed.
   }
   return null;
-}
-
-function listeningInodes(file: string, port: number): string[] {
-  const hex = port.toString(16).toUpperCase().padStart(4, "0");
-  try {
-    return readFileSync(file, "utf8")
-      .split("\n")
-      .map((line) => line.trim().split(/\s+/))
-      .filter((columns) => columns[1]?.endsWith(`:${hex}`) && columns[3] === "0A")
-      .flatMap((columns) => columns[9] ?? []);
-  } catch {
-    return [];
-  }
 }
 
 function hasSocket(pid: string, inodes: ReadonlySet<string>): boolean {

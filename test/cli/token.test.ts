@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { suite, test } from "node:test";
 import { makeCertificate, noOpenssl } from "../rig/certificate.js";
 import { logIn } from "../rig/guarded.js";
@@ -101,6 +103,36 @@ suite("tokens", () => {
       /run-started +main +token +127\.0\.0\.1 +run 1\n/,
     );
     await stop(again);
+  });
+
+  test("the token of this user's boss is not sent to what another user has put in its place", {
+    skip: process.getuid?.() === 0 && process.platform === "linux" ? false : "needs root on Linux",
+  }, async (t) => {
+    using home = tempRepo({});
+    const script = `require("node:http").createServer((request, response) => {
+      console.log(request.headers.authorization ?? "nothing");
+      response.end("[]");
+    }).listen(0, "127.0.0.1", function () { console.log(this.address().port); })`;
+    const nobody = 65_534;
+    const heard: string[] = [];
+    for (const uid of [0, nobody]) {
+      const server = spawn(process.execPath, ["-e", script], {
+        uid,
+        gid: uid,
+        cwd: "/",
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      t.after(() => server.kill());
+      const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
+      const { value: port } = await lines.next();
+      const access = `${home.folder}/.local/share/bettertest/boss-${port}`;
+      const made = await cli(["token", "rotate", "--data", access], { env: { HOME: home.folder } });
+      assert.equal(made.exitCode, 0, made.stderr);
+      await cli(["runs", "--boss", `127.0.0.1:${port}`], { env: { HOME: home.folder } });
+      heard.push((await lines.next()).value);
+    }
+    assert.match(heard[0]!, /^Bearer bt_/);
+    assert.equal(heard[1], "nothing");
   });
 
   test("a worker beyond this machine runs for a boss that has its token, and for nobody else", async () => {
