@@ -97,6 +97,8 @@ export interface RunOptions {
   readonly cpus?: number;
   /** A number counts bytes; or "512m", "2g". */
   readonly memory?: number | string;
+  /** What it may write, where the worker's engine can limit that; in the same form. */
+  readonly disk?: number | string;
   /** Processes and threads at a time. */
   readonly pids?: number;
   /** `false` cuts the sandbox off from every network. */

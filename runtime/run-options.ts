@@ -11,7 +11,7 @@ export interface CheckedCall extends CallRequest {
 }
 
 const optionNames =
-  "env, secrets, workdir, user, timeout, cpus, memory, pids, network, source, results, artifacts, check";
+  "env, secrets, workdir, user, timeout, cpus, memory, disk, pids, network, source, results, artifacts, check";
 
 /** `(worker, image, command, options?)` or `(image, command, options?)`: three texts name a worker. */
 export function commandRequest(given: readonly unknown[]): CheckedCall {
@@ -84,14 +84,12 @@ function checkOptions(
         }
         request.cpus = value;
         break;
-      case "memory": {
-        const bytes =
-          typeof value === "number" || typeof value === "string" ? parseBytes(value) : null;
-        if (bytes === null)
-          throw bad(name, value, 'must be bytes, or a text such as "512m" or "2g"');
-        request.memoryBytes = bytes;
+      case "memory":
+        request.memoryBytes = checkedBytes(name, value);
         break;
-      }
+      case "disk":
+        request.diskBytes = checkedBytes(name, value);
+        break;
       case "pids":
         if (typeof value !== "number" || !Number.isSafeInteger(value) || value <= 0) {
           throw bad(name, value, "must be a whole number above 0, such as 512");
@@ -121,6 +119,12 @@ function checkOptions(
   if (both !== undefined) throw bad("secrets", both, "must name nothing that env sets");
   if (source && source.kind !== "none") request.source = source;
   return { worker, request, check };
+}
+
+function checkedBytes(option: string, value: unknown): number {
+  const bytes = typeof value === "number" || typeof value === "string" ? parseBytes(value) : null;
+  if (bytes !== null) return bytes;
+  throw bad(option, value, 'must be bytes, or a text such as "512m" or "2g"');
 }
 
 function checkedSecrets(names: unknown): string[] {

@@ -6,7 +6,7 @@ import re
 from ._source import checked, default_source
 
 _TARGET = ("worker", "image", "command")
-_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "pids", "network", "source", "results", "artifacts", "check")
+_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "disk", "pids", "network", "source", "results", "artifacts", "check")
 _MS_PER_UNIT = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000}
 
 
@@ -147,7 +147,7 @@ def _cpus(name, value):
     return value
 
 
-def _memory_bytes(name, value):
+def _bytes(name, value):
     size = 0
     if isinstance(value, int) and not isinstance(value, bool):
         size = value
@@ -194,7 +194,8 @@ _READERS = {
     "user": ("user", _user),
     "timeout": ("timeoutMs", _timeout_ms),
     "cpus": ("cpus", _cpus),
-    "memory": ("memoryBytes", _memory_bytes),
+    "memory": ("memoryBytes", _bytes),
+    "disk": ("diskBytes", _bytes),
     "pids": ("pids", _pids),
     "network": ("network", _flag),
     "results": ("results", _patterns),

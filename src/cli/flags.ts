@@ -219,6 +219,12 @@ export const workerFlags = {
     group: tasks,
     describe: "Most cores of a command (default: what it asks for)",
   },
+  "max-disk": {
+    type: "string",
+    requiresArg: true,
+    group: tasks,
+    describe: "Most that a command may write, where the engine can limit it",
+  },
   "max-pids": {
     type: "number",
     requiresArg: true,

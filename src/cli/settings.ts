@@ -190,16 +190,19 @@ export interface WorkerFlags {
   readonly docker?: string | undefined;
   readonly "max-memory"?: string | undefined;
   readonly "max-cpus"?: number | undefined;
+  readonly "max-disk"?: string | undefined;
   readonly "max-pids": number;
   readonly "max-timeout"?: string | undefined;
   readonly "max-sources": string;
 }
 
 function maximaOf(flags: WorkerFlags): Maxima {
-  const { "max-memory": memory, "max-cpus": cpus, "max-pids": pids, "max-timeout": time } = flags;
-  if (flags.executor === "process" && (memory !== undefined || cpus !== undefined)) {
+  const { "max-memory": memory, "max-cpus": cpus, "max-disk": disk } = flags;
+  const { "max-pids": pids, "max-timeout": time } = flags;
+  const [needy] = Object.entries({ memory, cpus, disk }).filter(([, most]) => most !== undefined);
+  if (flags.executor === "process" && needy) {
     throw usageError(
-      `--max-${memory === undefined ? "cpus" : "memory"} needs containers`,
+      `--max-${needy[0]} needs containers`,
       "Plain processes (--executor process) cannot be held to it.",
     );
   }
@@ -210,6 +213,7 @@ function maximaOf(flags: WorkerFlags): Maxima {
     pids,
     ...(memory !== undefined && { memoryBytes: sizeOf("max-memory", memory) }),
     ...(cpus !== undefined && { cpus }),
+    ...(disk !== undefined && { diskBytes: sizeOf("max-disk", disk) }),
     ...(timeoutMs !== undefined && { timeoutMs }),
   };
 }

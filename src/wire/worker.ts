@@ -75,6 +75,8 @@ export const CommandRequest = z.strictObject({
   /** Less is rounded to 0 on the way, which engines read as no limit. */
   cpus: z.number().min(0.01).optional(),
   memoryBytes: z.number().int().positive().optional(),
+  /** Of what it writes; refused where the engine cannot limit that. */
+  diskBytes: z.number().int().positive().optional(),
   /** Processes and threads at a time. */
   pids: z.number().int().positive().optional(),
   network: z.boolean().optional(),

@@ -210,13 +210,18 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
 
 /** Loads an executor's libraries only for those who use it. */
 async function createExecutor(
-  { executor = "docker", dockerHost, pull = "missing", startIn }: WorkerOptions,
+  { executor = "docker", dockerHost, pull = "missing", startIn, maxima }: WorkerOptions,
   folder: string,
   log: (line: string) => void,
 ): Promise<Executor> {
   if (executor === "docker") {
     const { createDockerExecutor } = await import("./executors/docker.js");
-    return createDockerExecutor({ dockerHost, pull, log });
+    return createDockerExecutor({
+      dockerHost,
+      pull,
+      limitsDisk: maxima?.diskBytes !== undefined,
+      log,
+    });
   }
   if (executor === "process") {
     const { createProcessExecutor } = await import("./executors/process.js");

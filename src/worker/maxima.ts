@@ -8,6 +8,7 @@ import type { CommandRequest } from "../wire/worker.js";
 export interface Maxima {
   readonly memoryBytes?: number;
   readonly cpus?: number;
+  readonly diskBytes?: number;
   readonly pids?: number;
   readonly timeoutMs?: number;
 }
@@ -17,6 +18,7 @@ export const defaultMaxPids = 4096;
 
 const fields = [
   { field: "memoryBytes", flag: "--max-memory", words: formatBytes },
+  { field: "diskBytes", flag: "--max-disk", words: formatBytes },
   { field: "cpus", flag: "--max-cpus", words: String },
   { field: "pids", flag: "--max-pids", words: String },
   { field: "timeoutMs", flag: "--max-timeout", words: formatDuration },

@@ -20,6 +20,7 @@ suite("doctor", () => {
       "python3",
       "git",
       "docker",
+      "disk limits",
       "port 9001",
       "port 9009",
       "data disk",

@@ -46,6 +46,7 @@ test("a wrong argument is refused by its name, with what it should be", () => {
     ],
     [["img", "ls", { timeout: -1 }], /^run: timeout/],
     [["img", "ls", { memory: "much" }], /^run: memory must be bytes/],
+    [["img", "ls", { disk: "much" }], /^run: disk must be bytes/],
     [["img", "ls", { cpus: 0 }], /^run: cpus must be a number above 0/],
     [["img", "ls", { pids: 1.5 }], /^run: pids must be a whole number above 0/],
     [["img", "ls", { network: "no" }], /^run: network must be true or false, not "no"$/],

@@ -2,6 +2,7 @@
 
 import type Docker from "dockerode";
 import { connect, createDockerExecutor } from "../../worker/executors/docker.js";
+import { diskLimitProblem } from "../../worker/executors/docker-disk.js";
 import { engineWords } from "../../worker/executors/docker-errors.js";
 import type { Executor } from "../../worker/executors/executor.js";
 import { type Finding, ok, warning, wrong } from "./check.js";
@@ -24,6 +25,8 @@ export async function examineEngine(dockerHost: string | undefined): Promise<Fin
     const [{ Version }, info] = await withLimit(Promise.all([docker.version(), docker.info()]));
     const found = [ok("docker", `${Version} at ${address}, ${info.NCPU} cores`)];
     found.push(await examineContainer(docker, dockerHost));
+    const noDiskLimit = diskLimitProblem(info);
+    found.push(ok("disk limits", noDiskLimit ?? "--max-disk and `disk` can be used"));
     // Only of an engine on this machine can the folder be asked.
     if (address.startsWith("unix://")) found.push(...rootDisk(info.DockerRootDir));
     return found;

@@ -6,6 +6,7 @@ import Docker from "dockerode";
 import { currentOwner, isDead, ownerKey } from "../../lib/owner.js";
 import { defaultMaxPids } from "../maxima.js";
 import { openContainer, remove } from "./docker-container.js";
+import { diskLimitProblem } from "./docker-disk.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { startDockerGuard } from "./docker-guard.js";
 import { createImages, type PullPolicy } from "./docker-images.js";
@@ -17,6 +18,8 @@ export interface DockerExecutorOptions {
   /** As in DOCKER_HOST, which counts where this is absent. */
   readonly dockerHost?: string | undefined;
   readonly pull: PullPolicy;
+  /** Of every command; refused at the start where the engine cannot. */
+  readonly limitsDisk?: boolean;
   readonly log: (line: string) => void;
 }
 
@@ -24,6 +27,10 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   const { log } = options;
   const { docker, agent } = connect(options.dockerHost);
   await checkEngine(docker, options.dockerHost);
+  if (options.limitsDisk) {
+    const problem = diskLimitProblem(await docker.info());
+    if (problem !== null) throw new Error(`${problem}. Start without --max-disk`);
+  }
   await removeLeftovers(docker, log, (owner) => isDead(owner));
   const images = createImages(docker, options.pull);
   const owner = ownerKey(currentOwner());
@@ -210,6 +217,7 @@ function containerConfig(spec: SandboxSpec, owner: string): Docker.ContainerCrea
       // rslave: what is mounted over the folder later is seen inside, and nothing mounted inside is seen here.
       ...(source && { Binds: [`${source.folder}:${source.path}:rslave`] }),
       ...(spec.cpus !== undefined && { NanoCpus: Math.round(spec.cpus * 1e9) }),
+      ...(spec.diskBytes !== undefined && { StorageOpt: { size: String(spec.diskBytes) } }),
       // Equal, so that the limit cannot be passed by swapping.
       ...(spec.memoryBytes !== undefined && {
         Memory: spec.memoryBytes,

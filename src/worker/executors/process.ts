@@ -169,13 +169,16 @@ function folderOf({ workdir, source }: SandboxSpec): string | undefined {
     : workdir;
 }
 
-function refuseWhatCannotBe({ user, network }: SandboxSpec) {
+function refuseWhatCannotBe({ user, network, diskBytes }: SandboxSpec) {
   const elsewhere = { hint: "Use a worker with --executor docker for this command" };
   if (network === false) {
     throw new ExecutorFault(
       "the process executor cannot take the network away from a command",
       elsewhere,
     );
+  }
+  if (diskBytes !== undefined) {
+    throw new ExecutorFault("the process executor cannot limit the disk of a command", elsewhere);
   }
   const self = userInfo();
   if (user !== undefined && ![self.username, String(self.uid)].includes(user)) {

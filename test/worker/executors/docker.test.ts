@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { createWorkerClient } from "../../../src/wire/worker-client.js";
 import { createDockerExecutor } from "../../../src/worker/executors/docker.js";
+import { diskLimitProblem } from "../../../src/worker/executors/docker-disk.js";
 import { startWorker } from "../../../src/worker/main.js";
 import { executorContract } from "../../contracts/executor.js";
 import {
@@ -52,6 +53,38 @@ test("user, cpus and network are as asked", async () => {
   assert.equal((await worker.execute(devices, { network: false })).output.toString(), "0\n");
   assert.equal((await worker.execute(devices)).output.toString(), "1\n");
 });
+
+test("disk is limited where the engine can, and refused in words where not", async () => {
+  const info = spawnSync("docker", ["info", "--format", "{{json .}}"], { encoding: "utf8" });
+  const problem = diskLimitProblem(JSON.parse(info.stdout));
+  const diskBytes = 64 * MiB;
+  const filling = worker.execute("head -c 200m /dev/zero > /big", { diskBytes });
+  if (problem === null) {
+    const { outcome } = await filling;
+    assert.ok(outcome.kind === "faulted" || (outcome.kind === "exited" && outcome.exitCode !== 0));
+    return;
+  }
+  assert.match(
+    JSON.stringify((await filling).outcome),
+    /faulted.*could not make a container.*stor/,
+  );
+  await assert.rejects(
+    startTestWorker({ executor: "docker", maxima: { diskBytes } }),
+    /^Error: this engine cannot limit the disk of a container .*Start without --max-disk$/,
+  );
+});
+
+for (const [Driver, below, can] of [
+  ["btrfs", undefined, true],
+  ["overlay2", "xfs", true],
+  ["overlay2", "extfs", false],
+  ["vfs", undefined, false],
+] as const) {
+  test(`an engine on ${Driver} over ${below} ${can ? "can" : "cannot"} limit disk`, () => {
+    const DriverStatus = below === undefined ? null : [["Backing Filesystem", below]];
+    assert.equal(diskLimitProblem({ Driver, DriverStatus }) === null, can);
+  });
+}
 
 test("an image's own entrypoint is not in the way", async () => {
   const name = "bettertest-test-entrypoint";
