@@ -2,7 +2,7 @@
 // the same for all of its commands, on whichever worker, and for whoever runs the run again.
 
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { asError } from "../lib/as-error.js";
@@ -239,34 +239,53 @@ async function readKey(folder: string | undefined): Promise<string> {
   }
 }
 
+const smallBytes = 512 * 1024;
+
 class ChangedFile extends Error {}
 
-function outgoing(root: string, { hash, manifest, since }: Scan): OutgoingTree {
+export function outgoing(root: string, { hash, manifest, since }: Scan): OutgoingTree {
   return { hash, manifest, since, read: (entry) => readEntry(root, entry) };
 }
 
-async function* readEntry(
+/** Small files at once: a stream for each would cost more than the file. */
+function readEntry(
   root: string,
-  { path, hash, size }: FileEntry,
-): AsyncGenerator<Uint8Array> {
+  entry: FileEntry,
+): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  const { path, hash, size } = entry;
+  if (size > smallBytes) return readBig(root, entry);
+  let bytes: Uint8Array | null = null;
+  try {
+    bytes = readFileSync(pathBytes(root, path));
+  } catch {
+    // It was there a moment ago.
+  }
+  if (bytes === null || createHash("sha256").update(bytes).digest("hex") !== hash)
+    throw changed(path);
+  return [bytes];
+}
+
+async function* readBig(root: string, { path, hash, size }: FileEntry): AsyncGenerator<Uint8Array> {
   const digest = createHash("sha256");
-  const changed = () =>
-    new ChangedFile(`${Buffer.from(path, "latin1")} was changed before it had reached the worker`);
   let length = 0;
   try {
-    for await (const piece of createReadStream(pathBytes(root, path), {
-      highWaterMark: 256 * 1024,
-    })) {
+    const pieces = createReadStream(pathBytes(root, path), { highWaterMark: smallBytes });
+    for await (const piece of pieces) {
       digest.update(piece);
       length += piece.length;
       // The last piece is held back until it is sure that all is as it was.
-      if (length > size || (length === size && digest.digest("hex") !== hash)) throw changed();
+      if (length > size || (length === size && digest.digest("hex") !== hash)) throw changed(path);
       yield piece;
     }
   } catch (error) {
-    throw error instanceof ChangedFile ? error : changed();
+    throw error instanceof ChangedFile ? error : changed(path);
   }
-  if (length !== size) throw changed();
+  if (length !== size) throw changed(path);
+}
+
+function changed(path: string): ChangedFile {
+  const name = Buffer.from(path, "latin1");
+  return new ChangedFile(`${name} was changed before it had reached the worker`);
 }
 
 // biome-ignore lint/correctness/useYield: there is nothing to yield.

@@ -12,20 +12,30 @@ export interface OwnedFolder {
   remove(): Promise<void>;
 }
 
-export async function makeOwnedFolder(kind: string, parent = tmpdir()): Promise<OwnedFolder> {
+/** `leave`: called with a folder before it is removed that a killed owner has left. */
+export async function makeOwnedFolder(
+  kind: string,
+  parent = tmpdir(),
+  leave: (path: string) => Promise<void> = async () => {},
+): Promise<OwnedFolder> {
   const prefix = `bettertest-${kind}_`;
   await makeFolder(parent, 0o777);
-  await removeLeftovers(parent, prefix);
+  await removeLeftovers(parent, prefix, leave);
   const path = await mkdtemp(join(parent, `${prefix}${ownerKey(currentOwner())}_`));
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 3 }) };
 }
 
-async function removeLeftovers(parent: string, prefix: string) {
+async function removeLeftovers(
+  parent: string,
+  prefix: string,
+  leave: (path: string) => Promise<void>,
+) {
   for (const name of await readdir(parent)) {
     if (!name.startsWith(prefix)) continue;
     const owner = parseOwnerKey(name.slice(prefix.length, name.lastIndexOf("_")));
     if (!owner || !isDead(owner)) continue;
     // Another process that starts now may be at it too, or another user may own it.
+    await leave(join(parent, name));
     await rm(join(parent, name), { recursive: true, force: true }).catch(() => {});
   }
 }

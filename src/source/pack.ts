@@ -12,7 +12,7 @@ function packHead(hash: string, length: number): Buffer {
 export interface PackedFile {
   readonly hash: string;
   readonly size: number;
-  readonly read: () => AsyncIterable<Uint8Array>;
+  readonly read: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
 const chunkBytes = 256 * 1024;

@@ -55,7 +55,7 @@ export async function scan(
 ): Promise<Scan> {
   const startedAt = Date.now();
   const walk = new Walk(root, await cache.of(root));
-  const listing = git ? listGit(root, "") : Promise.resolve(null);
+  const listing = git ? listGit(root, "", walk) : Promise.resolve(null);
   listing.catch(() => {});
   // While git looks, what was there the last time is looked at here.
   await walk.lookAhead();
@@ -78,7 +78,7 @@ export async function scan(
 }
 
 /** Submodules, and repos inside of the repo, are listed by themselves. */
-async function listGit(root: string, below: string): ReturnType<typeof listWithGit> {
+async function listGit(root: string, below: string, walk: Walk): ReturnType<typeof listWithGit> {
   const folder = below === "" ? root : pathBytes(root, below).toString();
   const listing = await listWithGit(folder);
   // Inside of a repo that ignores it, a folder is its own affair.
@@ -87,20 +87,11 @@ async function listGit(root: string, below: string): ReturnType<typeof listWithG
   const paths: string[] = [];
   for (const path of listing.paths) {
     const name = path.endsWith("/") ? path.slice(0, -1) : path;
-    const isRepo = isFolder(root, below + name) && exists(root, `${below}${name}/.git`);
-    const inner = isRepo ? await listGit(root, `${below}${name}/`) : null;
-    if (inner) paths.push(...inner.paths.map((one) => `${name}/${one}`));
-    else paths.push(name);
+    const isRepo = walk.stat(below + name)?.isDirectory() && walk.stat(`${below}${name}/.git`);
+    const inner = isRepo ? await listGit(root, `${below}${name}/`, walk) : null;
+    paths.push(name, ...(inner?.paths ?? []).map((one) => `${name}/${one}`));
   }
   return { ...listing, paths };
-}
-
-function isFolder(root: string, path: string): boolean {
-  return statOf(root, path)?.isDirectory() ?? false;
-}
-
-function exists(root: string, path: string): boolean {
-  return statOf(root, path) !== null;
 }
 
 function statOf(root: string, path: string): Stats | null {
@@ -122,20 +113,20 @@ class Walk {
   readonly #root: string;
   readonly #stats = new Map<string, Stats | null>();
   readonly #stamps = new Map<string, Stamp>();
-  readonly #hashes = new Map<string, string>();
+  /** Taken again where nothing has changed: one object that is the same is compared at once. */
+  readonly #entries = new Map<string, TreeEntry>();
   #sliceEnd = performance.now() + sliceMs;
 
   constructor(root: string, known: KnownTree | null) {
     this.#root = root;
     this.known = known;
-    for (const entry of known?.manifest ?? [])
-      if (entry.kind === "file") this.#hashes.set(entry.path, entry.hash);
+    for (const entry of known?.manifest ?? []) this.#entries.set(entry.path, entry);
   }
 
   async lookAhead(): Promise<void> {
     for (const { path } of this.known?.manifest ?? []) {
-      this.#stat(path);
-      await this.#breathe();
+      this.stat(path);
+      if (this.#isLong()) await this.#breathe();
     }
   }
 
@@ -154,7 +145,7 @@ class Walk {
         paths.push(path);
         if (entry.isDirectory()) folders.push(`${path}/`);
       }
-      await this.#breathe();
+      if (this.#isLong()) await this.#breathe();
     }
     return paths;
   }
@@ -166,27 +157,33 @@ class Walk {
     const belongs = (folder: string): boolean => {
       const known = folders.get(folder);
       if (known !== undefined) return known;
-      const stat = belongs(parentOf(folder)) && !ignored(folder, true) ? this.#stat(folder) : null;
+      const stat = belongs(parentOf(folder)) && !ignored(folder, true) ? this.stat(folder) : null;
       const is = stat?.isDirectory() ?? false;
       folders.set(folder, is);
-      if (is) entries.set(folder, { kind: "dir", path: folder, mode: stat!.mode & 0o777 });
+      if (is) entries.set(folder, this.#folder(folder, stat!.mode & 0o777));
       return is;
     };
     for (const path of paths) {
       if (!belongs(parentOf(path))) continue;
-      const stat = this.#stat(path);
+      const stat = this.stat(path);
       if (!stat) continue;
       if (stat.isDirectory()) belongs(path);
       else if (!ignored(path, false)) {
-        const entry = await this.#entry(path, stat);
+        const made = this.#entry(path, stat);
+        const entry = made instanceof Promise ? await made : made;
         if (entry) entries.set(path, entry);
       }
-      await this.#breathe();
+      if (this.#isLong()) await this.#breathe();
     }
     return [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  async #entry(path: string, stat: Stats): Promise<TreeEntry | null> {
+  #folder(path: string, mode: number): TreeEntry {
+    const entry = this.#entries.get(path);
+    return entry?.kind === "dir" && entry.mode === mode ? entry : { kind: "dir", path, mode };
+  }
+
+  #entry(path: string, stat: Stats): TreeEntry | null | Promise<TreeEntry | null> {
     if (stat.isSymbolicLink()) {
       const target = readlinkSync(pathBytes(this.#root, path), "latin1");
       return { kind: "link", path, target };
@@ -194,13 +191,13 @@ class Walk {
     // Sockets, pipes and devices are no files to test.
     if (!stat.isFile()) return null;
     const stamp = stampOf(stat);
-    const hash = this.#hashes.get(path);
+    const entry = this.#entries.get(path);
     const before = this.known?.stamps.get(path);
-    if (hash !== undefined && before && stamp.every((value, at) => value === before[at])) {
+    if (entry?.kind === "file" && before && isSameStamp(stamp, before)) {
       this.#stamps.set(path, before);
-      return { kind: "file", path, mode: stat.mode & 0o777, size: stat.size, hash };
+      return entry;
     }
-    return await this.#read(path);
+    return this.#read(path);
   }
 
   /** Again while it changes under our hands, so that its size and its hash are of one moment. */
@@ -220,8 +217,7 @@ class Walk {
         const size = await this.#digest(file, before.size, hash);
         const after = fstatSync(file);
         const stamp = stampOf(after);
-        const isSteady =
-          size === after.size && stampOf(before).every((value, at) => value === stamp[at]);
+        const isSteady = size === after.size && isSameStamp(stampOf(before), stamp);
         if (!isSteady && attempt < 10) continue;
         if (!isSteady) throw new Error(`${path} changes faster than it can be read`);
         this.#stamps.set(path, stamp);
@@ -241,7 +237,7 @@ class Walk {
       hash.update(piece.subarray(0, count));
       length += count;
       if (length === size && count < piece.length) return length;
-      await this.#breathe();
+      if (this.#isLong()) await this.#breathe();
     }
   }
 
@@ -254,7 +250,7 @@ class Walk {
     return sure;
   }
 
-  #stat(path: string): Stats | null {
+  stat(path: string): Stats | null {
     let stat = this.#stats.get(path);
     if (stat === undefined) {
       stat = statOf(this.#root, path);
@@ -263,8 +259,11 @@ class Walk {
     return stat;
   }
 
+  #isLong(): boolean {
+    return performance.now() >= this.#sliceEnd;
+  }
+
   async #breathe(): Promise<void> {
-    if (performance.now() < this.#sliceEnd) return;
     await new Promise((resolve) => setImmediate(resolve));
     this.#sliceEnd = performance.now() + sliceMs;
   }
@@ -272,6 +271,10 @@ class Walk {
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+function isSameStamp(a: Stamp, b: Stamp): boolean {
+  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3] && a[4] === b[4];
 }
 
 function stampOf({ size, mode, ino, mtimeMs, ctimeMs }: Stats): Stamp {

@@ -20,7 +20,7 @@ export interface OutgoingTree {
   readonly manifest: Manifest | null;
   readonly since: { readonly base: string; readonly changes: TreeChanges } | null;
   /** Rejects where the content is not to be had any more. */
-  read(entry: FileEntry): AsyncIterable<Uint8Array>;
+  read(entry: FileEntry): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
 /** So much goes along unasked: asking whether the worker lacks it would cost a round trip. */

@@ -15,6 +15,7 @@ import type { Executor } from "./executors/executor.js";
 import { createInfoFeed } from "./info-feed.js";
 import { defaultMaxPids, type Maxima } from "./maxima.js";
 import { WorkerMetrics } from "./metrics.js";
+import { unmountAll } from "./sources/overlay.js";
 import { openSources } from "./sources/sources.js";
 
 export interface WorkerOptions {
@@ -98,7 +99,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     log = () => {},
   } = options;
 
-  const folder = await makeOwnedFolder("worker", options.dataDir);
+  const folder = await makeOwnedFolder("worker", options.dataDir, unmountAll);
   const metrics = new WorkerMetrics();
   const sources = openSources({
     folder: options.sourcesDir,

@@ -17,20 +17,23 @@ export interface SourcesOptions {
   readonly folder: string | undefined;
   readonly ownFolder: string;
   readonly maxBytes: number;
+  /** Private copies even where overlays can be mounted. */
+  readonly copy?: boolean;
   readonly log: (line: string) => void;
 }
 
-export function openSources({ folder, ownFolder, maxBytes, log }: SourcesOptions): Sources {
+export function openSources({ folder, ownFolder, ...options }: SourcesOptions): Sources {
+  const { log } = options;
   let opened: Promise<{ store: SourceStore; mirrors: GitMirrors }> | null = null;
 
   async function open() {
     const own = join(ownFolder, "sources");
     let path = folder ?? own;
-    let store = await SourceStore.open({ folder: path, maxBytes, log });
+    let store = await SourceStore.open({ folder: path, ...options });
     if (!store) {
       log(`another worker uses ${path}: sources are kept as long as this one runs`);
       path = own;
-      store = await SourceStore.open({ folder: path, maxBytes, log });
+      store = await SourceStore.open({ folder: path, ...options });
     }
     if (!store) throw new Error(`the store of sources at ${path} is in use`);
     if (store.overlayProblem !== null) {

@@ -1,0 +1,217 @@
+// The tree in the sandbox is the working tree: kinds, modes, targets and bytes, after whatever was done to it.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  appendFileSync,
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { createStatCache } from "../../src/source/stat-cache.js";
+import { bring, key, startSourceWorker } from "../rig/source-worker.js";
+
+/** Bytes that are no UTF-8 among them, and words that mean something to somebody. */
+const names = ["a", "b.txt", "c d", "-x", "ü", "caf\xe9", "ignored", "new\nline", "a.b", "a-"];
+const name = fc.constantFrom(...names);
+const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((steps) => steps.join("/"));
+const mode = fc.constantFrom(0o644, 0o755, 0o600, 0o664, 0o400);
+const content = fc.oneof(
+  fc.constantFrom("", "same", "same\n", "x".repeat(70_000)),
+  fc.string({ unit: "binary" }),
+);
+const edit = fc.oneof(
+  fc.record({ what: fc.constant("write" as const), path, content, mode }),
+  fc.record({ what: fc.constant("append" as const), path, content }),
+  fc.record({
+    what: fc.constant("chmod" as const),
+    path,
+    mode: fc.constantFrom(0o755, 0o700, 0o644, 0o711),
+  }),
+  fc.record({
+    what: fc.constant("link" as const),
+    path,
+    target: fc.oneof(path, fc.constantFrom("/etc", "..", "nowhere")),
+  }),
+  fc.record({ what: fc.constant("folder" as const), path }),
+  fc.record({ what: fc.constant("remove" as const), path }),
+  fc.record({ what: fc.constant("rename" as const), path, to: path }),
+  fc.record({ what: fc.constant("repo" as const), path }),
+  fc.record({ what: fc.constant("add" as const) }),
+  fc.record({ what: fc.constant("commit" as const) }),
+);
+const rounds = fc.array(fc.array(edit, { minLength: 1, maxLength: 8 }), {
+  minLength: 1,
+  maxLength: 4,
+});
+type Edit = Parameters<typeof apply>[1];
+
+const bytes = (text: string) => Buffer.from(text, "latin1");
+const at = (root: string, below: string) => Buffer.concat([bytes(`${root}/`), bytes(below)]);
+
+function git(root: string, ...args: string[]): string {
+  const identity = [
+    "-c",
+    "user.name=a",
+    "-c",
+    "user.email=a@b",
+    "-c",
+    "advice.addEmbeddedRepo=false",
+  ];
+  return execFileSync("git", [...identity, ...args], {
+    cwd: root,
+    encoding: "latin1",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+}
+
+function apply(
+  root: string,
+  edit: ReturnType<(typeof rounds)["generate"]>["value"][number][number],
+): void {
+  try {
+    switch (edit.what) {
+      case "write":
+        mkdirSync(at(root, parent(edit.path)), { recursive: true });
+        writeFileSync(at(root, edit.path), bytes(edit.content));
+        chmodSync(at(root, edit.path), edit.mode);
+        break;
+      case "append":
+        appendFileSync(at(root, edit.path), bytes(edit.content));
+        break;
+      case "chmod":
+        chmodSync(at(root, edit.path), edit.mode);
+        break;
+      case "link":
+        symlinkSync(bytes(edit.target), at(root, edit.path));
+        break;
+      case "folder":
+        mkdirSync(at(root, edit.path), { recursive: true });
+        break;
+      case "remove":
+        rmSync(at(root, edit.path), { recursive: true });
+        break;
+      case "rename":
+        renameSync(at(root, edit.path), at(root, edit.to));
+        break;
+      case "repo":
+        git(at(root, edit.path).toString(), "init", "-q");
+        git(at(root, edit.path).toString(), "commit", "-q", "--allow-empty", "-m", "inner");
+        break;
+      case "add":
+        git(root, "add", "-A");
+        break;
+      case "commit":
+        git(root, "commit", "-q", "-a", "-m", "more");
+        break;
+    }
+  } catch {
+    // Not everything can be done everywhere; what could is what counts.
+  }
+}
+
+function parent(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+/** Everything below a folder, one line each. Root can read all. */
+function look(root: string, below = ""): string[] {
+  return readdirSync(at(root, below), { encoding: "latin1" })
+    .filter((one) => one !== ".git")
+    .sort()
+    .flatMap((one) => {
+      const path = below + one;
+      const stat = lstatSync(at(root, path));
+      const line = describe(root, path);
+      return stat.isDirectory() ? [line, ...look(root, `${path}/`)] : [line];
+    });
+}
+
+function describe(root: string, path: string): string {
+  const stat = lstatSync(at(root, path));
+  const mode = (stat.mode & 0o777).toString(8);
+  if (stat.isDirectory()) return `${JSON.stringify(path)} folder ${mode}`;
+  if (stat.isSymbolicLink())
+    return `${JSON.stringify(path)} -> ${readlinkSync(at(root, path), "latin1")}`;
+  return `${JSON.stringify(path)} ${mode} ${readFileSync(at(root, path)).toString("base64")}`;
+}
+
+/** As git itself names the files, one way of asking; the scan asks another way. */
+function expected(root: string, below = ""): Set<string> {
+  const found = new Set<string>();
+  const folder = below === "" ? root : at(root, below).toString();
+  const listed = git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard");
+  for (const one of listed.split("\0")) {
+    if (one === "") continue;
+    const path = below + one.replace(/\/$/, "");
+    const steps = path.split("/");
+    const above = steps.slice(0, -1).map((_, index) => steps.slice(0, index + 1).join("/"));
+    const stat = (some: string) => lstatSync(at(root, some), { throwIfNoEntry: false });
+    if (!above.every((some) => stat(some)?.isDirectory())) continue;
+    const own = stat(path);
+    if (!own) continue;
+    for (const some of above) found.add(some);
+    found.add(path);
+    if (own.isDirectory() && stat(`${path}/.git`)) {
+      for (const inner of expected(root, `${path}/`)) found.add(inner);
+    }
+  }
+  return found;
+}
+
+async function check(edits: readonly (readonly Edit[])[], withGit: boolean, copy: boolean) {
+  await using worker = await startSourceWorker({ copy });
+  const root = mkdtempSync(join(tmpdir(), "bettertest-identity-"));
+  try {
+    if (withGit) {
+      git(root, "init", "-q");
+      writeFileSync(join(root, ".gitignore"), "ignored\n");
+      git(root, "add", "-A");
+      git(root, "commit", "-q", "-m", "first");
+    }
+    const cache = createStatCache();
+    for (const round of edits) {
+      for (const one of round) apply(root, one);
+      const { hash } = await bring(root, cache, worker.client);
+      const place = await worker.store.place();
+      try {
+        await place.fill({ tree: hash, key });
+        const wanted = withGit
+          ? [...expected(root)].sort().map((path) => describe(root, path))
+          : look(root);
+        assert.deepEqual(look(place.path).sort(), wanted.sort());
+      } finally {
+        await place.release();
+      }
+    }
+    assert.deepEqual(worker.store.verify(), []);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+const numRuns = process.env.CI ? 100 : 25;
+
+for (const withGit of [true, false]) {
+  for (const copy of [false, true]) {
+    const words = `${withGit ? "a repo" : "a folder"}, ${copy ? "copied" : "as overlay"}`;
+    test(`the sandbox sees what is there: ${words}`, async () => {
+      await fc.assert(
+        fc.asyncProperty(rounds, (edits) => check(edits, withGit, copy)),
+        { numRuns, includeErrorInReport: true },
+      );
+    });
+  }
+}

@@ -1,0 +1,207 @@
+// The worker's store of sources: what it keeps is true, whatever happens, and each sees only what is its own.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { outgoing } from "../../../src/boss/sources.js";
+import { hashOf, type Manifest } from "../../../src/source/manifest.js";
+import { scan } from "../../../src/source/scan.js";
+import { createStatCache } from "../../../src/source/stat-cache.js";
+import { createWorkerClient } from "../../../src/wire/worker-client.js";
+import { mountsBelow } from "../../../src/worker/sources/overlay.js";
+import { SourceStore } from "../../../src/worker/sources/store.js";
+import { bring, by, key, startSourceWorker } from "../../rig/source-worker.js";
+import { startWorkerProcess } from "../../rig/worker.js";
+
+const scratch = mkdtempSync(join(tmpdir(), "bettertest-store-"));
+after(() => rmSync(scratch, { recursive: true, force: true }));
+let made = 0;
+
+/** Each file has a content of its own. */
+function folderOf(files: number, bytes = 100): string {
+  const root = join(scratch, `tree-${++made}`);
+  for (let file = 0; file < files; file++) {
+    mkdirSync(join(root, `d${file % 7}`), { recursive: true });
+    writeFileSync(join(root, `d${file % 7}/f${file}`), `${made} ${file} `.padEnd(bytes, "x"));
+  }
+  return root;
+}
+
+test("only what has changed travels, and many changes later the tree is still right", async () => {
+  await using worker = await startSourceWorker();
+  const cache = createStatCache();
+  const root = folderOf(200, 5_000);
+  const first = await bring(root, cache, worker.client);
+  assert.ok(first.bytesSent > 1_000_000);
+  const again = await bring(root, cache, worker.client);
+  assert.ok(again.bytesSent < 100, String(again.bytesSent));
+  for (let edit = 0; edit < 12; edit++) {
+    appendFileSync(join(root, "d1/f1"), `${edit}\n`);
+    const { hash, bytesSent } = await bring(root, cache, worker.client);
+    assert.ok(bytesSent < 6_000, String(bytesSent));
+    const place = await worker.store.place();
+    await place.fill({ tree: hash, key });
+    assert.equal(
+      readFileSync(join(place.path, "d1/f1"), "utf8"),
+      readFileSync(join(root, "d1/f1"), "utf8"),
+    );
+    assert.equal(readdirSync(join(place.path, "d2")).length, readdirSync(join(root, "d2")).length);
+    await place.release();
+  }
+});
+
+test("a place may be seen before it is known what it will show", async () => {
+  await using worker = await startSourceWorker();
+  const { hash } = await bring(folderOf(3), createStatCache(), worker.client);
+  const place = await worker.store.place();
+  assert.deepEqual(readdirSync(place.path), []);
+  await place.fill({ tree: hash, key });
+  assert.deepEqual(readdirSync(place.path), ["d0", "d1", "d2"]);
+  await place.release();
+  assert.ok(!existsSync(place.path));
+});
+
+test("nobody names a tree by its hash alone", async () => {
+  await using worker = await startSourceWorker();
+  const { hash, manifest } = await bring(folderOf(3), createStatCache(), worker.client);
+  const other = { ...by, key: "fedcba9876543210-other" };
+  const tree = { hash, manifest: null, since: null, read: () => [] };
+  await assert.rejects(worker.client.sendTree(tree, other), /has no source tree/);
+  await assert.rejects(worker.client.readTree(hash, other), /no such tree/);
+  const place = await worker.store.place();
+  await assert.rejects(place.fill({ tree: hash, key: other.key }), /has no source tree/);
+  await place.release();
+  // Whoever can tell all that is in it need not send it again.
+  const told = await worker.client.sendTree({ ...tree, manifest }, other);
+  assert.ok(told.bytesSent < 1_000);
+});
+
+test("what is not what it is said to be is not kept", async () => {
+  await using worker = await startSourceWorker();
+  const hash = createHash("sha256").update("right").digest("hex");
+  const manifest: Manifest = [{ kind: "file", path: "f", mode: 0o644, size: 5, hash }];
+  const lie = { hash: hashOf(manifest), manifest, since: null, read: () => [Buffer.from("wrong")] };
+  await assert.rejects(worker.client.sendTree(lie, by), /are others/);
+  assert.equal(worker.store.bytes, 0);
+  for (const path of ["../out", "/abs", "a/../b", "a//b", "x/y"]) {
+    const bad: Manifest = [{ kind: "file", path, mode: 0o644, size: 5, hash }];
+    const tree = {
+      hash: hashOf(bad),
+      manifest: bad,
+      since: null,
+      read: () => [Buffer.from("right")],
+    };
+    await assert.rejects(worker.client.sendTree(tree, by), /no path|not below a folder/, path);
+  }
+  const through: Manifest = [
+    { kind: "link", path: "a", target: "/etc" },
+    { kind: "file", path: "a/passwd", mode: 0o644, size: 5, hash },
+  ];
+  const tree = { ...lie, hash: hashOf(through), manifest: through };
+  await assert.rejects(worker.client.sendTree(tree, by), /not below a folder/);
+});
+
+test("a file that changes before it has travelled is said to have", async () => {
+  await using worker = await startSourceWorker();
+  const root = folderOf(3);
+  const found = await scan(root, createStatCache());
+  writeFileSync(join(root, "d1/f1"), "other");
+  await assert.rejects(worker.client.sendTree(outgoing(root, found), by), /d1\/f1 was changed/);
+});
+
+test("the least used goes first, and nothing that is in use", async () => {
+  const folder = join(scratch, "small");
+  const maxBytes = 100_000;
+  const hashes: string[] = [];
+  {
+    await using worker = await startSourceWorker({ folder, maxBytes });
+    for (let tree = 0; tree < 2; tree++) {
+      hashes.push((await bring(folderOf(4, 10_000), createStatCache(), worker.client)).hash);
+    }
+    await assert.rejects(
+      bring(folderOf(4, 10_000), createStatCache(), worker.client),
+      /full of what is in use/,
+    );
+  }
+  // An hour later.
+  for (const hash of hashes) utimesSync(join(folder, "trees", hash), 0, Date.now() / 1000 - 3600);
+  await using worker = await startSourceWorker({ folder, maxBytes });
+  const used = await worker.store.place();
+  await used.fill({ tree: hashes[0]!, key });
+  await bring(folderOf(4, 10_000), createStatCache(), worker.client);
+  assert.deepEqual(
+    hashes.map((tree) => worker.store.knows({ tree, key })),
+    [true, false],
+  );
+  assert.ok(worker.store.bytes <= maxBytes);
+  assert.deepEqual(worker.store.verify(), []);
+  await used.release();
+});
+
+test("two workers with one folder: the second has a store of its own", async () => {
+  await using first = await startSourceWorker();
+  await using second = await startSourceWorker({ folder: first.folder });
+  const { hash } = await bring(folderOf(2), createStatCache(), second.client);
+  assert.ok(second.store.knows({ tree: hash, key }));
+  assert.ok(!first.store.knows({ tree: hash, key }));
+});
+
+test("killed in mid-sync again and again, the store holds only what is true, and the rest follows", async () => {
+  const sourcesDir = join(scratch, "killed");
+  const dataDir = join(scratch, "killed-data");
+  const root = folderOf(1_500, 20_000);
+  const cache = createStatCache();
+  const kills = process.env.CI ? 50 : 8;
+  let found = await scan(root, cache);
+  for (let kill = 0; kill < kills; kill++) {
+    await using worker = await startWorkerProcess({
+      executor: "process",
+      host: "127.0.0.1",
+      port: 0,
+      sourcesDir,
+      dataDir,
+    });
+    const client = createWorkerClient(worker.url, { connectTimeoutMs: 2_000 });
+    appendFileSync(join(root, `d${kill % 7}/f${kill}`), "more");
+    found = await scan(root, cache);
+    // At some place of the stream, another one each time.
+    let left = Math.floor((found.manifest.length * kill) / kills);
+    const tree = outgoing(root, found);
+    const slow = {
+      ...tree,
+      read: (entry: Parameters<typeof tree.read>[0]) => {
+        left -= 1;
+        if (left === 0) process.kill(worker.pid, "SIGKILL");
+        return tree.read(entry);
+      },
+    };
+    await client.sendTree(slow, by).catch(() => {});
+    await worker.kill();
+    client.close();
+    const store = await SourceStore.open({ folder: sourcesDir, maxBytes: 2 ** 30, log: () => {} });
+    assert.ok(store);
+    assert.deepEqual(store.verify(), []);
+    await store.close();
+  }
+  await using worker = await startSourceWorker({ folder: sourcesDir });
+  await worker.client.sendTree(outgoing(root, found), by);
+  const place = await worker.store.place();
+  await place.fill({ tree: found.hash, key });
+  const seen = await scan(place.path, createStatCache(), { git: false });
+  assert.equal(seen.hash, found.hash);
+  await place.release();
+  assert.deepEqual(await mountsBelow(dataDir), []);
+});
