@@ -92,26 +92,21 @@ export class Sources {
       const path = asked.path === undefined ? {} : { path: asked.path };
       if (asked.kind === "workspace") {
         const { tree } = await once("workspace", () => this.#scan(root));
-        await this.#bring(tree, worker, signal);
+        await this.#once(tree, worker, signal, () => this.#send(tree, worker));
         return { tree, key, ...path };
       }
       const { url, ref } = asked;
       const credentials = this.#credentials(asked.secret);
-      const fetch = async (commit: string | undefined) =>
-        worker.fetchGit(
-          {
-            url,
-            ref,
-            ...(commit !== undefined && { commit }),
-            ...(credentials && { credentials }),
-          },
-          { key, signal },
-        );
+      const request = { url, ref, ...(credentials && { credentials }) };
       const source = await once(`git ${url} ${ref}`, async () => {
-        const { commit, tree } = await fetch(undefined);
+        const { commit, tree } = await worker.fetchGit(request, { key, signal });
         return { kind: "git", url, ref, commit, tree };
       });
-      const { tree } = await fetch(source.commit ?? undefined);
+      const { tree, commit } = source;
+      if (commit === null) throw new Error(`no commit is known of ${ref}`);
+      await this.#once(tree, worker, signal, async () => {
+        await worker.fetchGit({ ...request, commit }, { key, signal });
+      });
       return { tree, key, ...path };
     };
   }
@@ -134,7 +129,12 @@ export class Sources {
   }
 
   /** Once for each worker, whoever asks and however many at a time. */
-  #bring(tree: string, worker: WorkerClient, signal: AbortSignal): Promise<void> {
+  #once(
+    tree: string,
+    worker: WorkerClient,
+    signal: AbortSignal,
+    bring: () => Promise<void>,
+  ): Promise<void> {
     const name = `${worker.url} ${tree}`;
     const known = this.#sent.get(name);
     const isStill =
@@ -144,7 +144,7 @@ export class Sources {
     if (isStill) return orAborted(known.sending, signal);
     const sent: Sent = {
       // Not ended with the one that asked first: others may have asked since.
-      sending: this.#send(tree, worker).then(() => {
+      sending: bring().then(() => {
         sent.instance = worker.instance;
         sent.doneAt = performance.now();
       }),

@@ -16,6 +16,8 @@ export interface NetworkProxy extends Disposable {
   restore(): void;
   /** Sees each chunk on its way from the server, before it is passed on. */
   onAnswer: (chunk: Buffer) => void;
+  /** The same of those on their way to it. */
+  onRequest: (chunk: Buffer) => void;
 }
 
 export async function startProxy(target: () => string): Promise<NetworkProxy> {
@@ -29,6 +31,7 @@ export async function startProxy(target: () => string): Promise<NetworkProxy> {
     const far = connect(Number(port), hostname);
     join(near, far);
     far.on("data", (chunk) => proxy.onAnswer(chunk));
+    near.on("data", (chunk) => proxy.onRequest(chunk));
     near.pipe(far);
     far.pipe(near);
     if (state === "stalled") pause(near, far);
@@ -63,6 +66,7 @@ export async function startProxy(target: () => string): Promise<NetworkProxy> {
       return taken;
     },
     onAnswer: () => {},
+    onRequest: () => {},
     drop: dropAll,
     cut() {
       state = "cut";

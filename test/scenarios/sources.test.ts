@@ -5,6 +5,8 @@ import { execFileSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { startWorker } from "../../src/worker/main.js";
+import { startProxy } from "../rig/proxy.js";
 import { glance, startRig } from "../rig/rig.js";
 
 const pipedef = `
@@ -72,5 +74,51 @@ for (const executor of ["process", "docker"] as const) {
     assert.ok(again.ok);
     await rig.boss.engine.finished(again.run);
     assert.match(await rig.output(again.run, "s", "sees"), /^edited\n/);
+  });
+}
+
+for (const executor of ["process", "docker"] as const) {
+  test(`one task of twenty rewrites everything; the files travel once (${executor})`, async () => {
+    const worker = await startWorker({ executor, slots: 20, port: 0, log: () => {} });
+    using proxy = await startProxy(() => worker.url);
+    let sent = 0;
+    proxy.onRequest = (chunk) => {
+      sent += chunk.length;
+    };
+    const files = Object.fromEntries(
+      Array.from({ length: 50 }, (_, index) => [
+        `f/${index}.txt`,
+        `${index}\n`.padEnd(20_000, String(index)),
+      ]),
+    );
+    try {
+      await using rig = await startRig({
+        workers: [proxy.url],
+        files: {
+          ...files,
+          "go.sh":
+            "cat f/*.txt | sha256sum > sum; sleep 1; cat f/*.txt | sha256sum -c sum && cat sum\n",
+          ".bettertest/pipedef.ts": `
+            import { run, stage, workspace } from "bettertest";
+            const source = workspace();
+            const s = stage("s");
+            for (let n = 0; n < 19; n++)
+              s.task("reads" + n, () => run("bettertest-base", "sh go.sh", { source }));
+            s.task("writes", () => run("bettertest-base",
+              "for n in 1 2 3; do for f in f/*; do rm $f; echo $n > $f; chmod 777 $f; done; done; rm -r f; echo x > go.sh", { source }));`,
+        },
+      });
+      const run = await rig.run();
+      assert.equal(run.status, "passed", glance(run).join("\n"));
+      const sums = await Promise.all(
+        Array.from({ length: 19 }, (_, n) => rig.output(run.id, "s", `reads${n}`)),
+      );
+      assert.deepEqual([...new Set(sums)], [sums[0]]);
+      assert.ok(sent > 1_000_000 && sent < 1_200_000, String(sent));
+      const again = await rig.run({ only: ["s.reads0"] });
+      assert.equal(await rig.output(again.id, "s", "reads0"), sums[0]);
+    } finally {
+      await worker.stop();
+    }
   });
 }

@@ -1,4 +1,5 @@
 // Sources that the worker fetches by itself: one bare mirror for each URL, into which only what is missing is fetched.
+// Each boss has its own: what one may read, with its credentials, another may not, though it knows the commit.
 // Whatever a URL or ref says is data to git, never an option or a program to start, and credentials are
 // handed to one git process by its environment: they are in no file, no list of processes and no message.
 
@@ -30,7 +31,7 @@ export class GitMirrors {
   }
 
   async treeOf(request: GitRequest, key: string): Promise<GitAnswer> {
-    const commit = await this.#commitOf(request);
+    const commit = await this.#commitOf(request, key);
     const known = this.#trees.get(commit);
     if (known !== undefined && this.#store.knows({ tree: known, key }))
       return { commit, tree: known };
@@ -39,14 +40,17 @@ export class GitMirrors {
     return { commit, tree };
   }
 
-  #mirrorOf(url: string): string {
-    return join(this.#folder, `${createHash("sha256").update(url).digest("hex").slice(0, 32)}.git`);
+  #mirrorOf(url: string, key: string): string {
+    return join(
+      this.#folder,
+      `${createHash("sha256").update(`${url}\0${key}`).digest("hex").slice(0, 32)}.git`,
+    );
   }
 
-  async #commitOf(request: GitRequest): Promise<string> {
+  async #commitOf(request: GitRequest, key: string): Promise<string> {
     const { url, ref } = request;
     checkWords(request);
-    const mirror = this.#mirrorOf(url);
+    const mirror = this.#mirrorOf(url, key);
     const before = this.#fetching.get(mirror) ?? Promise.resolve();
     const fetching = before.catch(() => {}).then(() => this.#fetch(mirror, request));
     this.#fetching.set(mirror, fetching);
@@ -95,7 +99,7 @@ export class GitMirrors {
     const name = randomBytes(6).toString("hex");
     const folder = join(this.#folder, `out-${name}`);
     const index = join(this.#folder, `index-${name}`);
-    const mirror = this.#mirrorOf(url);
+    const mirror = this.#mirrorOf(url, key);
     try {
       await mkdir(folder, { mode: 0o755 });
       // Attributes of the repo may name filters, which nobody's configuration is to define here: large files stay as they lie.

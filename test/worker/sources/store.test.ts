@@ -23,6 +23,7 @@ import { createStatCache } from "../../../src/source/stat-cache.js";
 import { createWorkerClient } from "../../../src/wire/worker-client.js";
 import { mountsBelow } from "../../../src/worker/sources/overlay.js";
 import { SourceStore } from "../../../src/worker/sources/store.js";
+import { startProxy } from "../../rig/proxy.js";
 import { bring, by, key, startSourceWorker } from "../../rig/source-worker.js";
 import { startWorkerProcess } from "../../rig/worker.js";
 
@@ -120,6 +121,27 @@ test("a file that changes before it has travelled is said to have", async () => 
   const found = await scan(root, createStatCache());
   writeFileSync(join(root, "d1/f1"), "other");
   await assert.rejects(worker.client.sendTree(outgoing(root, found), by), /d1\/f1 was changed/);
+});
+
+test("a stream that is cut goes on where it was", async () => {
+  await using worker = await startSourceWorker();
+  using proxy = await startProxy(() => worker.url);
+  const client = createWorkerClient(proxy.url);
+  const root = folderOf(400, 60_000);
+  let sent = 0;
+  let cuts = 0;
+  proxy.onRequest = (chunk) => {
+    sent += chunk.length;
+    if (sent < (cuts + 1) * 8_000_000 || cuts === 3) return;
+    cuts += 1;
+    proxy.drop();
+  };
+  const { hash } = await bring(root, createStatCache(), client);
+  client.close();
+  assert.equal(cuts, 3);
+  assert.ok(worker.store.knows({ tree: hash, key }));
+  // What was on its way at a cut is sent again, and no more; from the start each time it were 48 million.
+  assert.ok(sent < 40_000_000, String(sent));
 });
 
 test("the least used goes first, and nothing that is in use", async () => {
