@@ -10,7 +10,7 @@ import * as esbuild from "esbuild";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-const codeFolders = ["src", "runtime", "test"];
+const codeFolders = ["src", "runtime", "test", "bench"];
 const nodeTarget = "node20.19";
 
 /** Of the page only the files without markup, for the tests; browsers get the bundle. */

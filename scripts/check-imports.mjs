@@ -39,6 +39,7 @@ const table = {
   ui: ["src/model", "src/wire/boss.ts", "preact"],
   "src/cli": ["*"],
   test: ["*"],
+  bench: ["*"],
 };
 
 /** They only connect, so they may import anything. */
@@ -69,7 +70,7 @@ export async function checkImports(folder = root) {
 }
 
 function sourceFiles(folder) {
-  return ["src", "runtime", "ui", "test"]
+  return ["src", "runtime", "ui", "test", "bench"]
     .filter((top) => existsSync(join(folder, top)))
     .flatMap((top) =>
       readdirSync(join(folder, top), { recursive: true })

@@ -9,6 +9,12 @@ import { type Mark, OutputMarks, readMarks } from "./output-marks.js";
 /** What the task's own code prints; its calls are numbered from 1. */
 export const ownSource = 0;
 
+/** What the execution of a task needs of one. */
+export type PrintedOutput = Pick<
+  AttemptOutput,
+  "append" | "flush" | "receivedFrom" | "earlierEndOf" | "hasGap"
+>;
+
 export interface AttemptOutputOptions {
   readonly limitBytes: number;
   readonly reopen?: boolean;

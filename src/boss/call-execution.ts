@@ -8,7 +8,7 @@ import type { CallRequest, CallResult } from "../../runtime/host/host.js";
 import type { AttemptRef, CallOutcome, RunEvent } from "../model/events.js";
 import type { CollectedFiles, Outcome } from "../wire/worker.js";
 import type { LoggedCall } from "./attempt-log.js";
-import { type AttemptOutput, ownSource } from "./attempt-output.js";
+import { ownSource, type PrintedOutput } from "./attempt-output.js";
 import { CallFiles } from "./call-files.js";
 import { toldOptions } from "./call-options.js";
 import { maskedOutput } from "./masked-output.js";
@@ -19,7 +19,7 @@ import type { LostWorker, SentTo, Workers } from "./workers.js";
 
 export interface CallContext {
   readonly attempt: AttemptRef;
-  readonly output: AttemptOutput;
+  readonly output: PrintedOutput;
   /** Of the output; what commands leave is kept beside it. */
   readonly outputPath: string;
   /** Of one command. */
@@ -170,7 +170,7 @@ export async function resumeCall(
 /** What a call that had ended before the boss was killed gave; null where its output is not kept any more. */
 export async function recallCall(
   { call, finished }: LoggedCall,
-  output: AttemptOutput,
+  output: PrintedOutput,
 ): Promise<CallResult | null> {
   const end = await output.earlierEndOf(call, OutputTail.limitBytes);
   if (!finished || !end) return null;

@@ -9,12 +9,12 @@
 
 import type { CallRequest, CallResult } from "../../runtime/host/host.js";
 import type { AttemptLog, LoggedCall, Step } from "./attempt-log.js";
-import { type AttemptOutput, ownSource } from "./attempt-output.js";
+import { ownSource, type PrintedOutput } from "./attempt-output.js";
 import { digestOf, isLost } from "./call-execution.js";
 
 export interface ReplayOptions {
   readonly log: AttemptLog;
-  readonly output: AttemptOutput;
+  readonly output: PrintedOutput;
   /** What a call that had ended gave; null where that is not known any more. */
   readonly recall: (call: LoggedCall) => Promise<CallResult | null>;
   /** Takes up one that had not ended. Called at once for all; `request` when the code has made it again. */

@@ -6,7 +6,7 @@ import type { AttemptRef, RunEvent, StoredOutput } from "../model/events.js";
 import type { Fault, TaskEnd } from "../model/failure.js";
 import type { Pipeline, StageDefinition, TaskRef } from "../model/pipeline.js";
 import { type AttemptLog, noPast, type TaskPast } from "./attempt-log.js";
-import { type AttemptOutput, ownSource } from "./attempt-output.js";
+import { ownSource, type PrintedOutput } from "./attempt-output.js";
 import {
   type CallContext,
   executeCall,
@@ -16,7 +16,7 @@ import {
   resumeCall,
 } from "./call-execution.js";
 import { maskedOutput } from "./masked-output.js";
-import type { OutputRef, Outputs } from "./outputs.js";
+import type { OutputRef } from "./outputs.js";
 import { Replay } from "./replay.js";
 import type { Secrets } from "./secrets.js";
 import type { RunSources } from "./sources.js";
@@ -30,13 +30,19 @@ export interface TaskDependencies {
   readonly workers: Pick<Workers, "execute" | "resume" | "mayReturn" | "returned">;
   /** How often a task is tried again whose worker was lost. */
   readonly infraRetries: number;
-  readonly outputs: Outputs;
+  readonly outputs: TaskOutputs;
   readonly sources: RunSources;
   /** Most that is kept of the files that one command has left. */
   readonly maxArtifactBytes: number;
   readonly secrets: Secrets;
   readonly now: () => number;
   readonly stop: Stop;
+}
+
+/** Where what attempts print is kept. */
+export interface TaskOutputs {
+  open(ref: OutputRef, options: { readonly reopen: boolean }): PrintedOutput;
+  close(ref: OutputRef): Promise<StoredOutput>;
 }
 
 /** How a boss stops that leaves its runs to the next one. */
@@ -152,7 +158,7 @@ async function executeAttempt(
   }
 }
 
-function openOutput(outputs: Outputs, ref: OutputRef, reopen: boolean): AttemptOutput | Error {
+function openOutput(outputs: TaskOutputs, ref: OutputRef, reopen: boolean): PrintedOutput | Error {
   try {
     return outputs.open(ref, { reopen });
   } catch (error) {

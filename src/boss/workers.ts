@@ -35,6 +35,8 @@ export interface WorkersOptions {
   /** How long a lost worker is waited for, and keeps what it runs for us. */
   readonly leaseMs: number;
   readonly credentials?: WorkerCredentials;
+  /** How a worker is reached; absent: over HTTP. */
+  readonly connect?: typeof createWorkerClient;
   readonly onChange: () => void;
 }
 
@@ -230,7 +232,7 @@ export class Workers {
     const found = this.#known.get(url);
     if (found) return found;
     const worker: KnownWorker = {
-      client: createWorkerClient(url, {
+      client: (this.#options.connect ?? createWorkerClient)(url, {
         ...connectionOptions(url, own, this.#options.credentials),
         leaseMs: this.#options.leaseMs,
       }),

@@ -1,0 +1,79 @@
+// What a benchmark says, and how it comes to it: what is measured and what it is compared with, one right
+// after the other, round after round. So what else the machine does meets both alike.
+
+export interface Pair {
+  readonly measured: number;
+  readonly baseline: number;
+}
+
+export interface Row {
+  readonly what: string;
+  /** What it is compared with. */
+  readonly against: string;
+  /** Of both values: "ms", "MB/s". */
+  readonly unit: string;
+  readonly rounds: readonly Pair[];
+  /** What it should be, in words: "ratio <= 0.03". Nothing fails where it is not. */
+  readonly target: string;
+  /** What else was seen. */
+  readonly note?: string;
+}
+
+export interface BenchContext {
+  /** At least 5, but when somebody is in a hurry. */
+  readonly rounds: number;
+  /** A fraction of the work, to see that all of it runs. */
+  readonly quick: boolean;
+  /** Empty, and removed afterwards. */
+  readonly folder: string;
+}
+
+export interface Bench {
+  readonly name: string;
+  readonly what: string;
+  readonly needs: readonly Need[];
+  run(context: BenchContext): Promise<readonly Row[]>;
+}
+
+export type Need = "docker" | "python3";
+
+/** Rounds of pairs. The order within a round changes each time: whoever is second may find a warm cache. */
+export async function interleaved(
+  rounds: number,
+  measure: () => Promise<number>,
+  baseline: () => Promise<number>,
+): Promise<Pair[]> {
+  const pairs: Pair[] = [];
+  for (let round = 0; round < rounds; round++) {
+    if (round % 2 === 0) {
+      const measured = await measure();
+      pairs.push({ measured, baseline: await baseline() });
+    } else {
+      const compared = await baseline();
+      pairs.push({ measured: await measure(), baseline: compared });
+    }
+  }
+  return pairs;
+}
+
+export async function timed(work: () => Promise<unknown> | unknown): Promise<number> {
+  const startedAt = performance.now();
+  await work();
+  return performance.now() - startedAt;
+}
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export function spread(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  return { median: quantile(sorted, 0.5), min: sorted[0]!, max: sorted.at(-1)! };
+}
+
+/** Of sorted values. */
+export function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!;
+}
