@@ -60,15 +60,20 @@ export function simulateFleet({
         io.started(`sandbox-${commands}`);
         await new Promise<void>((resolve) => at(nowMs + Number(command), resolve));
         const outcome: Outcome = { kind: "exited", exitCode: 0 };
-        await io.settled?.(outcome);
+        await io.settled?.(outcome, null);
         return outcome;
       },
       async watch(listener) {
         await Promise.resolve();
         listener(connected);
       },
-      resume: () => Promise.reject(new Error("nothing is resumed here")),
-      info: () => Promise.reject(new Error("nobody asks")),
+      instance: undefined,
+      resume: unasked,
+      info: unasked,
+      sendTree: unasked,
+      fetchGit: unasked,
+      readTree: unasked,
+      readContent: unasked,
       renew: async () => {},
       end: async () => {},
       close() {},
@@ -90,6 +95,10 @@ export function simulateFleet({
       }
     },
   };
+}
+
+function unasked(): never {
+  throw new Error("no task of the simulation asks for this");
 }
 
 function pushHeap(heap: number[], value: number): void {

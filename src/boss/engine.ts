@@ -25,6 +25,7 @@ import { executeRun, type RunDependencies } from "./run-execution.js";
 import { RunQueue } from "./run-queue.js";
 import { noSecrets, type Secrets } from "./secrets.js";
 import { Sources as TestedSources } from "./sources.js";
+import { Statistics } from "./statistics.js";
 import type { Store } from "./store/store.js";
 import { TaskSlots } from "./task-slots.js";
 import { Topic } from "./topic.js";
@@ -112,6 +113,7 @@ export interface Engine {
   readonly pipelines: Pipelines;
   readonly workers: Workers;
   readonly outputs: Outputs;
+  readonly statistics: Statistics;
   readonly metrics: Metrics;
   /** Of events, to readers. */
   readonly streams: StreamCount;
@@ -157,6 +159,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     secret: (name) => secrets.valueOf(name),
     workers: () => workers.clients(),
   });
+  const statistics = new Statistics(store);
   const sources = new KeptSources((run) => outputs.folderOf(run));
   const tracing =
     options.otlp === undefined
@@ -301,6 +304,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
       maxArtifactBytes: options.maxArtifactBytes,
       secrets,
       slots,
+      usual: () => statistics.usualMs(request.pipelineName),
       stop: { begun: stopBegun.signal, over: stopOver.signal },
       now: Date.now,
     });
@@ -401,6 +405,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     pipelines,
     workers,
     outputs,
+    statistics,
     metrics,
     streams,
     outputStreams,

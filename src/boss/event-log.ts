@@ -52,7 +52,7 @@ export class EventLog {
         if (run !== undefined && logged.event.type === "run-finished") return;
       }
       if (batch.length === 0) {
-        if (run !== undefined && this.#store.run(run)?.finishedAt != null) return;
+        if (run !== undefined && this.#store.hasEnded(run)) return;
         await this.#bell(run ?? "all").heard(signal);
       }
     }

@@ -9,7 +9,8 @@ import { createGunzip } from "node:zlib";
 import * as z from "zod";
 import { formatBytes } from "../lib/units.js";
 import type { RunEvent } from "../model/events.js";
-import { applyEvent, isFinished, newRun, type Run } from "../model/run.js";
+import { GrowingRun } from "../model/growing-run.js";
+import { isFinished, newRun } from "../model/run.js";
 import { parseRunEvent } from "../wire/run-event.js";
 import type { Outputs } from "./outputs.js";
 import { filesOf, runFileFormat, runFileVersion } from "./run-file.js";
@@ -77,7 +78,7 @@ async function unpack(target: ImportTarget, from: AsyncIterable<Uint8Array>, fol
     throw new BadRunFile(`it is of version ${version}, this bettertest knows ${runFileVersion}`);
   }
   const events: RunEvent[] = [];
-  let run: Run | undefined;
+  let growing: GrowingRun | undefined;
   let eventBytes = 0;
   let value = await reader.line();
   for (; isRecord(value) && "event" in value; value = await reader.line()) {
@@ -89,9 +90,10 @@ async function unpack(target: ImportTarget, from: AsyncIterable<Uint8Array>, fol
     eventBytes += reader.lineBytes;
     if (eventBytes > maxEventBytes) throw new BadRunFile("it has too many events");
     events.push(event);
-    if (event.type === "run-created") run = newRun(was, event);
-    else run = applyEvent(run!, event);
+    if (event.type === "run-created") growing = new GrowingRun(newRun(was, event));
+    else growing!.apply(event);
   }
+  const run = growing?.now();
   if (!run || !isFinished(run)) throw new BadRunFile("the run in it has not ended");
   const paths = new Map(
     [...filesOf(target, run)].map(({ ref, path }) => [fileKey(ref), basename(path)]),

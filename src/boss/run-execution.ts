@@ -7,11 +7,20 @@ import { faultOfProblem } from "../../runtime/host/problem.js";
 import { asError } from "../lib/as-error.js";
 import type { RunCreated } from "../model/events.js";
 import type { Fault, RunVerdict } from "../model/failure.js";
-import { type Pipeline, type StageDefinition, type TaskRef, taskKey } from "../model/pipeline.js";
+import {
+  type Pipeline,
+  type StageDefinition,
+  type TaskRef,
+  taskKey,
+  taskPositions,
+} from "../model/pipeline.js";
 import { eachTask, findTask, type Run, type TaskState, verdictOf } from "../model/run.js";
 import type { RunPast } from "./attempt-log.js";
+import { Crew } from "./crew.js";
 import { endInterrupted, interruptedFault } from "./interrupted.js";
+import { StageQueue } from "./stage-queue.js";
 import { executeTask, type TaskContext, type TaskDependencies } from "./task-execution.js";
+import { longestFirst, type UsualMs } from "./task-order.js";
 import type { TaskSlots } from "./task-slots.js";
 import type { Workers } from "./workers.js";
 
@@ -23,6 +32,8 @@ export interface RunDependencies extends TaskDependencies {
   /** Called when nothing of it can go on any more. */
   readonly forgetSources: () => Promise<void>;
   readonly slots: TaskSlots;
+  /** Asked for once, while the pipedef loads. */
+  readonly usual: () => UsualMs;
   readonly workers: TaskDependencies["workers"] & Pick<Workers, "hold" | "end">;
   /** Of a run that an earlier boss had begun. */
   readonly past: RunPast | null;
@@ -91,7 +102,9 @@ async function executeWith(
   resumed: () => void,
 ): Promise<RunEnd | "handed back"> {
   // 1. Load the pipedef, unless somebody cancels first.
-  const loaded = await orAborted(orAborted(host.load(), signal), deps.stop.over);
+  const loading = orAborted(orAborted(host.load(), signal), deps.stop.over);
+  const usualMs = deps.usual();
+  const loaded = await loading;
   if (signal.aborted) return endAsItIs("cancelled", deps);
   if (loaded === "aborted") return "handed back";
   const begun = deps.state().pipeline;
@@ -126,7 +139,16 @@ async function executeWith(
   if (signal.aborted || deps.stop.over.aborted) gone.abort();
 
   // 3. Stages in order. A red stage ends the run, since later stages build on it.
-  const context: StageContext = { host, id, pipeline, signal, gone: gone.signal, deps, loaded };
+  const context: StageContext = {
+    host,
+    id,
+    pipeline,
+    signal,
+    gone: gone.signal,
+    deps,
+    loaded,
+    usualMs,
+  };
   let red: string | undefined;
   for (const stage of pipeline.stages) {
     const reason = broken
@@ -159,6 +181,7 @@ async function executeWith(
 
 interface StageContext extends TaskContext<RunDependencies> {
   readonly loaded: LoadResult & { readonly ok: true };
+  readonly usualMs: UsualMs;
 }
 
 async function executeStage(
@@ -174,28 +197,35 @@ async function executeStage(
   if (before?.status !== "running") {
     deps.emit({ type: "stage-started", at: deps.now(), stage: stage.name });
   }
-  const refs = stage.tasks.map((task): TaskRef => ({ stage: stage.name, task: task.name }));
-  const statusOf = (ref: TaskRef) => findTask(deps.state(), ref)?.status;
-  for (const ref of refs) {
-    if (statusOf(ref) === "waiting") deps.emit({ type: "task-queued", at: deps.now(), ...ref });
-  }
+  const places = longestFirst(stage, context.usualMs);
+  const tasks = deps.state().stages.find(({ name }) => name === stage.name)?.tasks;
+  const those = (status: TaskState["status"]) =>
+    places
+      .filter((place) => tasks?.[place]?.status === status)
+      .map((place): TaskRef => ({ stage: stage.name, task: stage.tasks[place]!.name }));
+
   // Side by side; a red one does not stop its siblings. Those that ran before need no slot: they have theirs.
-  const underWay = refs.filter((ref) => statusOf(ref) === "running");
-  const queued = refs.filter((ref) => statusOf(ref) === "queued");
-  const resuming = underWay.map((ref) => executeIn(ref, stage, context, deps.slots.seize()));
+  const crew = new Crew();
+  for (const ref of those("running")) {
+    crew.add(executeIn(ref, stage, context, deps.slots.seize()));
+  }
   resumed();
-  await Promise.all([
-    ...resuming,
-    ...queued.map(async (ref) => {
-      const release = await deps.slots.acquire(context.gone);
-      if (release) return executeIn(ref, stage, context, release);
-      if (deps.stop.over.aborted && !context.signal.aborted) return;
+  const queue = new StageQueue(those("waiting"), deps);
+  const waiting = [...those("queued"), ...queue.refs];
+  // One after the other asks for a slot: so many wait for none, and those of several runs take turns.
+  for (const [index, ref] of waiting.entries()) {
+    queue.tellOf(index - (waiting.length - queue.refs.length));
+    if (crew.hasFailed) break;
+    const release = await deps.slots.acquire(context.gone);
+    if (release) crew.add(executeIn(ref, stage, context, release));
+    else if (!deps.stop.over.aborted || context.signal.aborted) {
       const reason = context.signal.aborted
         ? "the run was cancelled"
         : "the pipedef's host is gone";
       deps.emit({ type: "task-skipped", at: deps.now(), ...ref, reason });
-    }),
-  ]);
+    }
+  }
+  await crew.done();
   const after = deps.state().stages.find((candidate) => candidate.name === stage.name);
   if (after?.tasks.every(hasEnded)) finishStage(stage, deps);
 }
@@ -215,8 +245,7 @@ async function executeIn(
 }
 
 function isGone(ref: TaskRef, { loaded }: StageContext): boolean {
-  const stage = loaded.pipeline.stages.find(({ name }) => name === ref.stage);
-  return !stage?.tasks.some(({ name }) => name === ref.task);
+  return !taskPositions(loaded.pipeline).has(taskKey(ref));
 }
 
 /** The boss was killed, and the pipedef, loaded once more from the same files, gave other tasks. */

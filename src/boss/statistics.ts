@@ -5,9 +5,12 @@ import type { ResultState, StageResults } from "../model/results.js";
 import type { RunSummary } from "../model/run-summary.js";
 import type { HistoryView, TaskHistory, UsualView } from "../wire/boss.js";
 import type { Store } from "./store/store.js";
+import type { UsualMs } from "./task-order.js";
 
 /** The usual is the median of so many runs: a change of the tests shows soon, one slow run does not. */
 const usualRuns = 15;
+const orderRuns = 3;
+const maxOrderCells = 30_000;
 /** Runs times tasks in one answer, and in memory. */
 const maxCells = 300_000;
 
@@ -89,6 +92,27 @@ export class Statistics {
       pipeline,
       runMs: whole.length > 0 ? median(whole) : null,
       tasks: [...durations.values()].map(({ ref, ms }) => ({ ...ref, ms: median(ms) })),
+    };
+  }
+
+  /** What a task took lately, for the order in which they start: fewer runs do, since it is asked for at each start. */
+  usualMs(pipeline: string): UsualMs {
+    const durations = new Map<string, number[]>();
+    let cells = 0;
+    for (const run of this.#endedRuns(pipeline, orderRuns)) {
+      for (const [ref, state, ms] of each(this.#resultsOf(run.id))) {
+        cells += 1;
+        if (ms === null || (state !== "passed" && state !== "flaky")) continue;
+        const key = taskKey(ref);
+        const known = durations.get(key);
+        if (known) known.push(ms);
+        else durations.set(key, [ms]);
+      }
+      if (cells > maxOrderCells) break;
+    }
+    return (stage, task) => {
+      const ms = durations.get(taskKey({ stage, task }));
+      return ms && median(ms);
     };
   }
 

@@ -2,9 +2,16 @@
 
 import type { PipedefHost, TaskIo } from "../../runtime/host/host.js";
 import { asError } from "../lib/as-error.js";
+import { onAbort } from "../lib/on-abort.js";
 import type { AttemptRef, RunEvent, StoredOutput } from "../model/events.js";
 import type { Fault, TaskEnd } from "../model/failure.js";
-import type { Pipeline, StageDefinition, TaskRef } from "../model/pipeline.js";
+import {
+  type Pipeline,
+  type StageDefinition,
+  type TaskRef,
+  taskKey,
+  taskPositions,
+} from "../model/pipeline.js";
 import { type AttemptLog, noPast, type TaskPast } from "./attempt-log.js";
 import { ownSource, type PrintedOutput } from "./attempt-output.js";
 import {
@@ -43,6 +50,7 @@ export interface TaskDependencies {
 export interface TaskOutputs {
   open(ref: OutputRef, options: { readonly reopen: boolean }): PrintedOutput;
   close(ref: OutputRef): Promise<StoredOutput>;
+  path(ref: OutputRef): string;
 }
 
 /** How a boss stops that leaves its runs to the next one. */
@@ -73,7 +81,8 @@ export async function executeTask(
   past: TaskPast = noPast,
 ): Promise<void> {
   const { signal, gone, deps } = context;
-  const retries = stage.tasks.find(({ name }) => name === ref.task)?.retries ?? 0;
+  const place = taskPositions(context.pipeline).get(taskKey(ref));
+  const retries = (place && stage.tasks[place[1]]?.retries) ?? 0;
   const avoid = new Set<string>();
   let { redTries, lostTries, refusals, open } = past;
   for (let attempt = open ? past.attempts : past.attempts + 1; ; attempt++) {
@@ -183,8 +192,7 @@ async function runAttempt(
     endBecause({ message: "the boss was stopped; it is run again at its next start" });
   if (signal.aborted) ended.abort();
   else if (deps.stop.over.aborted) onStop();
-  signal.addEventListener("abort", onCancel);
-  deps.stop.over.addEventListener("abort", onStop);
+  const unheard = [onAbort(signal, onCancel), onAbort(deps.stop.over, onStop)];
 
   let lost: LostWorker | null = null;
   const { emit, now, workers, secrets, sources, maxArtifactBytes } = deps;
@@ -240,8 +248,7 @@ async function runAttempt(
     if (!ended.signal.aborted && !gone.aborted) replay?.checkEnd();
   } finally {
     await replay?.close();
-    signal.removeEventListener("abort", onCancel);
-    deps.stop.over.removeEventListener("abort", onStop);
+    for (const forget of unheard) forget();
   }
   // What else may have happened is no news.
   if (signal.aborted) return { end: { status: "cancelled" }, lost };

@@ -1,9 +1,10 @@
 // How many tasks may run at once, over all runs: as many as the workers can take. First come, first served.
 
+import { onAbort } from "../lib/on-abort.js";
+
 interface Waiting {
   readonly start: () => void;
-  readonly signal: AbortSignal;
-  readonly onAbort: () => void;
+  readonly forget: () => void;
 }
 
 export class TaskSlots {
@@ -23,14 +24,12 @@ export class TaskSlots {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve(null);
       const waiting: Waiting = {
-        signal,
         start: () => resolve(this.#take()),
-        onAbort: () => {
+        forget: onAbort(signal, () => {
           this.#queue.delete(waiting);
           resolve(null);
-        },
+        }),
       };
-      signal.addEventListener("abort", waiting.onAbort);
       this.#queue.add(waiting);
       this.pump();
     });
@@ -57,7 +56,7 @@ export class TaskSlots {
     for (const waiting of this.#queue) {
       if (this.#used >= capacity) return;
       this.#queue.delete(waiting);
-      waiting.signal.removeEventListener("abort", waiting.onAbort);
+      waiting.forget();
       waiting.start();
     }
   }

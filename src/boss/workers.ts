@@ -13,8 +13,8 @@ import {
   type KnownExecution,
   type WorkerClient,
 } from "../wire/worker-client.js";
-
 import { causeOf, NoAnswerError, WorkerError } from "../wire/worker-connection.js";
+import { Room } from "./room.js";
 import { SourceTrouble } from "./sources.js";
 
 interface KnownWorker {
@@ -83,6 +83,9 @@ const leasesUntilGivenUp = 10;
 
 export class Workers {
   readonly #known = new Map<string, KnownWorker>();
+  /** Own ones that are connected and take commands. */
+  readonly #room = new Room<KnownWorker>();
+  #slots = 0;
   readonly #options: WorkersOptions;
   readonly #stop = new AbortController();
   #localStandIn: string | undefined;
@@ -110,12 +113,8 @@ export class Workers {
 
   /** How many commands all known workers take at once. */
   slots(): number {
-    let slots = 0;
-    for (const { view } of this.#known.values()) {
-      if (view.status === "connected") slots += view.info?.slots ?? 0;
-    }
     // Nobody has answered yet, or the pipedef names workers that no call has reached: begin somewhere.
-    return slots || availableParallelism();
+    return this.#slots || availableParallelism();
   }
 
   /** Never rejects. */
@@ -187,10 +186,12 @@ export class Workers {
 
   async #counted<T>(known: KnownWorker, work: () => Promise<T>): Promise<T> {
     known.inFlight += 1;
+    this.#place(known);
     try {
       return await work();
     } finally {
       known.inFlight -= 1;
+      this.#place(known);
     }
   }
 
@@ -245,17 +246,29 @@ export class Workers {
     void worker.client.watch((state) => {
       // What a lost one last said of itself stays: its slots are worth knowing while it restarts.
       const problem = state.info?.problem ?? state.problem;
+      this.#slots -= slotsOf(worker);
       worker.view = { url, ...state, info: state.info ?? worker.view.info, problem };
       const isAway = state.status === "lost" || (state.info?.problem ?? null) !== null;
       worker.lostAt = isAway ? (worker.lostAt ?? performance.now()) : null;
+      this.#slots += slotsOf(worker);
+      this.#place(worker);
       this.#changes.ring();
       this.#options.onChange();
     }, this.#stop.signal);
     return worker;
   }
 
+  #place(worker: KnownWorker): void {
+    if (!worker.own) return;
+    if (worker.view.status === "connected" && worker.lostAt === null)
+      this.#room.set(worker, load(worker));
+    else this.#room.delete(worker);
+  }
+
   #roomiest(avoid: ReadonlySet<string>): KnownWorker | undefined {
-    const load = (worker: KnownWorker) => worker.inFlight / (worker.view.info?.slots ?? 1);
+    const roomiest = this.#room.most();
+    if (roomiest && !avoid.has(roomiest.view.url)) return roomiest;
+    // Rare: nobody takes anything, or the best one is to be avoided.
     const own = [...this.#known.values()].filter((worker) => worker.own);
     const connected = own.filter((worker) => worker.view.status === "connected");
     const ready = connected.filter((worker) => worker.lostAt === null);
@@ -303,6 +316,14 @@ function faultOfSource({ view }: KnownWorker, error: unknown): Outcome {
   const message = `the source did not reach worker ${view.url}: ${causeOf(error)}`;
   const isLost = (error instanceof WorkerError && error.isAway) || isNetwork;
   return { kind: "faulted", message, ...(isLost && { workerLost: true }) };
+}
+
+function slotsOf({ view }: KnownWorker): number {
+  return view.status === "connected" ? (view.info?.slots ?? 0) : 0;
+}
+
+function load({ inFlight, view }: KnownWorker): number {
+  return inFlight / (view.info?.slots ?? 1);
 }
 
 async function settle(io: ExecutionIo, outcome: Outcome): Promise<Outcome> {

@@ -76,19 +76,20 @@ export function newRun(id: number, request: RunCreated): Run {
 }
 
 export function applyEvent(run: Run, event: RunEvent): Run {
-  return changed(run, event, new WeakMap());
+  return applyOwned(run, event, new Map());
 }
 
 /** The same as one after the other; a run of many tasks is copied once, not once an event. */
 export function applyEvents(run: Run, events: readonly RunEvent[]): Run {
-  const ours: Ours = new WeakMap();
-  return events.reduce((before, event) => changed(before, event, ours), run);
+  const own: OwnLists = new Map();
+  return events.reduce((before, event) => applyOwned(before, event, own), run);
 }
 
 /** Lists of tasks that this very fold has made, so that nobody else has seen them: it may change them. */
-type Ours = WeakMap<readonly TaskState[], TaskState[]>;
+export type OwnLists = Map<readonly TaskState[], TaskState[]>;
 
-function changed(run: Run, event: RunEvent, ours: Ours): Run {
+/** As applyEvent; changes the lists in `own`, and adds those that it makes. */
+export function applyOwned(run: Run, event: RunEvent, own: OwnLists): Run {
   switch (event.type) {
     case "run-created":
       return newRun(run.id, event);
@@ -107,15 +108,15 @@ function changed(run: Run, event: RunEvent, ours: Ours): Run {
     case "stage-finished":
       return changeStage(run, event.stage, (stage) => ({ ...stage, status: "finished" }));
     case "task-queued":
-      return changeTask(run, event, ours, (task) => ({ ...task, status: "queued" }));
+      return changeTask(run, event, own, (task) => ({ ...task, status: "queued" }));
     case "task-skipped":
-      return changeTask(run, event, ours, (task) => ({
+      return changeTask(run, event, own, (task) => ({
         ...task,
         status: "skipped",
         skippedBecause: event.reason,
       }));
     case "attempt-started":
-      return changeTask(run, event, ours, (task) => ({
+      return changeTask(run, event, own, (task) => ({
         ...task,
         status: "running",
         attempts: [
@@ -125,32 +126,37 @@ function changed(run: Run, event: RunEvent, ours: Ours): Run {
       }));
     case "call-started": {
       const { type: _, at: __, ...call } = event;
-      return changeAttempt(run, event, ours, (attempt) => ({
-        ...attempt,
-        calls: [...attempt.calls, call],
+      return changeTask(run, event, own, (task) => ({
+        ...task,
+        attempts: changedAt(task.attempts, event.attempt - 1, (attempt) => ({
+          ...attempt,
+          calls: [...attempt.calls, call],
+        })),
       }));
     }
     case "call-files":
-      return changeAttempt(run, event, ours, (attempt) => ({
-        ...attempt,
-        files: { ...attempt.files, [event.call]: event.files },
+      return changeTask(run, event, own, (task) => ({
+        ...task,
+        attempts: changedAt(task.attempts, event.attempt - 1, (attempt) => ({
+          ...attempt,
+          files: { ...attempt.files, [event.call]: event.files },
+        })),
       }));
     case "call-sent":
     case "call-finished":
     case "run-resumed":
       return run;
     case "attempt-finished":
-      return changeTask(
-        changeAttempt(run, event, ours, (attempt) => ({
+      return changeTask(run, event, own, (task) => ({
+        ...task,
+        status: event.retried ? "queued" : event.end.status,
+        attempts: changedAt(task.attempts, event.attempt - 1, (attempt) => ({
           ...attempt,
           finishedAt: event.at,
           end: event.end,
           ...(event.output && { output: event.output }),
         })),
-        event,
-        ours,
-        (task) => ({ ...task, status: event.retried ? "queued" : event.end.status }),
-      );
+      }));
     case "cancel-requested":
       return { ...run, cancelledBy: event.by };
     case "pin-changed":
@@ -185,33 +191,23 @@ function changeStage(run: Run, name: string, change: (stage: StageState) => Stag
 function changeTask(
   run: Run,
   ref: TaskRef,
-  ours: Ours,
+  own: OwnLists,
   change: (task: TaskState) => TaskState,
 ): Run {
   const position = run.pipeline && taskPositions(run.pipeline).get(taskKey(ref));
   if (!position) return run;
   const [s, t] = position;
   const stage = run.stages[s]!;
-  const tasks = ours.get(stage.tasks) ?? [...stage.tasks];
-  ours.set(tasks, tasks);
+  const tasks = own.get(stage.tasks) ?? [...stage.tasks];
+  own.set(tasks, tasks);
   tasks[t] = change(tasks[t]!);
   const stages = run.stages.slice();
   stages[s] = { ...stage, tasks };
   return { ...run, stages };
 }
 
-function changeAttempt(
-  run: Run,
-  ref: TaskRef & { readonly attempt: number },
-  ours: Ours,
-  change: (attempt: AttemptState) => AttemptState,
-): Run {
-  return changeTask(run, ref, ours, (task) => ({
-    ...task,
-    attempts: task.attempts.map((attempt, index) =>
-      index === ref.attempt - 1 ? change(attempt) : attempt,
-    ),
-  }));
+function changedAt<T>(list: readonly T[], place: number, change: (item: T) => T): T[] {
+  return list.map((item, index) => (index === place ? change(item) : item));
 }
 
 export function findTask(run: Run, ref: TaskRef): TaskState | undefined {

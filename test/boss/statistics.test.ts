@@ -85,3 +85,16 @@ test("the usual is the median of what passed; one slow run and red ones change n
   assert.deepEqual(tasks, [{ stage: "Unit", task: "a", ms: 11 }]);
   assert.equal(runMs, 93, "of the five that passed");
 });
+
+test("how long tasks take lately, for the order of the next run", () => {
+  const store = createMemoryStore();
+  addRun(store, { a: [green, 1], gone: [green, 7] });
+  addRun(store, { a: [green, 100], b: [red, 5] });
+  addRun(store, { a: [green, 300], b: [green, 20] });
+  addRun(store, { a: [green, 200], b: [red, 9] });
+  const usualMs = new Statistics(store).usualMs("shop");
+  assert.equal(usualMs("Unit", "a"), 200);
+  assert.equal(usualMs("Unit", "b"), 20);
+  assert.equal(usualMs("Unit", "gone"), undefined);
+  assert.equal(usualMs("Unit", "never"), undefined);
+});

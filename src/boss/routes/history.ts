@@ -1,12 +1,11 @@
 import { Hono } from "hono";
 import type { Engine } from "../engine.js";
 import { NotFound, numberParameter } from "../request.js";
-import { Statistics } from "../statistics.js";
 
 /** What many runs say together. */
 export function historyRoutes(engine: Engine): Hono {
   const app = new Hono();
-  const statistics = new Statistics(engine.store);
+  const { statistics } = engine;
 
   /** Also one whose pipedef is gone: its runs are not. */
   const pipelineOf = (name: string | undefined) => {

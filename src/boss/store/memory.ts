@@ -1,11 +1,12 @@
 import type { LoggedEvent, RunEvent } from "../../model/events.js";
+import { GrowingRun } from "../../model/growing-run.js";
 import { resultsOf } from "../../model/results.js";
-import { applyEvent, isFinished, newRun, type Run } from "../../model/run.js";
+import { newRun } from "../../model/run.js";
 import { type RunSummary, summarizeRun } from "../../model/run-summary.js";
 import type { Store } from "./store.js";
 
 interface StoredRun {
-  run: Run;
+  readonly run: GrowingRun;
   readonly events: LoggedEvent[];
 }
 
@@ -19,10 +20,10 @@ export function createMemoryStore(): Store {
     const logged: LoggedEvent = { seq: all.length + 1, run: id, event };
     const stored = runs.get(id);
     if (stored) {
-      stored.run = applyEvent(stored.run, event);
+      stored.run.apply(event);
       stored.events.push(logged);
     } else if (event.type === "run-created") {
-      runs.set(id, { run: newRun(id, event), events: [logged] });
+      runs.set(id, { run: new GrowingRun(newRun(id, event)), events: [logged] });
     } else {
       throw new Error(`run ${id} does not exist: its first event must be run-created`);
     }
@@ -55,20 +56,20 @@ export function createMemoryStore(): Store {
 
     lastSeq: () => all.length,
 
-    unfinished: () =>
-      [...runs.values()].filter(({ run }) => !isFinished(run)).map(({ run }) => run.id),
+    unfinished: () => [...runs].filter(([, { run }]) => !run.hasEnded).map(([id]) => id),
 
-    run: (id) => runs.get(id)?.run,
+    run: (id) => runs.get(id)?.run.now(),
+    hasEnded: (id) => runs.get(id)?.run.hasEnded ?? false,
 
     results(id) {
-      const run = runs.get(id)?.run;
+      const run = runs.get(id)?.run.now();
       return run ? resultsOf(run) : [];
     },
 
     runs({ before = Number.POSITIVE_INFINITY, limit, pipeline }) {
       const found: RunSummary[] = [];
       for (let id = Math.min(lastRunId, before - 1); id >= 1 && found.length < limit; id--) {
-        const run = runs.get(id)?.run;
+        const run = runs.get(id)?.run.now();
         if (run && (pipeline === undefined || run.request.pipelineName === pipeline)) {
           found.push(summarizeRun(run));
         }
@@ -77,15 +78,15 @@ export function createMemoryStore(): Store {
     },
 
     ended: () =>
-      [...runs.values()].flatMap(({ run }) =>
-        run.finishedAt === null
-          ? []
-          : [{ id: run.id, finishedAt: run.finishedAt, pinned: run.pinned ?? false }],
-      ),
+      [...runs.values()].flatMap(({ run }) => {
+        if (!run.hasEnded) return [];
+        const { id, finishedAt, pinned = false } = run.now();
+        return finishedAt === null ? [] : [{ id, finishedAt, pinned }];
+      }),
 
     remove(id) {
       const stored = runs.get(id);
-      if (!stored || !isFinished(stored.run)) return;
+      if (!stored?.run.hasEnded) return;
       for (const { seq } of stored.events) all[seq - 1] = null;
       runs.delete(id);
     },

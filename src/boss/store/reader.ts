@@ -2,7 +2,8 @@
 
 import Database from "libsql";
 import type { RunEvent } from "../../model/events.js";
-import { applyEvent, newRun, type Run } from "../../model/run.js";
+import { GrowingRun } from "../../model/growing-run.js";
+import { newRun, type Run } from "../../model/run.js";
 import { summarizeRun } from "../../model/run-summary.js";
 import { migrations } from "./migrations.js";
 
@@ -63,13 +64,13 @@ export function openHistoryReader(path: string): HistoryReader {
   }
 
   function run(id: number): Run | undefined {
-    let found: Run | undefined;
+    let found: GrowingRun | undefined;
     for (const event of events(id)) {
-      if (found) found = applyEvent(found, event);
-      else if (event.type === "run-created") found = newRun(id, event);
+      if (found) found.apply(event);
+      else if (event.type === "run-created") found = new GrowingRun(newRun(id, event));
       else throw new Error(`its first event is ${event.type}`);
     }
-    return found;
+    return found?.now();
   }
 
   return {

@@ -3,6 +3,7 @@
 import Database from "libsql";
 import { takeLock } from "../../lib/owner-lock.js";
 import type { LoggedEvent, RunEvent } from "../../model/events.js";
+import { GrowingRun } from "../../model/growing-run.js";
 import { resultsOf, type StageResults } from "../../model/results.js";
 import { applyEvent, applyEvents, isFinished, newRun, type Run } from "../../model/run.js";
 import { type RunSummary, summarizeRun } from "../../model/run-summary.js";
@@ -87,7 +88,7 @@ export function openSqliteStore(
     Number(statement("SELECT coalesce(max(seq), 0) AS seq FROM events").all()[0]!.seq),
   );
 
-  const live = new Map<number, Run>();
+  const live = new Map<number, GrowingRun>();
   const ended = new Map<number, Run>();
 
   /** Told, but not stored yet, since the disk is full or the file is locked. The runs they end stay live. */
@@ -128,7 +129,7 @@ export function openSqliteStore(
     });
     for (const { logged } of unsaved) {
       const run = live.get(logged.run);
-      if (run && isFinished(run)) keepEnded(run);
+      if (run?.hasEnded) keepEnded(run.now());
     }
     unsaved = [];
   }
@@ -141,14 +142,21 @@ export function openSqliteStore(
   }
 
   function find(id: number): Run | undefined {
-    const known = live.get(id) ?? ended.get(id);
+    const known = live.get(id)?.now() ?? ended.get(id);
     if (known) return known;
     const [created, ...later] = eventsOfRun.all(id, 0, -1).map((row) => parse<RunEvent>(row.event));
     if (created?.type !== "run-created") return undefined;
     const run = applyEvents(newRun(id, created), later);
     if (isFinished(run)) keepEnded(run);
-    else live.set(id, run);
+    else live.set(id, new GrowingRun(run));
     return run;
+  }
+
+  function growing(id: number): GrowingRun | undefined {
+    const known = live.get(id);
+    if (known) return known;
+    const run = find(id);
+    return run && (live.get(id) ?? new GrowingRun(run));
   }
 
   return {
@@ -159,21 +167,26 @@ export function openSqliteStore(
     },
 
     append(id, event) {
-      const before = find(id);
+      const before = growing(id);
       if (!before && event.type !== "run-created") {
         throw new Error(`run ${id} does not exist: its first event must be run-created`);
       }
-      const run = before ? applyEvent(before, event) : newRun(id, event as never);
+      const run = before ?? new GrowingRun(newRun(id, event as never));
+      // Only these change what is kept of a run beside its events.
+      const hasEnded = event.type === "run-finished" || run.hasEnded;
+      const ends = hasEnded ? applyEvent(run.now(), event) : null;
       const logged = { seq: lastSeq + 1, run: id, event };
       unsaved.push({
         logged,
         write() {
           insertEvent.run(logged.seq, id, JSON.stringify(event));
-          const summary = () => JSON.stringify(summarizeRun(run));
-          if (!before) insertRun.run(id, run.request.pipelineName, summary());
-          if (!isFinished(run)) return;
-          updateRun.run(1, summary(), id);
-          insertResults.run(id, JSON.stringify(resultsOf(run)));
+          if (!before && event.type === "run-created") {
+            const summary = summarizeRun(newRun(id, event));
+            insertRun.run(id, event.pipelineName, JSON.stringify(summary));
+          }
+          if (!ends) return;
+          updateRun.run(1, JSON.stringify(summarizeRun(ends)), id);
+          insertResults.run(id, JSON.stringify(resultsOf(ends)));
         },
       });
       try {
@@ -186,7 +199,8 @@ export function openSqliteStore(
         }
       }
       lastSeq = logged.seq;
-      if (isFinished(run) && unsaved.length === 0) keepEnded(run);
+      if (before) run.apply(event);
+      if (run.hasEnded && unsaved.length === 0) keepEnded(run.now());
       else live.set(id, run);
       return logged;
     },
@@ -229,6 +243,10 @@ export function openSqliteStore(
     unfinished: () => unfinished.all().map((row) => Number(row.id)),
     run: find,
 
+    hasEnded(id) {
+      return growing(id)?.hasEnded ?? false;
+    },
+
     results(id) {
       const [row] = resultsOfRun.all(id);
       if (row) return parse<StageResults[]>(row.results);
@@ -241,7 +259,7 @@ export function openSqliteStore(
       return newest.all(before, pipeline ?? null, limit).map((row) => {
         const stored = parse<RunSummary>(row.summary);
         const current = live.get(stored.id);
-        return current ? summarizeRun(current) : stored;
+        return current ? summarizeRun(current.now()) : stored;
       });
     },
 

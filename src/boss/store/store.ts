@@ -26,7 +26,10 @@ export interface Store {
   }): LoggedEvent[];
   /** The newest event's number; 0 where there is none. */
   lastSeq(): number;
+  /** Looking at a run of many tasks makes its next event cost as much as it has tasks. */
   run(id: number): Run | undefined;
+  /** False too where there is no such run. */
+  hasEnded(id: number): boolean;
   /** How the tasks of a run ended; of one that has not ended, how they stand. Empty where there is no such run. */
   results(id: number): readonly StageResults[];
   /** Newest first; `before` is exclusive. */
