@@ -1,4 +1,4 @@
-import type { HealthView } from "../wire/boss.js";
+import type { HealthView, WorkerView } from "../wire/boss.js";
 import type { DiskState } from "./disk.js";
 import type { Pipelines } from "./pipelines.js";
 import type { Workers } from "./workers.js";
@@ -20,10 +20,17 @@ export function healthOf(engine: {
     ...engine.workers
       .views()
       .filter((worker) => worker.status !== "connected")
-      .map((worker) => `worker ${worker.url} is ${worker.status}`),
+      .map(workerInWords),
   ];
   return {
     ready: notReady.length === 0,
     reasons: warning === null ? notReady : [...notReady, warning],
   };
+}
+
+/** With what happened and what to try, where that is known. */
+function workerInWords({ url, status, problem }: WorkerView): string {
+  if (problem === null) return `worker ${url} is ${status}`;
+  const state = status === "connecting" ? "not connected" : status;
+  return `worker ${url} is ${state}: ${problem.replace(`worker ${url} `, () => "it ")}`;
 }

@@ -20,5 +20,8 @@ test("health says ready, and why not", async () => {
   const response = await fetch(`${rig.url}/healthz`);
   assert.equal(response.status, 503);
   const { reasons } = (await response.json()) as { reasons: string[] };
-  assert.match(reasons.join(), /worker http.* is lost/);
+  assert.match(
+    reasons.join(),
+    /worker http\S+ is lost: it did not answer .*Is it running\? Try: curl/,
+  );
 });

@@ -81,7 +81,7 @@ describe("the page", { skip: noBrowser }, () => {
 
     // Red in color, in words, with its reason; the green one differs in each.
     await run(page, "failed").waitFor();
-    await task(page, "red", "failed").getByText("exit code 3: echo oops; exit 3").waitFor();
+    await task(page, "red", "failed").getByText("exit code 3", { exact: true }).waitFor();
     const colors = await page.evaluate(
       `["red", "green"].map((name) => getComputedStyle(
         document.querySelector('[data-task="' + name + '"] .task-status')).color)`,

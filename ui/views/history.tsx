@@ -155,8 +155,10 @@ function Loaded({ history, now, go }: LoadedProps) {
           <span>Task</span>
           <span class="grid-number">red</span>
           <span class="grid-number">median</span>
-          <span class="grid-runs">
-            #{runs[0]?.id} <span>oldest to newest</span> #{runs.at(-1)?.id}
+          <span class="grid-runs" style={{ maxWidth: `${Math.max(runs.length, 8) * 22}px` }}>
+            <span>#{runs[0]?.id}</span>
+            {runs.length > 12 && <span class="grid-order">oldest to newest</span>}
+            {runs.length > 1 && <span>#{runs.at(-1)?.id}</span>}
           </span>
         </div>
         <VirtualList

@@ -101,11 +101,12 @@ export function RunHeading({ state, actions, run }: PageProps & { run: Run }) {
           class="button"
           href={route.page === "timeline" ? runHref(id) : hrefOf({ page: "timeline", run: id })}
         >
-          <Icon name="timeline" /> {route.page === "timeline" ? "Tasks" : "Timeline"}
+          <Icon name="timeline" />{" "}
+          <span class="on-wide">{route.page === "timeline" ? "Tasks" : "Timeline"}</span>
         </a>
         {previous && (
           <a class="button" href={hrefOf({ page: "compare", left: previous.id, right: id })}>
-            <Icon name="compare" /> Compare
+            <Icon name="compare" /> <span class="on-wide">Compare</span>
           </a>
         )}
         <button
@@ -121,7 +122,7 @@ export function RunHeading({ state, actions, run }: PageProps & { run: Run }) {
         </button>
         {!isOver && (
           <button type="button" aria-pressed={isWatched} onClick={watch}>
-            <Icon name="bell" /> {isWatched ? "Will notify" : "Notify"}
+            <Icon name="bell" /> <span class="on-wide">{isWatched ? "Will notify" : "Notify"}</span>
           </button>
         )}
         {isOver && hasRed && (

@@ -1,14 +1,14 @@
 // One task beside the list: why it is red, and what it printed.
 
 import { taskLabel } from "../../src/model/pipeline.js";
-import { attemptNote, type Run, type TaskState } from "../../src/model/run.js";
+import { attemptNote, type Run } from "../../src/model/run.js";
 import { lazy } from "../lazy.js";
 import { hrefOf, type RunRoute, runHref } from "../route.js";
 import { mayAct, type ShownTask } from "../state.js";
 import { Icon } from "./icons.js";
 import type { PageProps } from "./page.js";
 import { Duration, StatusBadge } from "./status.js";
-import { reasonOf } from "./task-rows.js";
+import { shortReason } from "./task-rows.js";
 
 const OutputView = lazy(async () => (await import("../output/output-view.js")).OutputView);
 
@@ -84,12 +84,4 @@ export function TaskPane({ state, actions, run, shown: { ref, task }, route }: P
       )}
     </section>
   );
-}
-
-/** Where the one command stands right below, it need not be said twice. */
-function shortReason(task: TaskState): string | null {
-  const last = task.attempts.at(-1);
-  const reason = reasonOf(task);
-  if (last?.calls.length !== 1 || last.end?.status !== "failed") return reason;
-  return reason?.replace(`: ${last.calls[0]?.command}`, () => "") ?? null;
 }

@@ -75,7 +75,7 @@ export class TaskRow extends Component<RowProps> {
           </span>
         )}
         <Duration from={last?.startedAt ?? null} to={last?.finishedAt ?? null} now={now} />
-        {isRed && <bdi class="reason">{reasonOf(task)}</bdi>}
+        {isRed && <bdi class="reason">{shortReason(task)}</bdi>}
       </a>
     );
   }
@@ -101,4 +101,12 @@ export function reasonOf(task: TaskState): string | null {
   if (end?.status === "failed") return describeFailure(end.failure);
   if (end?.status === "errored") return describeFault(end.fault);
   return task.skippedBecause;
+}
+
+/** Without the command where a task has only this one: it says nothing that tells it from others. */
+export function shortReason(task: TaskState): string | null {
+  const last = task.attempts.at(-1);
+  const reason = reasonOf(task);
+  if (last?.calls.length !== 1 || last.end?.status !== "failed") return reason;
+  return reason?.replace(`: ${last.calls[0]?.command}`, () => "") ?? null;
 }

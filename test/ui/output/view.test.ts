@@ -473,7 +473,7 @@ describe("the output of a task", { skip: noBrowser }, () => {
     const command = [
       `n=$(cat ${folder}/n 2>/dev/null || echo 0)`,
       `echo $((n + 1)) > ${folder}/n`,
-      "seq 1 50; echo done in ${n}.3s; echo attempt $n; seq 51 99; [ $n -gt 0 ]",
+      "seq 1 50; echo done in $n.3s; echo attempt $n; seq 51 99; [ $n -gt 0 ]",
     ].join("; ");
     await using rig = await startRig({
       files: {
@@ -507,9 +507,9 @@ describe("the output of a task", { skip: noBrowser }, () => {
     test(`has no barrier that axe finds, ${colorScheme}`, async () => {
       await using rig = await startWith({
         show: [
-          'for i in 0 1 2 3 4 5 6 7; do printf "\\033[3${i}mcolor\\033[0m \\033[9${i}mbright\\033[0m \\033[4${i}mback\\033[0m "; done; echo',
+          `for i in 0 1 2 3 4 5 6 7; do printf "\\033[3\${i}mcolor\\033[0m \\033[9\${i}mbright\\033[0m \\033[4\${i}mback\\033[0m "; done; echo`,
           "printf 'see https://example.com \\342\\200\\256x\\n'",
-          'for i in 208 21 22 250 16 231; do printf "\\033[38;5;${i}mcolor\\033[0m "; done; echo',
+          `for i in 208 21 22 250 16 231; do printf "\\033[38;5;\${i}mcolor\\033[0m "; done; echo`,
           "echo ::group::A; echo b; echo ::endgroup::; for i in 1 2 3 4 5; do echo again; done; exit 1",
         ].join("; "),
       });
