@@ -23,7 +23,7 @@ function nextVersion(folder: string): string {
   const path = join(folder, "dist/src/boss/store/migrations.js");
   const steps = readFileSync(path, "utf8");
   const more = "ALTER TABLE runs ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'";
-  const changed = steps.replace(/(INSERT INTO counters VALUES \(0, 0\);`)/, `$1, "${more};"`);
+  const changed = steps.replace(/(const migrations = \[[\s\S]*?`)\n\];/, `$1, "${more};"];`);
   assert.notEqual(changed, steps);
   writeFileSync(path, changed);
   return join(folder, "bin/bettertest.js");
