@@ -57,17 +57,18 @@ describe("npm run quickstart", () => {
     const blocker = createServer().listen(9001, "127.0.0.1");
     // Somebody else may hold it, which serves as well.
     await once(blocker, "listening").catch(() => {});
+    const { child, output } = quickstart();
     try {
-      const { child, output } = quickstart();
       const [, url = ""] = await output.match(/The page is at (\S+)/);
       assert.doesNotMatch(url, /:9001$/);
-      assert.match(await (await fetch(url)).text(), /app\.js/);
+      assert.match(await (await fetch(url)).text(), /\/assets\/app-\w+\.js/);
       child.kill("SIGINT");
       const [code] = await once(child, "exit");
       assert.equal(code, 0);
       assert.match(await output.ended, /Port 9001 of the boss is taken/);
       assert.deepEqual(readdirSync(temporary), []);
     } finally {
+      child.kill("SIGINT");
       blocker.close();
     }
   });

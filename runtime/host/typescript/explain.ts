@@ -19,7 +19,9 @@ export async function explainLoadFailure(
   }
   const { kind, message, stack, hint } = failure;
   const place =
-    kind === "stalled" && failure.place ? await awaitAtTop(failure.place) : failure.place;
+    kind === "stalled" && failure.place
+      ? await awaitAtTop(failure.place)
+      : (failure.place ?? (kind === "threw" ? await throwOfNoError(files, message) : undefined));
   return {
     kind,
     message,
@@ -69,6 +71,30 @@ async function firstSyntaxError(files: readonly string[]): Promise<SourceNote | 
     if (result && !result.ok) return result.error;
   }
   return undefined;
+}
+
+/** What is no Error knows no place. Where one statement alone can have thrown it, that is the place. */
+async function throwOfNoError(
+  files: readonly string[],
+  message: string,
+): Promise<Place | undefined> {
+  const text = /^threw (.*)/.exec(message)?.[1];
+  if (text === undefined) return undefined;
+  const places: (Place & { readonly names: boolean })[] = [];
+  for (const file of files) {
+    const source = await readFile(file, "utf8").catch(() => "");
+    for (const [index, line] of source.split(/\r?\n/).entries()) {
+      const at = /^(?!\s*(?:\/\/|\*)).*?\bthrow\b(?!\s+new\b)/.exec(line)?.[0].length;
+      if (at === undefined) continue;
+      const column = at - "throw".length + 1;
+      places.push({ file, line: index + 1, column, names: line.includes(text) });
+    }
+  }
+  const candidates = places.some(({ names }) => names)
+    ? places.filter(({ names }) => names)
+    : places;
+  const [place] = candidates;
+  return candidates.length === 1 ? place : undefined;
 }
 
 async function missingImport(

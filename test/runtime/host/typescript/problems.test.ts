@@ -100,7 +100,17 @@ const cases: Broken[] = [
     name: "throws no Error",
     files: { "pipedef.ts": `${head}throw "a text";\n` },
     kind: "threw",
-    says: /threw a text/,
+    says: /^pipedef\.ts:2:1: threw a text\n {2}2 \| throw "a text";\n {4}\| \^/,
+  },
+  {
+    name: "throws no Error in a file it imports, and not in words of the source",
+    files: {
+      "pipedef.ts": `${head}import "./helper";\n// throw nothing\n${good}`,
+      "helper.ts": "const code = 40 + 2;\nif (code) throw { code };\n",
+    },
+    kind: "threw",
+    says: /^helper\.ts:2:11: threw \{ code: 42 \}/,
+    watched: ["helper.ts"],
   },
   {
     name: "run at load",
