@@ -1,3 +1,4 @@
+import type { RunSource } from "./events.js";
 import { describeFault } from "./failure.js";
 import type { Run, RunStatus, TaskStatus } from "./run.js";
 
@@ -14,6 +15,8 @@ export interface RunSummary {
   readonly fault: string | null;
   /** Absent: not pinned. */
   readonly pinned?: boolean;
+  /** The code that it tested, where that is known. */
+  readonly sources?: readonly RunSource[];
 }
 
 export function summarizeRun(run: Run): RunSummary {
@@ -32,5 +35,6 @@ export function summarizeRun(run: Run): RunSummary {
     tasks,
     fault: run.fault && describeFault(run.fault),
     ...(run.pinned && { pinned: true }),
+    ...(run.sources && { sources: run.sources }),
   };
 }

@@ -3,6 +3,7 @@
 import type { AttemptRef } from "../model/events.js";
 import { type TaskRef, taskLabel } from "../model/pipeline.js";
 import { eachTask, findTask, type Run, type TaskState } from "../model/run.js";
+import { describeSource } from "../model/run-source.js";
 import { clock, paintStatus, taskMs } from "./marks.js";
 import { createPrinter } from "./printer.js";
 import { hintOf, reasonOf } from "./reason.js";
@@ -89,6 +90,8 @@ export function createPlainView(options: RunViewOptions): RunView {
       switch (event.type) {
         case "run-loaded":
           return loaded(now);
+        case "run-source":
+          return line(style.dim(`tests ${oneLine(describeSource(event.source))}`));
         case "stage-started":
           return line(`\n${style.bold(oneLine(event.stage))}`);
         case "task-skipped":
