@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startWorker } from "../../src/worker/main.js";
@@ -122,3 +124,35 @@ for (const executor of ["process", "docker"] as const) {
     }
   });
 }
+
+test("an engine that does not see the worker's files gets them sent", async () => {
+  const gate = createServer((near) => {
+    const far = connect("/var/run/docker.sock");
+    near.pipe(far).pipe(near);
+    for (const socket of [near, far]) socket.on("error", () => near.destroy() && far.destroy());
+  });
+  gate.listen(0, "127.0.0.1");
+  await once(gate, "listening");
+  const { port } = gate.address() as AddressInfo;
+  try {
+    await using rig = await startRig({
+      executor: "docker",
+      dockerHost: `tcp://127.0.0.1:${port}`,
+      files: {
+        "code.txt": "here\n",
+        ".bettertest/pipedef.ts": `
+          import { run, stage, workspace } from "bettertest";
+          stage("s", { sees: () => run("bettertest-base", "pwd; ls; cat code.txt; test -L up && test -x run.sh && echo right", { source: workspace({ path: "/a/b" }) }) });`,
+      },
+    });
+    writeFileSync(join(rig.folder, "repo/run.sh"), "", { mode: 0o755 });
+    symlinkSync("../x", join(rig.folder, "repo/up"));
+    const run = await rig.run();
+    assert.equal(
+      await rig.output(run.id, "s", "sees"),
+      "/a/b\ncode.txt\nrun.sh\nup\nhere\nright\n",
+    );
+  } finally {
+    gate.close();
+  }
+});

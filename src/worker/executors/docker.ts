@@ -12,6 +12,7 @@ import { startDockerGuard } from "./docker-guard.js";
 import { createImages, type PullPolicy } from "./docker-images.js";
 import { ownerLabel, removeLeftovers } from "./docker-leftovers.js";
 import { type EngineLife, EngineLink } from "./docker-link.js";
+import { copySource, isMissingFolder, sourceMount } from "./docker-source.js";
 import { type Executor, ExecutorFault, type OpenOptions, type SandboxSpec } from "./executor.js";
 
 export interface DockerExecutorOptions {
@@ -46,6 +47,8 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   });
   const guard = startDockerGuard(owner, options.dockerHost);
 
+  let mountsSources = addressOf(options.dockerHost).startsWith("unix://");
+
   async function create(life: EngineLife, config: Docker.ContainerCreateOptions) {
     const creating = createContainer(docker, config);
     try {
@@ -58,7 +61,7 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   }
 
   async function open(life: EngineLife, spec: SandboxSpec, { signal, progress }: OpenOptions) {
-    const config = containerConfig(spec, owner);
+    const config = containerConfig(spec, owner, mountsSources);
     const pull = () => life.during(images.pull(spec.image, { signal, progress }));
     if (options.pull === "always") await pull();
     signal.throwIfAborted();
@@ -70,6 +73,14 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
       container = await create(life, config);
     }
     if (!container) throw new ExecutorFault(`image "${spec.image}" was pulled, and is not here`);
+    if (spec.source && !mountsSources) {
+      try {
+        await life.during(copySource(container, spec.source));
+      } catch (error) {
+        void remove(container, log);
+        throw error;
+      }
+    }
     return openContainer(container, { spec, life, signal, log });
   }
 
@@ -91,7 +102,12 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
 
     async open(spec, io) {
       const life = link.life();
-      const opening = open(life, spec, io);
+      const opening = open(life, spec, io).catch((error: unknown) => {
+        if (!mountsSources || !isMissingFolder(error)) throw error;
+        log("the engine does not see this machine's files: sources are copied into containers");
+        mountsSources = false;
+        return open(life, spec, io);
+      });
       try {
         const sandbox = await orLost(life, opening);
         return { ...sandbox, run: (sink) => orLost(life, sandbox.run(sink)) };
@@ -188,7 +204,11 @@ async function createContainer(docker: Docker, config: Docker.ContainerCreateOpt
   }
 }
 
-function containerConfig(spec: SandboxSpec, owner: string): Docker.ContainerCreateOptions {
+function containerConfig(
+  spec: SandboxSpec,
+  owner: string,
+  mountsSources: boolean,
+): Docker.ContainerCreateOptions {
   const { source } = spec;
   const workdir = spec.workdir ?? source?.path;
   return {
@@ -214,8 +234,7 @@ function containerConfig(spec: SandboxSpec, owner: string): Docker.ContainerCrea
       SecurityOpt: ["no-new-privileges"],
       PidsLimit: spec.pids ?? defaultMaxPids,
       ...(spec.network === false && { NetworkMode: "none" }),
-      // rslave: what is mounted over the folder later is seen inside, and nothing mounted inside is seen here.
-      ...(source && { Binds: [`${source.folder}:${source.path}:rslave`] }),
+      ...(source && mountsSources && { Mounts: [sourceMount(source)] }),
       ...(spec.cpus !== undefined && { NanoCpus: Math.round(spec.cpus * 1e9) }),
       ...(spec.diskBytes !== undefined && { StorageOpt: { size: String(spec.diskBytes) } }),
       // Equal, so that the limit cannot be passed by swapping.
