@@ -51,7 +51,9 @@ export function openWorkerTokens({ file, fixed, local }: WorkerTokensOptions): W
 }
 
 export function originOf(url: string): string | null {
-  return URL.canParse(url) ? new URL(url).origin : null;
+  const origin = URL.canParse(url) ? new URL(url).origin : "null";
+  // What addresses have that name no server.
+  return origin === "null" ? null : origin;
 }
 
 interface Lines {
@@ -71,7 +73,7 @@ function readLines(file: string): Lines {
     if (first === "" || first.startsWith("#")) continue;
     const origin = second === undefined ? null : originOf(first);
     if (words.length === 1 && !first.includes("://") && alone === undefined) alone = first;
-    else if (words.length === 2 && second !== undefined && origin !== null && origin !== "null") {
+    else if (words.length === 2 && second !== undefined && origin !== null) {
       byOrigin.set(origin, second);
     } else {
       // Not the line itself: it may hold a token.

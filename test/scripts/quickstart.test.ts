@@ -29,7 +29,7 @@ describe("npm run quickstart", () => {
 
   before(() => {
     for (const part of parts.split(" ")) cpSync(part, join(folder, part), { recursive: true });
-    for (const made of ["test", "tmp"]) mkdirSync(join(folder, made));
+    for (const made of ["test", "bench", "tmp"]) mkdirSync(join(folder, made));
     symlinkSync(realpathSync("node_modules"), join(folder, "node_modules"));
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
