@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { initialRunPage, updateRunPage } from "../../ui/run-page.js";
+import { sourceWords } from "../../ui/source-words.js";
 import { compareRuns } from "../../ui/views/compare-runs.js";
 import { ordered, statsOf } from "../../ui/views/history-stats.js";
 import { findItems, type Item } from "../../ui/views/palette-items.js";
@@ -111,4 +112,25 @@ test("the palette finds what holds every word, beginnings of words first", () =>
   assert.deepEqual(found("total UNIT"), ["unit.card total"]);
   assert.equal(found("").length, 3);
   assert.deepEqual(found("nowhere"), []);
+});
+
+test("what a run tested, in few words", () => {
+  const commit = "0123456789abcdef0123456789abcdef01234567";
+  const workspace = { kind: "workspace", tree: "t", files: 12 } as const;
+  assert.deepEqual(
+    [
+      sourceWords({ ...workspace, commit, branch: "main", dirty: true }),
+      sourceWords({ ...workspace, commit, dirty: false }),
+      sourceWords({ ...workspace, commit: null }),
+      sourceWords({ ...workspace, commit: null, dirty: true }),
+      sourceWords({ kind: "git", url: "https://host/a/shop.git", ref: "v1", commit, tree: "t" }),
+    ],
+    [
+      "main 0123456789 + changes",
+      "0123456789",
+      "12 files, not in a repo",
+      "12 files, no commit yet",
+      "shop v1 0123456789",
+    ],
+  );
 });

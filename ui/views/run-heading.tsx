@@ -2,6 +2,7 @@ import { isFinished, type Run } from "../../src/model/run.js";
 import { describeSource } from "../../src/model/run-source.js";
 import { formatCounts, formatTime } from "../format.js";
 import { hrefOf, runHref } from "../route.js";
+import { sourceTitle, sourceWords } from "../source-words.js";
 import { listedRuns, mayAct } from "../state.js";
 import { useKeys } from "../use-keys.js";
 import { Icon } from "./icons.js";
@@ -89,6 +90,11 @@ export function RunHeading({ state, actions, run }: PageProps & { run: Run }) {
             by <bdi>{request.trigger}</bdi>
           </span>
           <span>{formatTime(request.at, now)}</span>
+          {run.sources?.map((source) => (
+            <span key={source.tree} class="mono" title={sourceTitle(source)}>
+              <bdi>{sourceWords(source)}</bdi>
+            </span>
+          ))}
           {formatCounts(counts) && <span>{formatCounts(counts)}</span>}
           {run.sources?.map((source) => (
             <span key={source.tree} title={`tree ${source.tree}`}>

@@ -1,0 +1,293 @@
+// What the pages say of a state, exactly: the views alone, drawn by a real browser from messages as the boss
+// would tell them. And whatever a name or a message holds, it stays text, in its own direction.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import type { TaskEnd } from "../../src/model/failure.js";
+import { applyEvent, type Run } from "../../src/model/run.js";
+import { summarizeRun } from "../../src/model/run-summary.js";
+import type { HistoryView, PipelineView, SessionView } from "../../src/wire/boss.js";
+import type { Message } from "../../ui/update.js";
+import { historyUrl } from "../../ui/urls.js";
+import { noBrowser, type OpenPage, openPage } from "./browser.js";
+import { red, tellRun } from "./run-story.js";
+
+const now = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+const entry = `
+import { h, render } from "preact";
+import "./app.css";
+import { parseRoute } from "./route.js";
+import { initialState } from "./state.js";
+import { update } from "./update.js";
+import { Shell } from "./views/shell.js";
+// Nothing is asked of a boss: all that is known has been told.
+globalThis.fetch = () => new Promise(() => {});
+const actions = new Proxy({}, { get: () => () => {} });
+globalThis.show = async (path, messages) => {
+  const root = document.getElementById("app");
+  render(null, root);
+  const url = new URL(path, "http://boss");
+  const state = messages.reduce(update, initialState(parseRoute(url), ${now}));
+  render(h(Shell, { state, actions }), root);
+  do await new Promise((resolve) => setTimeout(resolve, 10));
+  while ([...document.querySelectorAll(".loading")].some((one) => one.textContent === "Loading..."));
+};
+`;
+
+const hello = { instance: "a", version: "1", seq: 0, now };
+const connected: Message[] = [
+  { type: "connected", hello, resumed: false, at: now },
+  { type: "runs-loaded", runs: [] },
+];
+
+function loaded(run: Run): Message[] {
+  return [...connected, { type: "run-loaded", snapshot: { seq: 1, run } }];
+}
+
+const errored: TaskEnd = {
+  status: "errored",
+  fault: { message: "worker http://w:1 did not answer", hint: "Is it running?" },
+} as TaskEnd;
+
+function pipelineOf(run: Run, name = "demo"): PipelineView {
+  return { name, pipedef: `/${name}/pipedef.ts`, pipeline: run.pipeline, problem: null };
+}
+
+describe("the views", { skip: noBrowser }, () => {
+  let opened: OpenPage;
+  before(async () => {
+    const bundle = await build({
+      stdin: {
+        contents: entry,
+        resolveDir: fileURLToPath(new URL("../../../ui/", import.meta.url)),
+        loader: "tsx",
+      },
+      bundle: true,
+      write: false,
+      outdir: "out",
+      format: "iife",
+      target: "es2022",
+      jsx: "automatic",
+      jsxImportSource: "preact",
+      logLevel: "error",
+    });
+    opened = await openPage("about:blank");
+    await opened.page.setContent('<!doctype html><div id="app"></div>');
+    for (const { path, text } of bundle.outputFiles) {
+      if (path.endsWith(".css")) await opened.page.addStyleTag({ content: text });
+      else await opened.page.evaluate(text);
+    }
+  });
+  after(() => opened?.[Symbol.asyncDispose]());
+
+  async function show(path: string, messages: readonly Message[]) {
+    await opened.page.evaluate(`show(${JSON.stringify(path)}, ${JSON.stringify(messages)})`);
+    return {
+      /** Of each element that fits, without the pictures of icons. */
+      html: (selector: string): Promise<string[]> =>
+        opened.page.evaluate(`[...document.querySelectorAll(${JSON.stringify(selector)})].map((element) => {
+          const copy = element.cloneNode(true);
+          for (const icon of copy.querySelectorAll("svg")) icon.remove();
+          return copy.outerHTML;
+        })`),
+      text: (selector: string): Promise<string[]> =>
+        opened.page.evaluate(
+          `[...document.querySelectorAll(${JSON.stringify(selector)})].map((element) => element.innerText.replace(/\\s+/g, " ").trim())`,
+        ),
+    };
+  }
+
+  test("a red run: its task, how long it took, why; and what can be done", async () => {
+    const run = tellRun(
+      [
+        { stage: "unit", task: "cart", from: 0, to: 1200, end: red },
+        { stage: "unit", task: "mail", from: 0, to: 300 },
+      ],
+      { end: 1200 },
+    );
+    const page = await show("/runs/1", loaded({ ...run, status: "failed" }));
+    assert.deepEqual(await page.html("[data-task=cart]"), [
+      '<a class="task is-shown" href="/runs/1/unit/cart" aria-current="true" data-task="cart" data-status="failed"><bdi class="task-name">cart</bdi><span class="task-status is-failed">failed</span><span class="duration">1.2 s</span><bdi class="reason">exit code 1: false</bdi></a>',
+    ]);
+    assert.deepEqual(await page.html("[data-task=mail]"), [
+      '<a class="task" href="/runs/1/unit/mail" data-task="mail" data-status="passed"><bdi class="task-name">mail</bdi><span class="task-status is-passed unseen">passed</span><span class="duration">0.3 s</span></a>',
+    ]);
+    assert.deepEqual(await page.html("h1"), [
+      '<h1>Run 1 <span class="badge is-failed" data-status="failed">failed</span></h1>',
+    ]);
+    const buttons = await page.text(".heading button");
+    assert.deepEqual(buttons.filter(Boolean), ["Rerun failed", "Rerun"]);
+  });
+
+  test("a running one has no verdict yet; one that was errored blames no test", async () => {
+    const page = await show(
+      "/runs/1",
+      loaded(
+        tellRun([
+          { stage: "s", task: "a", from: now - 2000 },
+          { stage: "s", task: "b" },
+        ]),
+      ),
+    );
+    assert.deepEqual(await page.html("h1"), [
+      '<h1>Run 1 <span class="badge is-running" data-status="running">running</span></h1>',
+    ]);
+    assert.deepEqual(await page.text(".heading button"), ["", "Notify", "Cancel"]);
+    assert.deepEqual(await page.text(".task"), ["a running 2.0 s", "b waiting"]);
+
+    const lost = tellRun([{ stage: "s", task: "a", from: 0, to: 5, end: errored }], { end: 9 });
+    const fault = { message: "the pipedef's process ended", hint: "Look at its output." };
+    const ended = applyEvent(lost, { type: "run-finished", at: 9, verdict: "errored", fault });
+    const other = await show("/runs/1", loaded(ended));
+    const [problem] = await other.text(".problem");
+    assert.match(
+      problem!,
+      /^The run could not do its work. No test is to blame. the pipedef's process/,
+    );
+    assert.deepEqual(await other.text(".badge"), ["errored", "errored"]);
+  });
+
+  test("cancelled, and by whom", async () => {
+    const run = tellRun([{ stage: "s", task: "a" }]);
+    const cancelled = applyEvent(applyEvent(run, { type: "cancel-requested", at: 5, by: "anna" }), {
+      type: "run-finished",
+      at: 6,
+      verdict: "cancelled",
+    });
+    const page = await show("/runs/1", loaded(cancelled));
+    assert.ok((await page.text(".facts span")).includes("cancelled by anna"));
+  });
+
+  test("who may only look can press nothing that starts or cancels", async () => {
+    const session: SessionView = { login: true, name: "tv", access: "read", via: "session" };
+    const run = tellRun([{ stage: "s", task: "a", from: 0, to: 5, end: red }], { end: 9 });
+    const messages: Message[] = [...loaded(run), { type: "session-told", session }];
+    const page = await show("/runs/1", messages);
+    assert.deepEqual(await page.text(".banner"), [
+      "You may look at everything here, and start or cancel nothing.",
+    ]);
+    const open = await opened.page
+      .locator(".heading button:not(:disabled), .pane-heading button:not(:disabled)")
+      .count();
+    assert.equal(open, 0);
+  });
+
+  test("before the boss has answered, when it is gone, and without any pipeline", async () => {
+    const lost: Message = { type: "disconnected", at: now };
+    const never = await show("/", [lost]);
+    assert.deepEqual(await never.text(".banner"), [
+      "Connection lost, trying again. The boss has not answered yet.",
+    ]);
+    const later = await show("/runs/1", [...loaded(tellRun([{ stage: "s", task: "a" }])), lost]);
+    assert.match((await later.text(".banner"))[0]!, /What you see is as it was at/);
+    assert.deepEqual(await later.text(".task"), ["a waiting"], "what was known stays");
+    const empty = await show("/", [
+      ...connected,
+      { type: "pipelines-told", pipelines: [] },
+      { type: "workers-told", workers: [] },
+    ]);
+    assert.match((await empty.text("main")).join(), /npx bettertest init npx bettertest up/);
+  });
+
+  test("names and messages of any kind stay text, in their own direction, on every page", async () => {
+    const evil = `<img src=x onerror="hacked=1">\u202Eevil\u202D \u001b[31m&amp;\u0007</bdi><script>hacked=1</script>`;
+    const run: Run = {
+      ...tellRun(
+        [
+          { stage: `s ${evil}`, task: `t ${evil}`, from: 0, to: 400, end: red, worker: evil },
+          {
+            stage: `s ${evil}`,
+            task: `u ${evil}`,
+            from: 0,
+            to: 400,
+            end: { status: "errored", fault: { message: evil, hint: evil } } as TaskEnd,
+          },
+          { stage: `s ${evil}`, task: `w ${"long ".repeat(60)}`, from: 0, to: 400 },
+        ],
+        { end: 500 },
+      ),
+      cancelledBy: evil,
+      sources: [{ kind: "git", url: `https://h/${evil}`, ref: evil, commit: evil, tree: evil }],
+    };
+    const named: Run = {
+      ...run,
+      request: { ...run.request, pipelineName: evil, trigger: evil },
+      fault: { message: evil, hint: evil } as NonNullable<Run["fault"]>,
+    };
+    const summary = summarizeRun(named);
+    const history: HistoryView = {
+      pipeline: evil,
+      runs: [summary, { ...summary, id: 2 }],
+      tasks: [{ stage: evil, task: evil, states: "fp", ms: [1, 2] }],
+    };
+    const answer = (data: unknown) => ({ version: "", data, problem: null });
+    const messages: Message[] = [
+      { type: "connected", hello, resumed: false, at: now },
+      { type: "runs-loaded", runs: [{ ...summary, id: 2 }, summary] },
+      { type: "run-loaded", snapshot: { seq: 1, run: named } },
+      {
+        type: "pipelines-told",
+        pipelines: [
+          { ...pipelineOf(named, evil), problem: evil },
+          { ...pipelineOf(named, "b"), pipeline: { stages: [], warnings: [evil] } },
+        ],
+      },
+      {
+        type: "workers-told",
+        workers: [{ url: `http://${evil}`, status: "lost", info: null, problem: evil }],
+      },
+      { type: "health-told", health: { ready: false, reasons: [evil] } },
+      { type: "asked-in-vain", reason: evil },
+      { type: "fetched", url: historyUrl(evil), answer: answer(history) },
+      { type: "fetched", url: "/api/runs/1", answer: answer({ seq: 1, run: named }) },
+      {
+        type: "fetched",
+        url: "/api/runs/2",
+        answer: answer({
+          seq: 1,
+          run: { ...named, id: 2, stages: named.stages.map((s) => ({ ...s, tasks: [] })) },
+        }),
+      },
+    ];
+    const overlay = { type: "overlay", overlay: { kind: "palette", mode: "all" } } as const;
+    const at = (path: string) => path.replace("EVIL", encodeURIComponent(evil));
+    const loose: string[] = [];
+    for (const [path, more] of [
+      ["/", []],
+      ["/", [overlay]],
+      ["/runs/1", []],
+      [at(`/runs/1/${encodeURIComponent(`s ${evil}`)}/${encodeURIComponent(`u ${evil}`)}`), []],
+      ["/runs/1/timeline", []],
+      [at("/history/EVIL"), []],
+      ["/compare/1/2", []],
+      ["/workers", []],
+      [at("/EVIL"), []],
+    ] as const) {
+      await show(path, [...messages, ...more]);
+      // A text that could turn others around must be alone in an element that keeps its direction to itself.
+      const found: string[] = await opened.page.evaluate(`(() => {
+        const found = [];
+        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        let seen = 0;
+        for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+          if (!node.data.includes("\\u202e")) continue;
+          seen += 1;
+          let at = node.parentElement;
+          while (!/isolate|plaintext/.test(getComputedStyle(at).unicodeBidi) && at !== document.body)
+            at = at.parentElement;
+          if (at.textContent.trim() !== node.data.trim()) found.push(at.outerHTML.slice(0, 300));
+        }
+        if (seen === 0) found.push("nothing evil is shown");
+        if (document.querySelector("img, script")) found.push("markup");
+        if ("hacked" in globalThis) found.push("a script ran");
+        return found;
+      })()`);
+      loose.push(...found.map((one) => `${path.slice(0, 24)}: ${one}`));
+    }
+    assert.deepEqual(loose, []);
+    assert.deepEqual(opened.errors, []);
+  });
+});
