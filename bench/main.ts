@@ -7,11 +7,22 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { version } from "../src/version.js";
+import { commandLineBench } from "./command-line.js";
 import type { Bench, BenchContext, Need } from "./measure.js";
+import { outputBench } from "./output.js";
 import { schedulerBench } from "./scheduler.js";
 import { markdown, type Section, terminalTable } from "./table.js";
+import { cpuBench, memoryBench, pipedefBench, pythonBench } from "./tasks.js";
 
-const benches: readonly Bench[] = [schedulerBench];
+const benches: readonly Bench[] = [
+  commandLineBench,
+  outputBench,
+  pipedefBench,
+  pythonBench,
+  cpuBench,
+  memoryBench,
+  schedulerBench,
+];
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 

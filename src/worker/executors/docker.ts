@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { Agent } from "node:http";
-import Docker from "dockerode";
+import type Docker from "dockerode";
 import { currentOwner, isDead, ownerKey } from "../../lib/owner.js";
 import { defaultMaxPids } from "../maxima.js";
 import { openContainer, remove } from "./docker-container.js";
@@ -13,6 +13,7 @@ import { createImages, type PullPolicy } from "./docker-images.js";
 import { ownerLabel, removeLeftovers } from "./docker-leftovers.js";
 import { type EngineLife, EngineLink } from "./docker-link.js";
 import { copySource, isMissingFolder, sourceMount } from "./docker-source.js";
+import { DockerClient } from "./dockerode.js";
 import { type Executor, ExecutorFault, type OpenOptions, type SandboxSpec } from "./executor.js";
 
 export interface DockerExecutorOptions {
@@ -150,18 +151,18 @@ export function connect(dockerHost: string | undefined): Connection {
   const agent = new Agent({ keepAlive: true });
   if (host === "") {
     const local = { agent, protocol: "http" } as const;
-    return { docker: new Docker(local), agent };
+    return { docker: new DockerClient(local), agent };
   }
   if (host.startsWith("unix://")) {
     const socket = { agent, socketPath: host.slice("unix://".length) };
-    return { docker: new Docker(socket), agent };
+    return { docker: new DockerClient(socket), agent };
   }
   // What is left reads certificates or keys from the environment, which dockerode does by itself.
-  if (dockerHost === undefined) return { docker: new Docker(), agent: null };
+  if (dockerHost === undefined) return { docker: new DockerClient(), agent: null };
   const url = new URL(host.includes("://") ? host : `tcp://${host}`);
   if (url.protocol === "ssh:") {
     const sshAgent = process.env.SSH_AUTH_SOCK;
-    const docker = new Docker({
+    const docker = new DockerClient({
       protocol: "ssh",
       host: url.hostname,
       port: url.port || 22,
@@ -171,7 +172,7 @@ export function connect(dockerHost: string | undefined): Connection {
     return { docker, agent: null };
   }
   const tcp = { agent, host: url.hostname, port: url.port || 2375 };
-  return { docker: new Docker(tcp), agent };
+  return { docker: new DockerClient(tcp), agent };
 }
 
 async function checkEngine(docker: Docker, dockerHost: string | undefined) {

@@ -1,0 +1,164 @@
+// What is measured: a boss and a worker in processes of their own, started as a user starts them, and a clean
+// end of both.
+
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type BossClient, createBossClient } from "../src/wire/boss-client.js";
+
+export const program = fileURLToPath(new URL("../../bin/bettertest.js", import.meta.url));
+
+/** Made by scripts/base-image.mjs. */
+export const image = "bettertest-base";
+
+export interface Stand extends AsyncDisposable {
+  readonly boss: BossClient;
+  readonly url: string;
+  /** Of the process. */
+  cpuMs(): number;
+  memoryBytes(): number;
+  /** Runs the pipedef; resolves when the run has ended, well. */
+  run(only?: readonly string[]): Promise<number>;
+}
+
+export interface StandOptions {
+  readonly folder: string;
+  readonly pipedef: string;
+  readonly file?: string;
+  readonly executor: "docker" | "process";
+  readonly args?: readonly string[];
+}
+
+/** `bettertest up`: boss and worker in one process. */
+export async function startStand({
+  folder,
+  pipedef,
+  file = "pipedef.ts",
+  executor,
+  args = [],
+}: StandOptions): Promise<Stand> {
+  const path = writePipedef(folder, pipedef, file);
+  const child = spawn(
+    process.execPath,
+    [
+      program,
+      "up",
+      "--port",
+      "0",
+      "--json",
+      "--executor",
+      executor,
+      "--pipedef",
+      path,
+      "--data",
+      join(folder, "data"),
+      ...args,
+    ],
+    { cwd: folder, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  let printed = "";
+  const url = await new Promise<string>((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (text: Buffer) => {
+        printed = (printed + text).slice(-20_000);
+        const found = /"type":"boss","url":"([^"]+)"/.exec(printed)?.[1];
+        if (found) resolve(found);
+      });
+    }
+    child.once("exit", (code) => reject(new Error(`bettertest up ended with ${code}: ${printed}`)));
+  });
+  const boss = createBossClient(url);
+  const stand: Stand = {
+    boss,
+    url,
+    cpuMs: () => cpuMsOf(child.pid!),
+    memoryBytes: () => memoryBytesOf(child.pid!),
+    async run(only) {
+      const run = await boss.start(only ? { only: [...only] } : {});
+      for await (const { event } of boss.events(run)) {
+        if (event.type !== "run-finished" || event.verdict === "passed") continue;
+        throw new Error(`run ${run} ${event.verdict}: ${JSON.stringify(event.fault ?? "")}`);
+      }
+      return run;
+    },
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode !== null) return;
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+  await loaded(boss);
+  return stand;
+}
+
+export function writePipedef(folder: string, text: string, file = "pipedef.ts"): string {
+  const path = join(folder, ".bettertest", file);
+  mkdirSync(join(folder, ".bettertest"), { recursive: true });
+  writeFileSync(path, text);
+  return path;
+}
+
+/** The worker is connected, too. */
+async function loaded(boss: BossClient): Promise<void> {
+  for (;;) {
+    const [pipeline] = await boss.pipelines();
+    const [worker] = await boss.workers();
+    if (pipeline?.problem) throw new Error(pipeline.problem);
+    if (pipeline?.pipeline && worker?.status === "connected") return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const tickMs = 10;
+
+/** Linux. With its children that have ended. */
+function cpuMsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  return [11, 12].reduce((sum, at) => sum + Number(fields[at]), 0) * tickMs;
+}
+
+function memoryBytesOf(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
+}
+
+/** Its time from start to end. Throws where it ends with anything but 0. */
+export async function commandMs(
+  command: string,
+  args: readonly string[],
+  cwd?: string,
+): Promise<number> {
+  const startedAt = performance.now();
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"], ...(cwd && { cwd }) });
+  let errors = "";
+  child.stderr.on("data", (text) => {
+    errors = (errors + text).slice(-2000);
+  });
+  const code = await new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${errors}`);
+  return performance.now() - startedAt;
+}
+
+export function dockerRun(command: string, ...options: string[]): string[] {
+  return ["run", "--rm", ...options, image, "sh", "-c", command];
+}
+
+/** Processor time of a command and what it starts, in milliseconds. */
+export function commandCpuMs(command: string, args: readonly string[]): number {
+  const script = 'times_of() { "$@" >/dev/null; times; }; times_of "$@"';
+  const { stdout, status, stderr } = spawnSync("bash", ["-c", script, "bash", command, ...args], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr}`);
+  const children = stdout.trim().split("\n").at(-1)!;
+  let ms = 0;
+  for (const [, minutes, seconds] of children.matchAll(/(\d+)m([\d.]+)s/g)) {
+    ms += (Number(minutes) * 60 + Number(seconds)) * 1000;
+  }
+  return ms;
+}
