@@ -67,3 +67,9 @@ export function formatCounts(tasks: Readonly<Partial<Record<TaskStatus, number>>
     .map((status) => `${tasks[status]} ${status}`)
     .join(", ");
 }
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} bytes`;
+  if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} KB`;
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}

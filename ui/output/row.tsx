@@ -4,6 +4,7 @@ import { Component, type JSX } from "preact";
 import { sectionMark } from "../../src/model/output-sections.js";
 import { type Look, plainLook } from "../../src/model/sgr.js";
 import type { CutLine, OutputFold } from "../../src/wire/boss.js";
+import { formatBytes } from "../format.js";
 import { fetchAgain } from "../request.js";
 import { type LineParts, markHits, type Part, partsOf } from "./line-parts.js";
 import type { OutputSource, SourceLine } from "./output-source.js";
@@ -239,10 +240,4 @@ function hexOf(color: number | string): string {
 
 function hex(rgb: number[]): string {
   return `#${rgb.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
-}
-
-export function formatBytes(bytes: number): string {
-  if (bytes < 1000) return `${bytes} bytes`;
-  if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} KB`;
-  return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }

@@ -6,6 +6,7 @@ import { taskKey } from "../../src/model/pipeline.js";
 import type { Run, TaskState } from "../../src/model/run.js";
 import { type RunRoute, taskHref } from "../route.js";
 import { type ShownTask, shownRun, shownTask } from "../state.js";
+import { RunTests } from "../tests/run-tests.js";
 import { useKeys } from "../use-keys.js";
 import type { PageProps } from "./page.js";
 import { RunFilter } from "./run-filter.js";
@@ -76,6 +77,7 @@ function LoadedRun({ state, actions, route, run }: LoadedProps) {
   return (
     <>
       <RunHeading state={state} actions={actions} run={run} />
+      <RunTests run={run} />
       {run.fault && (
         <div class="problem" role="alert">
           <b>The run could not do its work. No test is to blame.</b>

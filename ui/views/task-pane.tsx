@@ -5,6 +5,7 @@ import { attemptNote, type Run } from "../../src/model/run.js";
 import { lazy } from "../lazy.js";
 import { hrefOf, type RunRoute, runHref } from "../route.js";
 import { mayAct, type ShownTask } from "../state.js";
+import { TaskFiles } from "../tests/task-files.js";
 import { Icon } from "./icons.js";
 import type { PageProps } from "./page.js";
 import { Duration, StatusBadge } from "./status.js";
@@ -21,7 +22,7 @@ interface Props extends PageProps {
 export function TaskPane({ state, actions, run, shown: { ref, task }, route }: Props) {
   const attempts = task.attempts.length;
   const attempt = Math.min(route.attempt ?? attempts, attempts);
-  const { startedAt, finishedAt, calls, end } = task.attempts[attempt - 1] ?? {};
+  const { startedAt, finishedAt, calls, end, files } = task.attempts[attempt - 1] ?? {};
   const reason = shortReason(task);
   const goTo = (change: Partial<RunRoute>) =>
     actions.go({ ...route, task: ref, ...change }, "replace");
@@ -61,6 +62,9 @@ export function TaskPane({ state, actions, run, shown: { ref, task }, route }: P
         </span>
       </header>
       {reason !== null && <pre class={`why is-${task.status}`}>{reason}</pre>}
+      {attempts > 0 && (
+        <TaskFiles key={attempt} run={run.id} attempt={{ ...ref, attempt }} files={files} />
+      )}
       {attempts === 0 ? (
         <p class="quiet padded">
           {task.status === "skipped" ? "It did not run." : "It has not started yet."}
