@@ -4,6 +4,7 @@ import yargs, { type Arguments } from "yargs";
 import { exitCodes } from "../model/exit-code.js";
 import { type CliError, usageError } from "./cli-error.js";
 import type { Command } from "./command.js";
+import { artifactsCommand } from "./commands/artifacts.js";
 import { auditCommand } from "./commands/audit.js";
 import { bossCommand } from "./commands/boss.js";
 import { cancelCommand } from "./commands/cancel.js";
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   workerCommand,
   runsCommand,
   logsCommand,
+  artifactsCommand,
   rerunCommand,
   cancelCommand,
   pinCommand,

@@ -4,7 +4,9 @@ import * as z from "zod";
 import { parseSse } from "../lib/sse.js";
 import type { LoggedEvent } from "../model/events.js";
 import type { TaskRef } from "../model/pipeline.js";
+import type { Artifact } from "../model/test-results.js";
 import type {
+  ArtifactsView,
   PipelineView,
   RerunRequest,
   RunSnapshot,
@@ -58,6 +60,8 @@ export interface BossClient {
   /** The run's events after `after`; ends after run-finished. Survives short losses of the connection. */
   events(run: number, options?: EventsOptions): AsyncGenerator<LoggedEvent>;
   output(request: OutputRequest): AsyncGenerator<Uint8Array>;
+  artifacts(run: number): Promise<ArtifactsView>;
+  artifact(run: number, artifact: Artifact): AsyncGenerator<Uint8Array>;
 }
 
 export interface EventsOptions {
@@ -172,6 +176,14 @@ export function createBossClient(url: string, { token, ca }: BossClientOptions =
         signal ? { signal } : {},
       );
       yield* bodyOf(response);
+    },
+
+    artifacts: (run) => json(`/api/runs/${run}/artifacts`, objectWith<ArtifactsView>("artifacts")),
+
+    async *artifact(run, { path, stage, task, attempt }) {
+      const place = path.split("/").map(encodeURIComponent).join("/");
+      const query = queryOf({ stage, task, attempt });
+      yield* bodyOf(await request(`/api/runs/${run}/artifacts/${place}${query}`));
     },
   };
 }
