@@ -20,17 +20,19 @@ export function patternProblem(text: string): string | null {
   if (text === "" || text.length > longestPattern || text.includes("\0")) {
     return `must be a path or a pattern of at most ${longestPattern} characters`;
   }
-  if (text.startsWith("/") || text.split("/").includes("..")) {
+  const alternatives = expandBraces(text);
+  if (alternatives === null) return "has too many alternatives in braces";
+  // Braces may hide what leads out.
+  if (alternatives.some((one) => one.startsWith("/") || one.split("/").includes(".."))) {
     return "must stay in the folder that the command starts in";
   }
-  const some = plain(text);
-  if (some === "" || some.endsWith("/")) return "must name files, such as dist/**";
-  return expandBraces(some) === null ? "has too many alternatives in braces" : null;
+  const namesNoFile = (one: string) => one.endsWith("/") || partsOf(one).length === 0;
+  return alternatives.some(namesNoFile) ? "must name files, such as dist/**" : null;
 }
 
 export function filePattern(text: string): FilePattern {
-  const alternatives = (expandBraces(plain(text)) ?? []).map((one) =>
-    one.split("/").map((segment): Segment => (segment === "**" ? null : segment)),
+  const alternatives = (expandBraces(text) ?? []).map((one) =>
+    partsOf(one).map((segment): Segment => (segment === "**" ? null : segment)),
   );
   const homes = alternatives.map(homeOf);
   const [home = ""] = homes;
@@ -45,10 +47,8 @@ export function filePattern(text: string): FilePattern {
 }
 
 /** "./a//b" is "a/b". */
-function plain(text: string): string {
-  const isFolder = text.endsWith("/");
-  const parts = text.split("/").filter((part) => part !== "" && part !== ".");
-  return parts.join("/") + (isFolder ? "/" : "");
+function partsOf(path: string): string[] {
+  return path.split("/").filter((part) => part !== "" && part !== ".");
 }
 
 /** The leading segments without a wildcard. */
