@@ -106,10 +106,10 @@ describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
     assert.deepEqual(containersWith(marker), []);
   });
 
-  test("a worker stopped by SIGTERM ends its sandboxes and exits within 12 s", async () => {
+  test("a worker stopped by SIGTERM, without a grace, ends its sandboxes and exits within 12 s", async () => {
     const marker = randomUUID();
     using repo = manyTasks(marker, "trap '' TERM; sleep 600");
-    const worker = startCli(["worker", "--port", "0", "--slots", "2"]);
+    const worker = startCli(["worker", "--port", "0", "--slots", "2", "--grace", "0"]);
     const url = /http:\/\/[\w.:]+\d/.exec(await worker.prints(/http:\/\/[\w.:]+\d/))![0];
     const program = startCli(["run", "--worker", url, "--json", "--infra-retries", "0"], {
       cwd: repo.folder,
