@@ -24,11 +24,15 @@ export interface KnownTree {
 export interface StatCache {
   of(root: string): Promise<KnownTree | null>;
   keep(root: string, tree: KnownTree): void;
+  /** What was kept is where it outlives the process. */
+  saved(): Promise<void>;
 }
 
 /** `folder`: where it outlives the process; absent: nowhere. */
 export function createStatCache(folder?: string): StatCache {
   const known = new Map<string, KnownTree>();
+  /** One after the other: the last one counts. */
+  let saving: Promise<void> = Promise.resolve();
   return {
     async of(root) {
       const found = known.get(root) ?? (folder === undefined ? null : await load(folder, root));
@@ -37,9 +41,11 @@ export function createStatCache(folder?: string): StatCache {
     },
     keep(root, tree) {
       known.set(root, tree);
+      if (folder === undefined) return;
       // Losing it costs time, no more.
-      if (folder !== undefined) void save(folder, root, tree).catch(() => {});
+      saving = saving.then(() => save(folder, root, tree)).catch(() => {});
     },
+    saved: () => saving,
   };
 }
 

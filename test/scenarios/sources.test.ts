@@ -156,3 +156,30 @@ test("an engine that does not see the worker's files gets them sent", async () =
     gate.close();
   }
 });
+
+test("a Python pipedef asks in the same words, and .bettertestignore leaves out", async () => {
+  await using rig = await startRig({
+    files: {
+      "code.txt": "here\n",
+      "big.bin": "left out",
+      ".bettertestignore": "*.bin\n",
+      ".bettertest/pipedef.py": `
+from bettertest import Stage, defaults, none, run, workspace
+
+defaults(source=workspace())
+
+class S(Stage):
+    def task_sees():
+        run("bettertest-base", "ls")
+    def task_bare():
+        run("bettertest-base", "ls", source=none)
+`,
+    },
+  });
+  const run = await rig.run();
+  assert.deepEqual(glance(run), ["S.task_sees passed", "S.task_bare passed"]);
+  assert.equal(await rig.output(run.id, "S", "task_sees"), "code.txt\n");
+  assert.equal(await rig.output(run.id, "S", "task_bare"), "");
+  const { run: seen } = await rig.get<{ run: typeof run }>(`/api/runs/${run.id}`);
+  assert.equal(seen.sources?.[0]?.kind, "workspace");
+});

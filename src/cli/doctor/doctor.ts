@@ -15,6 +15,7 @@ import { diskFinding, sharedMemoryFinding } from "./disk.js";
 import { examineEngine } from "./engine.js";
 import { portFinding } from "./ports.js";
 import { gitFinding, nodeFinding, pythonFinding } from "./programs.js";
+import { sourcesFinding } from "./sources.js";
 
 interface DoctorFlags {
   readonly docker?: string | undefined;
@@ -32,6 +33,7 @@ export async function examine({ docker, data, json }: DoctorFlags): Promise<numb
     portFinding("worker", defaultWorkerPort),
     diskFinding("data disk", resolve(data ?? tmpdir()), true),
     sharedMemoryFinding(),
+    sourcesFinding(resolve(data ?? tmpdir())),
   ]);
   const findings = groups.flat();
   const healthy = findings.every(({ status }) => status !== "wrong");

@@ -123,6 +123,36 @@ test("a file that changes before it has travelled is said to have", async () => 
   await assert.rejects(worker.client.sendTree(outgoing(root, found), by), /d1\/f1 was changed/);
 });
 
+test("one changed file is one question and one answer, also for a boss that was started anew", async () => {
+  await using worker = await startSourceWorker();
+  using proxy = await startProxy(() => worker.url);
+  const root = folderOf(300);
+  const folder = join(scratch, "cache");
+  let turns = 0;
+  let isAnswer = true;
+  proxy.onRequest = () => {
+    isAnswer = false;
+  };
+  proxy.onAnswer = () => {
+    if (!isAnswer) turns += 1;
+    isAnswer = true;
+  };
+  const sync = async () => {
+    turns = 0;
+    const client = createWorkerClient(proxy.url);
+    const cache = createStatCache(folder);
+    await bring(root, cache, client);
+    client.close();
+    await cache.saved();
+    return turns;
+  };
+  assert.equal(await sync(), 2);
+  appendFileSync(join(root, "d1/f1"), "more");
+  rmSync(join(root, "d2/f2"));
+  assert.equal(await sync(), 1);
+  assert.equal(await sync(), 1);
+});
+
 test("a stream that is cut goes on where it was", async () => {
   await using worker = await startSourceWorker();
   using proxy = await startProxy(() => worker.url);
