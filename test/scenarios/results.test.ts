@@ -168,3 +168,15 @@ async function reasonIn(rig: Rig): Promise<string> {
   const end = findTask(run, { stage: "s", task: "t" })?.attempts.at(-1)?.end;
   return end?.status === "failed" ? describeFailure(end.failure) : "";
 }
+
+test("artifacts beyond the limit are left out whole, and said; nothing turns red", async () => {
+  const command = "echo small > a; head -c 2000 /dev/zero > b; echo tiny > c";
+  await using rig = await startRig({
+    files: oneTask(command, { artifacts: ["a", "b", "c"] }),
+    maxArtifactBytes: 1000,
+  });
+  const run = await rig.run();
+  assert.deepEqual(glance(run), ["s.t passed"]);
+  assert.deepEqual(leftBy(run)?.artifacts, { files: 2, bytes: 11 });
+  assert.match(leftBy(run)?.notes.join() ?? "", /b \(.*\) was left out: .*--max-artifacts/);
+});
