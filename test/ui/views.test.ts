@@ -205,7 +205,7 @@ describe("the views", { skip: noBrowser }, () => {
             to: 400,
             end: { status: "errored", fault: { message: evil, hint: evil } } as TaskEnd,
           },
-          { stage: `s ${evil}`, task: `w ${"long ".repeat(60)}`, from: 0, to: 400 },
+          { stage: `s ${evil}`, task: `w ${"verylong".repeat(38)}`, from: 0, to: 400 },
         ],
         { end: 500 },
       ),
@@ -289,5 +289,68 @@ describe("the views", { skip: noBrowser }, () => {
     }
     assert.deepEqual(loose, []);
     assert.deepEqual(opened.errors, []);
+  });
+
+  test("names of 300 letters, in one word, make no page wider than a phone", async () => {
+    const long = "verylongname".repeat(25);
+    const told = [
+      { stage: long, task: long, from: 0, to: 400, end: red },
+      { stage: long, task: `${long}2`, from: 500, to: 900 },
+    ];
+    const story = tellRun(told, { end: 1000 });
+    const run: Run = {
+      ...story,
+      cancelledBy: long,
+      fault: { message: long } as NonNullable<Run["fault"]>,
+      request: { ...story.request, pipelineName: long, trigger: long },
+    };
+    const summary = summarizeRun(run);
+    const answer = (data: unknown) => ({ version: "", data, problem: null });
+    const history: HistoryView = {
+      pipeline: long,
+      runs: [summary],
+      tasks: [{ stage: long, task: long, states: "f", ms: [1] }],
+    };
+    const messages: Message[] = [
+      { type: "connected", hello, resumed: false, at: now },
+      { type: "runs-loaded", runs: [{ ...summary, id: 2 }, summary] },
+      { type: "run-loaded", snapshot: { seq: 1, run } },
+      { type: "pipelines-told", pipelines: [{ ...pipelineOf(run, long), problem: long }] },
+      {
+        type: "workers-told",
+        workers: [{ url: `http://${long}`, status: "lost", info: null, problem: long }],
+      },
+      { type: "health-told", health: { ready: false, reasons: [long] } },
+      { type: "fetched", url: historyUrl(long), answer: answer(history) },
+      { type: "fetched", url: "/api/runs/1", answer: answer({ seq: 1, run }) },
+      { type: "fetched", url: "/api/runs/2", answer: answer({ seq: 1, run: { ...run, id: 2 } }) },
+    ];
+    const wide: string[] = [];
+    for (const width of [360, 1280]) {
+      await opened.page.setViewportSize({ width, height: 740 });
+      for (const path of [
+        "/",
+        "/runs/1",
+        `/runs/1/${long}/${long}`,
+        "/runs/1/timeline",
+        `/history/${long}`,
+        "/compare/1/2",
+        "/workers",
+        `/${long}`,
+      ]) {
+        await show(path, messages);
+        const excess: number = await opened.page.evaluate(`(() => {
+          const main = document.querySelector("main");
+          return Math.max(main.scrollWidth - main.clientWidth, document.documentElement.scrollWidth - innerWidth);
+        })()`);
+        const widest =
+          "[...document.querySelectorAll('main *')].filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest('.virtual, .trend')).slice(0, 4).map((one) => one.tagName + '.' + one.className).join()";
+        if (excess > 0)
+          wide.push(
+            `${path.slice(0, 20)} at ${width}: ${excess}, ${await opened.page.evaluate(widest)}`,
+          );
+      }
+    }
+    assert.deepEqual(wide, []);
   });
 });
