@@ -225,6 +225,7 @@ async function executeStage(
       deps.emit({ type: "task-skipped", at: deps.now(), ...ref, reason });
     }
   }
+  queue.stop();
   await crew.done();
   const after = deps.state().stages.find((candidate) => candidate.name === stage.name);
   if (after?.tasks.every(hasEnded)) finishStage(stage, deps);

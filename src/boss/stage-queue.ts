@@ -30,7 +30,13 @@ export class StageQueue {
     while (this.#told <= index) this.#tellSlice();
   }
 
+  /** Whoever has not been told of stays untold. */
+  stop(): void {
+    this.#told = this.refs.length;
+  }
+
   #goOn(): void {
+    if (this.#told >= this.refs.length) return;
     this.#tellSlice();
     if (this.#told < this.refs.length) setImmediate(() => this.#goOn());
   }
