@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { PipedefHost } from "../runtime/host/host.js";
 import type { PrintedOutput } from "../src/boss/attempt-output.js";
 import { EventLog } from "../src/boss/event-log.js";
+import { Expectations } from "../src/boss/expectations.js";
 import { executeRun } from "../src/boss/run-execution.js";
 import { noSecrets } from "../src/boss/secrets.js";
 import { createMemoryStore } from "../src/boss/store/memory.js";
@@ -165,6 +166,7 @@ export async function simulate({
     slots,
     usual: () => () => undefined,
     workers,
+    expectations: new Expectations({ workers, lastEvents: () => [] }).ofRun("simulated"),
     past: null,
     infraRetries: 2,
     outputs: { open: () => noOutput, close: async () => ({ bytes: 0 }), path: () => "/none" },

@@ -43,6 +43,7 @@ export function simulateFleet({
       slots,
       running: 0,
       queued: 0,
+      ready: 0,
       problem: null,
     },
   };
@@ -75,6 +76,7 @@ export function simulateFleet({
       readTree: unasked,
       readContent: unasked,
       renew: async () => {},
+      expect: async () => {},
       end: async () => {},
       close() {},
     }),

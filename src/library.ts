@@ -85,6 +85,7 @@ export async function openPipedef(path: string, options: OpenOptions = {}): Prom
         port: 0,
         executor: options.executor ?? "docker",
         startIn: repoRoot(resolve(path)),
+        poolIdleMs: 0,
         ...(options.slots !== undefined && { slots: options.slots }),
         version,
         log: () => {},

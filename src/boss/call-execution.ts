@@ -11,6 +11,7 @@ import type { LoggedCall } from "./attempt-log.js";
 import { ownSource, type PrintedOutput } from "./attempt-output.js";
 import { CallFiles } from "./call-files.js";
 import { toldOptions } from "./call-options.js";
+import type { RunExpectations } from "./expectations.js";
 import { maskedOutput } from "./masked-output.js";
 import { OutputTail } from "./output-tail.js";
 import type { Secrets } from "./secrets.js";
@@ -28,6 +29,7 @@ export interface CallContext {
   readonly emit: (event: RunEvent) => void;
   readonly now: () => number;
   readonly workers: Pick<Workers, "execute" | "resume">;
+  readonly expectations: Pick<RunExpectations, "called">;
   readonly sources: RunSources;
   /** Own workers to be chosen only where there is no other. */
   readonly avoid: ReadonlySet<string>;
@@ -85,6 +87,8 @@ export async function executeCall(
     await settled(sendable.outcome, null);
     return { outcome: sendable.outcome, durationMs, output: tail.bytes(), outputBytes: 0 };
   }
+  // One with a source of its own cannot be made ahead.
+  if (!asked) context.expectations.called(attempt.stage, worker, request);
   const outcome = await workers.execute(
     {
       worker,

@@ -13,6 +13,7 @@ import { StreamCount } from "../wire/stream-count.js";
 import { readPast } from "./attempt-log.js";
 import { Disk, type DiskState } from "./disk.js";
 import { EventLog } from "./event-log.js";
+import { Expectations } from "./expectations.js";
 import { type HistoryOptions, openHistory } from "./history.js";
 import { endInterrupted, interruptedFault } from "./interrupted.js";
 import { KeptSources, readSources, type Sources } from "./kept-sources.js";
@@ -138,6 +139,9 @@ export interface Engine {
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
+/** Of a run, to learn what the next one will need; an endless one must not hold up its start. */
+const mostEventsLookedAt = 2_000;
+
 export async function createEngine(given: EngineOptions): Promise<Engine> {
   const { secrets } = given;
   const options = { ...given, log: (line: string) => given.log(secrets.maskText(line)) };
@@ -174,6 +178,15 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     onChange: () => {
       slots.pump();
       changes.publish();
+    },
+  });
+  const expectations = new Expectations({
+    workers,
+    lastEvents: (pipeline) => {
+      const last = store.runs({ pipeline, limit: 10 }).find((run) => run.finishedAt !== null);
+      if (!last) return [];
+      const limit = mostEventsLookedAt;
+      return store.events({ run: last.id, after: 0, limit }).map(({ event }) => event);
     },
   });
   const hostPool = createHostPool({ spares: options.once ? 0 : 1 });
@@ -293,6 +306,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
         if (history.durable) await sources.forget(id).catch(() => {});
       },
       workers,
+      expectations: expectations.ofRun(request.pipelineName),
       infraRetries: options.infraRetries,
       outputs,
       sources: tested.forRun({

@@ -62,6 +62,7 @@ export async function executeRun(
     // Cancelled in the queue: a boss that stops with hundreds of runs waiting must not open a host for each.
     if (signal.aborted) end = await endAsItIs("cancelled", deps);
     else {
+      deps.expectations.begun();
       host = await deps.openHost();
       end = await executeWith(host, id, request, signal, deps, () => holding.abort());
     }
@@ -73,6 +74,7 @@ export async function executeRun(
   holding.abort();
   await host?.close().catch(() => {});
   if (end === "handed back") return;
+  deps.expectations.ended();
   await deps.forgetSources();
   deps.emit({ type: "run-finished", at: deps.now(), ...end });
 }
@@ -213,10 +215,13 @@ async function executeStage(
   const queue = new StageQueue(those("waiting"), deps);
   const waiting = [...those("queued"), ...queue.refs];
   // One after the other asks for a slot: so many wait for none, and those of several runs take turns.
+  let left = waiting.length;
+  deps.expectations.stageStarted(stage.name, () => left);
   for (const [index, ref] of waiting.entries()) {
     queue.tellOf(index - (waiting.length - queue.refs.length));
     if (crew.hasFailed) break;
     const release = await deps.slots.acquire(context.gone);
+    left -= 1;
     if (release) crew.add(executeIn(ref, stage, context, release));
     else if (!deps.stop.over.aborted || context.signal.aborted) {
       const reason = context.signal.aborted

@@ -22,6 +22,7 @@ import {
   recallCall,
   resumeCall,
 } from "./call-execution.js";
+import type { RunExpectations } from "./expectations.js";
 import { maskedOutput } from "./masked-output.js";
 import type { OutputRef } from "./outputs.js";
 import { Replay } from "./replay.js";
@@ -35,6 +36,7 @@ const mostRefusals = 20;
 export interface TaskDependencies {
   readonly emit: (event: RunEvent) => void;
   readonly workers: Pick<Workers, "execute" | "resume" | "mayReturn" | "returned">;
+  readonly expectations: RunExpectations;
   /** How often a task is tried again whose worker was lost. */
   readonly infraRetries: number;
   readonly outputs: TaskOutputs;
@@ -195,7 +197,7 @@ async function runAttempt(
   const unheard = [onAbort(signal, onCancel), onAbort(deps.stop.over, onStop)];
 
   let lost: LostWorker | null = null;
-  const { emit, now, workers, secrets, sources, maxArtifactBytes } = deps;
+  const { emit, now, workers, expectations, secrets, sources, maxArtifactBytes } = deps;
   const calls: CallContext = {
     attempt,
     output,
@@ -205,6 +207,7 @@ async function runAttempt(
     emit,
     now,
     workers,
+    expectations,
     sources,
     avoid,
     lose: (worker) => {

@@ -6,7 +6,12 @@ import { setTimeout as wait } from "node:timers/promises";
 import { Bell } from "../lib/bell.js";
 import type { WorkerView } from "../wire/boss.js";
 import type { CommandSource } from "../wire/source.js";
-import { type CommandRequest, defaultWorkerPort, type Outcome } from "../wire/worker.js";
+import {
+  type CommandRequest,
+  defaultWorkerPort,
+  type ExpectedSandbox,
+  type Outcome,
+} from "../wire/worker.js";
 import {
   createWorkerClient,
   type ExecutionIo,
@@ -148,6 +153,29 @@ export class Workers {
     const id = randomUUID();
     io.chosen({ url: known.view.url, execution: id });
     return this.#counted(known, () => known.client.execute(request, io, signal, id));
+  }
+
+  /** Tells what is about to be asked of that worker, or of all own ones together; of one not known yet nothing. */
+  expect(worker: string | null, expected: readonly ExpectedSandbox[]): void {
+    const takers = worker === null ? this.#ownOnes() : this.#knownAs(normalizeUrl(worker));
+    const slots = (taker: KnownWorker) => taker.view.info?.slots ?? 1;
+    const all = takers.reduce((sum, taker) => sum + slots(taker), 0);
+    for (const taker of takers) {
+      const share = slots(taker) / all;
+      void taker.client.expect(
+        expected.map((shape) => ({ ...shape, count: Math.ceil(shape.count * share) })),
+      );
+    }
+  }
+
+  #ownOnes(): KnownWorker[] {
+    return [...this.#known.values()].filter(({ own }) => own);
+  }
+
+  #knownAs(url: string): KnownWorker[] {
+    const standIn = isLocalDefault(url) ? this.#localStandIn : undefined;
+    const known = this.#known.get(url) ?? (standIn && this.#known.get(standIn));
+    return known ? [known] : [];
   }
 
   /** Takes up again what was sent to that worker before this boss was started. Never rejects. */

@@ -201,6 +201,18 @@ export const workerFlags = {
     group: tasks,
     describe: "Commands at the same time (default: the number of cores)",
   },
+  "pool-max": {
+    type: "number",
+    requiresArg: true,
+    group: tasks,
+    describe: "Containers kept ready before they are asked for (default: 4 for each slot; 0: none)",
+  },
+  "pool-idle": {
+    type: "string",
+    requiresArg: true,
+    group: tasks,
+    describe: "How long they are kept when nothing asks for them (default: 5m; run: 0)",
+  },
   pull: {
     choices: ["missing", "always", "never"],
     default: "missing",

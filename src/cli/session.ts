@@ -78,6 +78,8 @@ async function startOwnWorker(
   const { startWorker } = await import("../worker/main.js");
   try {
     return await startWorker({
+      // It ends with its run: only what that is about to need is worth making ahead.
+      poolIdleMs: 0,
       ...settings,
       ...outputSettings(flags),
       startIn: repoRoot(resolve(pipedef)),

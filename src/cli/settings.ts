@@ -188,6 +188,8 @@ export interface WorkerFlags {
   readonly slots?: number | undefined;
   readonly pull: "missing" | "always" | "never";
   readonly docker?: string | undefined;
+  readonly "pool-max"?: number | undefined;
+  readonly "pool-idle"?: string | undefined;
   readonly "max-memory"?: string | undefined;
   readonly "max-cpus"?: number | undefined;
   readonly "max-disk"?: string | undefined;
@@ -234,12 +236,20 @@ function timeOf(flag: string, text: string): number {
 
 export function workerSettings(flags: WorkerFlags) {
   if (flags.slots === 0) throw usageError("--slots must be at least 1");
+  const { "pool-max": poolMax, "pool-idle": poolIdle } = flags;
+  if (poolMax !== undefined && !(Number.isInteger(poolMax) && poolMax >= 0)) {
+    throw usageError("--pool-max must be a whole number; 0 keeps none ready");
+  }
   return {
     executor: flags.executor ?? ("docker" as const),
     pull: flags.pull,
     maxima: maximaOf(flags),
     maxSourceBytes: sizeOf("max-sources", flags["max-sources"]),
     ...(flags.slots !== undefined && { slots: flags.slots }),
+    ...(poolMax !== undefined && { poolMax }),
+    ...(poolIdle !== undefined && {
+      poolIdleMs: poolIdle === "0" ? 0 : timeOf("pool-idle", poolIdle),
+    }),
     ...(flags.docker !== undefined && { dockerHost: flags.docker }),
   };
 }

@@ -7,7 +7,7 @@ import { parseSse } from "../lib/sse.js";
 import { type Manifest, parseManifest } from "../source/manifest.js";
 import { type OutgoingTree, sendTree } from "./send-tree.js";
 import { GitAnswer, type GitRequest, sourceHeaders } from "./source.js";
-import { type CommandRequest, type Outcome, WorkerInfo } from "./worker.js";
+import { type CommandRequest, type ExpectedSandbox, type Outcome, WorkerInfo } from "./worker.js";
 import { type ExecutionIo, executeOn, executionPath, type KnownExecution } from "./worker-call.js";
 import {
   jittered,
@@ -45,6 +45,8 @@ export interface WorkerClient {
   renew(id: string): Promise<void>;
   /** Ends an execution; resolves when nothing of it is left, or the worker does not answer. */
   end(id: string): Promise<void>;
+  /** What is about to be asked for, so that the worker can make it ahead. Never rejects. */
+  expect(expected: readonly ExpectedSandbox[]): Promise<void>;
   /** Rejects with words for the user. */
   info(signal?: AbortSignal): Promise<WorkerInfo>;
   /** Tells the worker's state now and at each change, reconnecting, until the signal is aborted. */
@@ -161,6 +163,19 @@ export function createWorkerClient(
       executeOn(worker, leaseMs, { request: null, execution, io, signal }),
     renew: (id) => tell("POST", `${executionPath(id)}/lease`),
     end: (id) => tell("DELETE", executionPath(id)),
+    expect: (expected) =>
+      worker
+        .open({
+          method: "POST",
+          path: "expected",
+          body: JSON.stringify(expected),
+          timeoutMs: worker.connectTimeoutMs,
+        })
+        .then(
+          (response) => void response.resume(),
+          // Then it makes none ahead, and each as it is asked for.
+          () => {},
+        ),
     info,
     watch,
     get instance() {

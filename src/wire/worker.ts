@@ -13,6 +13,7 @@
 //   GET    /executions/{id}/output     ?offset=N -> raw bytes from there on, until the end of the output
 //   GET    /executions/{id}/files      ?offset=N -> after `finished`: the files that were asked for, as a pack
 //                                      (see file-pack.ts); `finished` says how many bytes that has
+//   POST   /expected                   ExpectedSandboxes -> 204: so many commands of these shapes are about to come
 //   DELETE /executions/{id}            cancels if it still runs; forgets it and its output
 //   *      /trees, /sources            the code under test, see source.ts
 //
@@ -87,6 +88,25 @@ export const CommandRequest = z.strictObject({
 });
 export type CommandRequest = z.infer<typeof CommandRequest>;
 
+/** What a sandbox can be made for before its command is known. */
+export const SandboxShape = CommandRequest.pick({
+  image: true,
+  workdir: true,
+  user: true,
+  cpus: true,
+  memoryBytes: true,
+  diskBytes: true,
+  pids: true,
+  network: true,
+});
+export type SandboxShape = z.infer<typeof SandboxShape>;
+
+/** How many commands of a shape are still to come; the latest word counts. */
+export const ExpectedSandbox = SandboxShape.extend({ count: z.number().int().min(0) });
+export type ExpectedSandbox = z.infer<typeof ExpectedSandbox>;
+
+export const ExpectedSandboxes = z.array(ExpectedSandbox).max(100);
+
 /** As a pipedef asks for it: of secrets it knows the names alone, and of its source where that is to be had. */
 export const AskedCommand = CommandRequest.omit({ secrets: true, source: true }).extend({
   secrets: z.array(variableName).optional(),
@@ -148,6 +168,8 @@ export const WorkerInfo = z.object({
   slots: z.number().int().positive(),
   running: z.number().int(),
   queued: z.number().int(),
+  /** Sandboxes that wait for a command. */
+  ready: z.number().int().default(0),
   /** Why it takes nothing for now, in words: its engine is away, or it was told to stop. */
   problem: z.string().nullable().default(null),
 });

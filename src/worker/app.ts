@@ -7,10 +7,16 @@ import { encodeSse } from "../lib/sse.js";
 import { BadRequest, parseBody } from "../wire/body.js";
 import { bytesResponse, sseResponse } from "../wire/stream.js";
 import { type StreamCount, TooManyStreams } from "../wire/stream-count.js";
-import { CommandRequest, type WorkerInfo, workerHeaders } from "../wire/worker.js";
+import {
+  CommandRequest,
+  type ExpectedSandbox,
+  ExpectedSandboxes,
+  type WorkerInfo,
+  workerHeaders,
+} from "../wire/worker.js";
 import type { Executions } from "./executions.js";
 import { LogEvents } from "./log-events.js";
-import { type Maxima, withinMaxima } from "./maxima.js";
+import { type Maxima, shapeWithinMaxima, withinMaxima } from "./maxima.js";
 import type { WorkerMetrics } from "./metrics.js";
 import { runStream } from "./run-stream.js";
 import { sourceRoutes } from "./sources/routes.js";
@@ -24,6 +30,7 @@ export interface AppDeps {
   readonly info: () => WorkerInfo;
   /** The info now and at each change. */
   readonly followInfo: (signal: AbortSignal) => AsyncGenerator<WorkerInfo>;
+  readonly expect: (expected: readonly ExpectedSandbox[]) => void;
   readonly keepAliveMs: number;
   readonly streams: StreamCount;
   /** Why nothing new is taken now, in words; null: it is. */
@@ -76,6 +83,14 @@ export function createWorkerApp(deps: AppDeps): Hono {
       { keepAliveMs },
     ),
   );
+
+  app.post("/expected", async (c) => {
+    const expected = await parseBody(c.req.raw, ExpectedSandboxes);
+    if (deps.refusesNew() === null) {
+      deps.expect(expected.map((shape) => shapeWithinMaxima(shape, maxima)));
+    }
+    return c.body(null, 204);
+  });
 
   app.post("/run", async (c) => {
     const refusal = deps.refusesNew();

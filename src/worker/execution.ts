@@ -5,8 +5,8 @@
 //      └────────────── end(outcome) ──────────┘   cancelled, client gone, timed out, worker stops:
 //                                                 the first reason given is the outcome
 //
-// `finished` is told exactly once, after the last byte of output is in the spool file. The sandbox is
-// removed after that, off the client's clock, and only then the slot is free for the next command.
+// `finished` is told exactly once, after the last byte of output is in the spool file. Then the slot is free
+// for the next command; the sandbox is removed after that, off everybody's clock.
 
 import { asError } from "../lib/as-error.js";
 import { Bell } from "../lib/bell.js";
@@ -142,9 +142,9 @@ export class Execution {
     } as const;
     this.#deps.metrics.finished(finished.outcome, finished.outputBytes);
     this.#tell(finished);
+    slot?.release();
     await this.#sandbox?.dispose();
     await this.#place?.release();
-    slot?.release();
   }
 
   async #attempt(): Promise<Outcome> {

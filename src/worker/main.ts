@@ -35,6 +35,10 @@ export interface WorkerOptions {
   /** Commands at a time; default: as many as there are cores. */
   readonly slots?: number;
   readonly pull?: PullPolicy;
+  /** Sandboxes that are kept ready before they are asked for; default: four for each slot. */
+  readonly poolMax?: number;
+  /** How long they are kept when nothing asks for them; 0: only what a client announces is made ahead. */
+  readonly poolIdleMs?: number;
   /** Where output is kept while a command runs; default: the system's folder for temporary files. */
   readonly dataDir?: string;
   /** Where sources outlive the worker; absent: nowhere. */
@@ -112,10 +116,11 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
   try {
     const opened = openAccess(options.access ?? {}, { role: "worker", host, allowHosts, log });
     access = opened;
-    executor = await createExecutor(options, folder.path, log);
+    executor = await createExecutor({ poolMax: 4 * slots, ...options }, folder.path, log);
     const { name, isolated } = executor;
     let stopping = false;
     let problem: string | null = null;
+    let ready = 0;
     const feed = createInfoFeed(() => ({
       version,
       executor: name,
@@ -123,6 +128,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       slots,
       running: admission.running,
       queued: admission.queued,
+      ready,
       problem: stopping ? "the worker is stopping" : problem,
     }));
     const admission: Admission = new Admission({ slots, changed: feed.changed });
@@ -158,8 +164,14 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       }
       feed.changed();
     });
+    executor.onReady?.((now) => {
+      ready = now;
+      feed.changed();
+    });
+    const expect = executor.expect?.bind(executor);
     const app = createWorkerApp({
       executions,
+      expect: (expected) => void expect?.(expected),
       maxima: { pids: defaultMaxPids, ...options.maxima },
       metrics,
       sources,
@@ -178,7 +190,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     const stop = async (graceMs: number) => {
       feed.changed();
       clearTimeout(tooLong);
-      const ended = executions.stop(graceMs);
+      const ended = Promise.all([executions.stop(graceMs), executor?.relax?.()]);
       await atMost(graceMs + sandboxesMs, ended, () => log("some sandboxes would not end"));
       feed.end();
       await server.close(lastWordsMs);
@@ -211,7 +223,15 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
 
 /** Loads an executor's libraries only for those who use it. */
 async function createExecutor(
-  { executor = "docker", dockerHost, pull = "missing", startIn, maxima }: WorkerOptions,
+  {
+    executor = "docker",
+    dockerHost,
+    pull = "missing",
+    poolMax = 0,
+    poolIdleMs = 300_000,
+    startIn,
+    maxima,
+  }: WorkerOptions,
   folder: string,
   log: (line: string) => void,
 ): Promise<Executor> {
@@ -220,6 +240,8 @@ async function createExecutor(
     return createDockerExecutor({
       dockerHost,
       pull,
+      poolMax,
+      poolIdleMs,
       limitsDisk: maxima?.diskBytes !== undefined,
       log,
     });

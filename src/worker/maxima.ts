@@ -3,7 +3,7 @@
 
 import { formatBytes, formatDuration } from "../lib/units.js";
 import { BadRequest } from "../wire/body.js";
-import type { CommandRequest } from "../wire/worker.js";
+import type { CommandRequest, SandboxShape } from "../wire/worker.js";
 
 export interface Maxima {
   readonly memoryBytes?: number;
@@ -35,4 +35,12 @@ export function withinMaxima(request: CommandRequest, maxima: Maxima): CommandRe
     throw new BadRequest(message, { status: 422, field });
   }
   return { ...maxima, ...request };
+}
+
+/** The shape that a command of this one will have. */
+export function shapeWithinMaxima<Shape extends SandboxShape>(
+  shape: Shape,
+  { timeoutMs: _, ...maxima }: Maxima,
+): Shape {
+  return { ...maxima, ...shape };
 }

@@ -1,12 +1,11 @@
 // One command whose worker cannot be reached for a while, in the middle of what it prints.
 
-import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Run } from "../../src/model/run.js";
-import { containersWith, image } from "../rig/docker.js";
+import { image } from "../rig/docker.js";
 import { startProxy } from "../rig/proxy.js";
 import { startRig } from "../rig/rig.js";
-import { startTestWorker } from "../rig/worker.js";
+import { containersOf, startTestWorker } from "../rig/worker.js";
 
 export interface CutOptions {
   /** Refused: connections break, and no new one is taken. Silent: nothing says that anything is wrong. */
@@ -29,10 +28,9 @@ export interface CutStory {
 
 export async function cutNetwork(options: CutOptions): Promise<CutStory> {
   const { form, cutMs, leaseMs, printsForMs } = options;
-  const marker = randomUUID();
   const lines = Math.round(printsForMs / 100);
-  const command = `: ${marker}; i=0; while [ $i -lt ${lines} ]; do i=$((i+1)); echo $i; sleep 0.1; done`;
-  await using worker = await startTestWorker({ executor: "docker", slots: 2 });
+  const command = `i=0; while [ $i -lt ${lines} ]; do i=$((i+1)); echo $i; sleep 0.1; done`;
+  await using worker = await startTestWorker({ executor: "docker", slots: 2, poolMax: 0 });
   using network = await startProxy(() => worker.url);
   await using rig = await startRig({
     files: {
@@ -47,7 +45,7 @@ export async function cutNetwork(options: CutOptions): Promise<CutStory> {
   if (form === "refused") network.cut();
   else network.stall();
   await wait(cutMs);
-  const sandboxesInCut = containersWith(marker).length;
+  const sandboxesInCut = containersOf(process.pid).length;
   network.restore();
   const run = await ended;
   const attempts = run.stages[0]?.tasks[0]?.attempts ?? [];
@@ -59,8 +57,8 @@ export async function cutNetwork(options: CutOptions): Promise<CutStory> {
   );
   // Removed off the client's clock.
   const deadline = Date.now() + 15_000;
-  while (containersWith(marker).length > 0 && Date.now() < deadline) await wait(100);
-  return { run, outputs, lines, sandboxesInCut, sandboxesLeft: containersWith(marker).length };
+  while (containersOf(process.pid).length > 0 && Date.now() < deadline) await wait(100);
+  return { run, outputs, lines, sandboxesInCut, sandboxesLeft: containersOf(process.pid).length };
 }
 
 async function untilPrinted(url: string, lines: number): Promise<void> {

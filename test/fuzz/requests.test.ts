@@ -64,12 +64,14 @@ const info = {
   slots: 1,
   running: 0,
   queued: 0,
+  ready: 0,
   problem: null,
 };
 const worker = createWorkerApp({
   executions,
   sources,
   metrics,
+  expect: () => {},
   info: () => info,
   maxima: {},
   async *followInfo() {

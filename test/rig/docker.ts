@@ -27,7 +27,7 @@ export interface DockerRun {
 /** What `docker run` prints and how it ends, standard output and error through one pipe. */
 export function dockerRun(command: string): Promise<DockerRun> {
   return new Promise((resolve) => {
-    const script = 'exec docker run --rm "$0" sh -c "$1" 2>&1 </dev/null';
+    const script = 'exec docker run --rm --init "$0" sh -c "$1" 2>&1 </dev/null';
     const child = spawn("sh", ["-c", script, image, command], {
       stdio: ["ignore", "pipe", "inherit"],
     });
@@ -52,13 +52,4 @@ export class Digest {
   result() {
     return { sha256: this.#hash.digest("hex"), bytes: this.#bytes, head: this.#head.slice(0, 200) };
   }
-}
-
-/** Names of containers that were made with a marker in their command. */
-export function containersWith(marker: string): string[] {
-  return execFileSync("docker", ["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Command}}"], {
-    encoding: "utf8",
-  })
-    .split("\n")
-    .filter((line) => line.includes(marker));
 }

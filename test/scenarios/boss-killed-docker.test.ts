@@ -1,26 +1,24 @@
 // As boss-killed, with containers: none may be left, and none be started twice.
 
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { eachTask } from "../../src/model/run.js";
 import { tempRepo } from "../cli/rig.js";
 import { startBossProcess } from "../rig/boss-process.js";
-import { containersWith, image, noDocker } from "../rig/docker.js";
-import { eventually, startWorkerProcess } from "../rig/worker.js";
+import { image, noDocker } from "../rig/docker.js";
+import { containersOf, eventually, startWorkerProcess } from "../rig/worker.js";
 
 describe("a boss with containers that is killed again and again", { skip: noDocker() }, () => {
   test("its run passes, and leaves no container", async () => {
-    const marker = randomUUID();
-    await using worker = await startWorkerProcess({ executor: "docker", slots: 4 });
+    await using worker = await startWorkerProcess({ executor: "docker", slots: 4, poolMax: 0 });
     using repo = tempRepo({
       ".bettertest/pipedef.ts": `import { run, stage } from "bettertest";
         const s = stage("s");
         for (let n = 0; n < 6; n++) s.task("t" + n, async () => {
           console.log("begin");
           for (const call of [1, 2, 3])
-            await run("${image}", ": ${marker}; seq 1 200; sleep 0.3; echo call " + call);
+            await run("${image}", "seq 1 200; sleep 0.3; echo call " + call);
           console.log("end");
         });`,
     });
@@ -45,7 +43,7 @@ describe("a boss with containers that is killed again and again", { skip: noDock
         assert.equal(task.status, "passed", JSON.stringify(task));
         assert.equal(await boss.output(id, ref.stage, ref.task), `begin\n${calls}end\n`);
       }
-      await eventually(() => containersWith(marker).length === 0);
+      await eventually(() => containersOf(worker.pid).length === 0);
       assert.equal(await boss.stop(), 0);
     } finally {
       await boss.kill();

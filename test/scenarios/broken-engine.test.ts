@@ -76,7 +76,10 @@ async function check(run: Run, { rig, engine, ledger }: Broken) {
     }
     assert.equal(await rig.output(run.id, "s", ref.task), linesOf(i), `output of ${ref.task}`);
   }
-  await eventually(() => engine.containers().length === 0, 60_000);
+  const views = () => rig.boss.engine.workers.views();
+  // But for those that wait for commands to come.
+  const ready = () => views().reduce((sum, { info }) => sum + (info?.ready ?? 0), 0);
+  await eventually(() => engine.containers().length === ready(), 60_000);
   return told;
 }
 

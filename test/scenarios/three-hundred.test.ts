@@ -1,21 +1,20 @@
 // Many tasks on few slots, and what happens to them when somebody loses patience.
 
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
 import { describe, test } from "node:test";
 import type { LoggedEvent } from "../../src/model/events.js";
 import { cli, jsonLines, startCli, tempRepo, waitFor } from "../cli/rig.js";
-import { containersWith, image, noDocker } from "../rig/docker.js";
+import { image, noDocker } from "../rig/docker.js";
+import { containersOf } from "../rig/worker.js";
 
 const count = 300;
 
-/** The marker stands in every command, so the engine can be asked what is left of them. */
-function manyTasks(marker: string, command = "true") {
+function manyTasks(command = "true") {
   return tempRepo({
     ".bettertest/pipedef.ts": `
       import { run, stage } from "bettertest";
       const many = stage("many");
-      for (let i = 0; i < ${count}; i++) many.task("t" + i, () => run("${image}", "echo ${marker} " + i + "; ${command}"));`,
+      for (let i = 0; i < ${count}; i++) many.task("t" + i, () => run("${image}", "echo " + i + "; ${command}"));`,
   });
 }
 
@@ -27,9 +26,9 @@ function events(stdout: string): LoggedEvent["event"][] {
 
 describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
   test("end right, in order of start, with no container left", async () => {
-    const marker = randomUUID();
-    using repo = manyTasks(marker);
-    const { exitCode, stdout } = await cli(["run", "--slots", "2", "--json"], { cwd: repo.folder });
+    using repo = manyTasks();
+    const program = startCli(["run", "--slots", "2", "--json"], { cwd: repo.folder });
+    const { exitCode, stdout } = await program.ended;
     assert.equal(exitCode, 0, stdout.slice(-2000));
     const started: string[] = [];
     let passed = 0;
@@ -51,24 +50,22 @@ describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
       started,
       Array.from({ length: count }, (_, i) => `t${i}`),
     );
-    assert.deepEqual(containersWith(marker), []);
+    assert.deepEqual(containersOf(program.child.pid!), []);
   });
 
   test("end at Ctrl-C in the middle, with exit code 130 and no container left", async () => {
-    const marker = randomUUID();
-    using repo = manyTasks(marker, "sleep 0.2");
+    using repo = manyTasks("sleep 0.2");
     const program = startCli(["run", "--slots", "2", "--json"], { cwd: repo.folder });
     await program.prints(/"attempt-finished"[^\n]*"task":"t20"/);
     program.child.kill("SIGINT");
     const { exitCode, stdout } = await program.ended;
     assert.equal(exitCode, 130);
     assert.equal(events(stdout).at(-1)?.type, "run-finished");
-    assert.deepEqual(containersWith(marker), []);
+    assert.deepEqual(containersOf(program.child.pid!), []);
   });
 
   test("a killed worker makes them errored, not red; started again it clears up and works", async () => {
-    const marker = randomUUID();
-    using repo = manyTasks(marker, "sleep 0.2");
+    using repo = manyTasks("sleep 0.2");
     const worker = () => startCli(["worker", "--port", "0", "--slots", "2"]);
     const addressOf = async (program: ReturnType<typeof worker>) =>
       /http:\/\/[\w.:]+\d/.exec(await program.prints(/http:\/\/[\w.:]+\d/))![0];
@@ -94,7 +91,7 @@ describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
     const second = worker();
     try {
       const url = await addressOf(second);
-      await waitFor(() => containersWith(marker).length === 0);
+      await waitFor(() => containersOf(first.child.pid!).length === 0);
       const again = await cli(["run", "--worker", url, "--only", "many.t7", "--json"], {
         cwd: repo.folder,
       });
@@ -103,12 +100,11 @@ describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
       second.child.kill("SIGTERM");
       await second.ended;
     }
-    assert.deepEqual(containersWith(marker), []);
+    assert.deepEqual(containersOf(second.child.pid!), []);
   });
 
   test("a worker stopped by SIGTERM, without a grace, ends its sandboxes and exits within 12 s", async () => {
-    const marker = randomUUID();
-    using repo = manyTasks(marker, "trap '' TERM; sleep 600");
+    using repo = manyTasks("trap '' TERM; sleep 600");
     const worker = startCli(["worker", "--port", "0", "--slots", "2", "--grace", "0"]);
     const url = /http:\/\/[\w.:]+\d/.exec(await worker.prints(/http:\/\/[\w.:]+\d/))![0];
     const program = startCli(["run", "--worker", url, "--json", "--infra-retries", "0"], {
@@ -119,13 +115,12 @@ describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
     worker.child.kill("SIGTERM");
     assert.equal((await worker.ended).exitCode, 0);
     assert.ok(Date.now() - stopped < 12_000, `it took ${Date.now() - stopped} ms`);
-    assert.deepEqual(containersWith(marker), []);
+    assert.deepEqual(containersOf(worker.child.pid!), []);
     assert.equal((await program.ended).exitCode, 3);
   });
 
   test("a boss stopped by SIGTERM ends its sandboxes and exits within 12 s", async () => {
-    const marker = randomUUID();
-    using repo = manyTasks(marker, "trap '' TERM; sleep 600");
+    using repo = manyTasks("trap '' TERM; sleep 600");
     const up = startCli(["up", "--port", "0", "--worker-port", "0", "--slots", "2"], {
       cwd: repo.folder,
     });
@@ -139,6 +134,6 @@ describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
     up.child.kill("SIGTERM");
     await up.ended;
     assert.ok(Date.now() - stopped < 12_000, `it took ${Date.now() - stopped} ms`);
-    assert.deepEqual(containersWith(marker), []);
+    assert.deepEqual(containersOf(up.child.pid!), []);
   });
 });

@@ -17,7 +17,7 @@ for (const executor of ["docker", "process"] as const) {
   const containers = () => (executor === "docker" ? containersOf(process.pid) : []);
 
   test(`${executor}: at the deadline a command may say goodbye`, async () => {
-    await using worker = await startTestWorker({ executor, slots: 2, graceMs: 60_000 });
+    await using worker = await startTestWorker({ executor, poolMax: 0, slots: 2, graceMs: 60_000 });
     const { outcome, output } = await worker.execute(
       "trap 'echo goodbye; exit 0' TERM; while :; do sleep 0.05; done",
       { timeoutMs: 300 },
@@ -27,7 +27,7 @@ for (const executor of ["docker", "process"] as const) {
   });
 
   test(`${executor}: one that ignores SIGTERM is killed after the grace, and has timed out`, async () => {
-    await using worker = await startTestWorker({ executor, slots: 2, graceMs: 500 });
+    await using worker = await startTestWorker({ executor, poolMax: 0, slots: 2, graceMs: 500 });
     const started = Date.now();
     const { outcome, output } = await worker.execute(
       "trap '' TERM; echo deaf; while :; do sleep 0.05; done",
@@ -39,7 +39,7 @@ for (const executor of ["docker", "process"] as const) {
   });
 
   test(`${executor}: an abort ends the command, and nothing is left`, async () => {
-    await using worker = await startTestWorker({ executor, slots: 2 });
+    await using worker = await startTestWorker({ executor, poolMax: 0, slots: 2 });
     const stop = new AbortController();
     const { ended } = await startCommand(worker.client, "echo ready; sleep 1000", stop.signal);
     stop.abort();
@@ -48,7 +48,7 @@ for (const executor of ["docker", "process"] as const) {
   });
 
   test(`${executor}: a client killed without a word loses its sandbox within 2 s`, async () => {
-    await using worker = await startTestWorker({ executor, slots: 2 });
+    await using worker = await startTestWorker({ executor, poolMax: 0, slots: 2 });
     const leaving = new AbortController();
     const response = await fetch(`${worker.url}/executions/a`, {
       method: "PUT",
@@ -65,7 +65,7 @@ for (const executor of ["docker", "process"] as const) {
   });
 
   test(`${executor}: stop ends every sandbox, well within 12 s`, async () => {
-    const worker = await startTestWorker({ executor, slots: 2 });
+    const worker = await startTestWorker({ executor, poolMax: 0, slots: 2 });
     const running = await Promise.all([
       startCommand(worker.client, "trap '' TERM; echo ready; sleep 1000; sleep 1000"),
       startCommand(worker.client, "echo ready; sleep 1000"),

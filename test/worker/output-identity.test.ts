@@ -38,7 +38,7 @@ const outputs = {
   "writes of a single byte": "i=0; while [ $i -lt 3000 ]; do printf x; i=$((i+1)); done",
   "stdout and stderr opened by name": "echo a > /dev/stdout; sleep 0.1; echo b > /dev/stderr",
   "input that is at its end": "cat; echo $?",
-  surroundings: "pwd; id; env | grep -v HOSTNAME | sort; cat /proc/1/cmdline; ls /",
+  surroundings: "pwd; id; env | grep -v HOSTNAME | sort; cat /proc/$$/cmdline; ls /",
 };
 
 for (const [what, command] of Object.entries(outputs)) {

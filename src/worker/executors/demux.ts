@@ -3,27 +3,22 @@
 
 const headerSize = 8;
 
-/**
- * Returns a function that strips the frame headers from a stream's chunks, however those are cut.
- *
- * The payloads are moved together inside the given chunk, which is cheaper than a slice and a write for
- * each frame: programs that print line by line make thousands of small frames.
- */
-export function createDemux(): (chunk: Buffer) => Buffer {
+export type FrameVisitor = (stream: number, from: number, to: number) => void;
+
+/** Returns a function that finds the payloads in a stream's chunks, however those are cut. */
+export function createFrameReader(): (chunk: Buffer, visit: FrameVisitor) => void {
   const header = Buffer.alloc(headerSize);
   let headerBytes = 0;
   let payloadLeft = 0;
 
-  return (chunk) => {
+  return (chunk, visit) => {
     let read = 0;
-    let written = 0;
     while (read < chunk.length) {
       if (payloadLeft > 0) {
         const length = Math.min(payloadLeft, chunk.length - read);
-        if (read !== written) chunk.copyWithin(written, read, read + length);
-        written += length;
-        read += length;
         payloadLeft -= length;
+        read += length;
+        visit(header[0]!, read - length, read);
         continue;
       }
       const length = Math.min(headerSize - headerBytes, chunk.length - read);
@@ -37,6 +32,22 @@ export function createDemux(): (chunk: Buffer) => Buffer {
       }
       payloadLeft = header.readUInt32BE(4);
     }
+  };
+}
+
+/**
+ * Returns a function that strips the frame headers from a stream's chunks.
+ *
+ * The payloads are moved together inside the given chunk, which is cheaper than a slice and a write for
+ * each frame: programs that print line by line make thousands of small frames.
+ */
+export function createDemux(readFrames = createFrameReader()): (chunk: Buffer) => Buffer {
+  return (chunk) => {
+    let written = 0;
+    readFrames(chunk, (_, from, to) => {
+      if (from !== written) chunk.copyWithin(written, from, to);
+      written += to - from;
+    });
     return chunk.subarray(0, written);
   };
 }

@@ -1,20 +1,35 @@
 // One container, from created to removed.
+//
+//   started, its shell waits ──run──► the command runs ──marks──► ended ──dispose──► removed
+//                                          │
+//                                          └─ the output ends without marks: killed, out of memory, or lost
 
 import type { Duplex } from "node:stream";
 import type Docker from "dockerode";
 import { asError } from "../../lib/as-error.js";
-import { createDemux } from "./demux.js";
+import type { Pooled } from "../pool/pool.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { readableArchive } from "./docker-files.js";
 import type { ContainerNews, EngineLife } from "./docker-link.js";
 import { watchPids } from "./docker-pids.js";
-import { ExecutorFault, type OutputSink, type Sandbox, type SandboxSpec } from "./executor.js";
+import { scriptFor } from "./docker-script.js";
+import { ExecutorFault, type OutputSink, type Sandbox, type SandboxExit } from "./executor.js";
+import { createMarkedOutput } from "./marked-output.js";
+import type { Removals } from "./removals.js";
 
-export interface OpenContainerOptions {
-  readonly spec: SandboxSpec;
+export interface ContainerOptions {
+  /** As the user knows it. */
+  readonly image: string;
+  readonly memoryBytes: number | undefined;
   readonly life: EngineLife;
-  readonly signal: AbortSignal;
+  readonly removals: Removals;
   readonly log: (line: string) => void;
+}
+
+export interface StartedContainer extends Pooled {
+  readonly life: EngineLife;
+  /** Once. */
+  use(command: string, env: Readonly<Record<string, string>>): Sandbox;
 }
 
 /** The output of a dead container ends as soon as it is read; where it does not, the engine is in trouble. */
@@ -23,105 +38,160 @@ const outputMustEndWithinMs = 60_000;
 const newsMustComeWithinMs = 30_000;
 /** What looking at the counter for costs little beside a flood. */
 const fewBytes = 4096;
-const removalRetriesMs = [200, 1_000, 5_000, 15_000, 60_000];
+/** Of a command that SIGKILL has ended; that of the system, when memory is short, is one. */
+const killedCode = 137;
 
-export async function openContainer(
+/** Its shell waits when this resolves. A rejected start leaves nothing behind. */
+export async function startContainer(
   container: Docker.Container,
-  { spec, life, signal, log }: OpenContainerOptions,
-): Promise<Sandbox> {
-  const id = container.id.slice(0, 12);
-  let state: "created" | "started" | "ended" = "created";
-  let wanted: "SIGTERM" | "SIGKILL" | null = null;
+  options: ContainerOptions,
+): Promise<StartedContainer> {
+  const { image, life, removals } = options;
+  const news = life.follow(container.id);
   let disposal: Promise<void> | null = null;
-
-  // With its engine gone there is nobody to ask; it is removed when the engine is back.
-  const dispose = () => (disposal ??= life.isOver ? Promise.resolve() : remove(container, log));
-  let look = () => {};
-  let output: Duplex;
+  let output: Duplex | null = null;
+  const dispose = () => {
+    news.forget();
+    // The shell ends with its input, and everything in the container with the shell.
+    output?.destroy();
+    // With its engine gone there is nobody to ask; it is removed when the engine is back.
+    disposal ??= life.isOver ? Promise.resolve() : removals.remove(container);
+    return disposal;
+  };
   try {
     // Before the start: what a container writes while nobody is attached is lost.
     output = await attach(container);
-    signal.throwIfAborted();
+    await start(container, image);
   } catch (error) {
     await dispose();
-    throw error instanceof ExecutorFault ? error : fault("could not attach to", id, error);
+    throw error;
   }
+  const stream = output;
+  let lost = () => {};
+  const cut = new Promise<void>((resolve) => {
+    lost = resolve;
+  });
+  stream.on("error", lost);
+  return {
+    life,
+    died: Promise.race([news.died, cut]),
+    discard: dispose,
+    use: (command, env) =>
+      openSandbox(container, { ...options, command, env, news, stream, dispose }),
+  };
+}
 
-  async function run(sink: OutputSink) {
-    try {
-      return await life.during(runToItsEnd(sink));
-    } catch (error) {
-      // Nobody takes any more of it.
-      output.destroy();
-      throw error;
-    }
-  }
+interface SandboxOptions extends ContainerOptions {
+  readonly command: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly news: ContainerNews;
+  readonly stream: Duplex;
+  readonly dispose: () => Promise<void>;
+}
 
-  async function runToItsEnd(sink: OutputSink) {
-    const pids = watchPids(container.id);
-    const drained = drain(output, (chunk) => {
-      // Whoever is refused a process complains of it, in few words.
-      if (chunk.length < fewBytes) pids.look();
-      return sink(chunk);
-    });
-    // Looked at only after the start; until then it must not count as unhandled.
-    drained.catch(() => {});
-    const news = life.follow(container.id);
-    look = pids.look;
-    // A container's group of processes goes soon after its output has ended, and its counter with it.
-    output.prependListener("end", pids.look);
+function openSandbox(container: Docker.Container, options: SandboxOptions): Sandbox {
+  const { memoryBytes, life, news, stream, dispose, log } = options;
+  const id = container.id.slice(0, 12);
+  const pids = watchPids(container.id);
+  let state: "waiting" | "running" | "ended" = "waiting";
+  let wanted: "SIGTERM" | "SIGKILL" | null = null;
+
+  async function runToItsEnd(sink: OutputSink): Promise<SandboxExit> {
+    const { text, mark } = scriptFor(options.command, options.env);
+    pids.begin();
     try {
-      await start(container, spec);
-      state = "started";
-      pids.begin();
+      state = "running";
+      const ending = outputUntilEnd(stream, mark, (chunk) => {
+        // Whoever is refused a process complains of it, in few words.
+        if (chunk.length < fewBytes) pids.look();
+        return sink(chunk);
+      });
+      if (wanted !== "SIGKILL") stream.write(text);
       if (wanted) deliver(wanted);
-      const exit = await Promise.race([waitForEnd(container, id), failureOf(drained, id)]);
+      const marked = await orDeath(ending, news, id);
+      // While the container lives, and its counters with it.
+      pids.look();
       state = "ended";
+      const maybeOutOfMemory =
+        marked !== null && marked !== 0 && (memoryBytes !== undefined || marked === killedCode);
+      if (marked !== null && !maybeOutOfMemory) {
+        return { exitCode: marked, outOfMemory: false, outOfProcesses: pids.hit };
+      }
+      // The shell says how its child has ended; why, or how itself has, only the engine knows.
+      if (marked !== null) stream.end(`exit ${marked}\n`);
+      const exit = await waitForEnd(container, id);
       await within(newsMustComeWithinMs, news.died, "the engine did not tell of its end").catch(
         (error: unknown) => Promise.reject(fault("lost", id, error)),
       );
       if (wanted === null) refuseMadeUpEnd(news, id);
-      await drainedSoon(drained, id);
+      if (marked === null && wanted === null && !exit.outOfMemory) {
+        throw new ExecutorFault(`the shell of container ${id} ended before the command did`, {
+          hint: `does \`sh\` of image "${options.image}" read commands from its standard input?`,
+        });
+      }
       return { ...exit, outOfProcesses: pids.hit };
     } finally {
       pids.end();
-      news.forget();
     }
   }
 
+  const archive = readableArchive(container, (work) => life.during(work));
+  /** What the command has left running must not go on writing what is about to be read. */
+  async function endOfAll() {
+    stream.end("exit\n");
+    await life.during(
+      within(newsMustComeWithinMs, news.died, "the engine did not tell of its end"),
+    );
+  }
+
   function deliver(name: "SIGTERM" | "SIGKILL") {
-    look();
+    pids.look();
     const failed = (error: unknown) => {
       // 409: it has ended meanwhile.
       if (![404, 409].includes(statusOf(error) ?? 0)) {
         log(`could not send ${name} to container ${id}: ${engineWords(error)}`);
       }
     };
-    container.kill({ signal: name }).catch(failed);
-    if (name === "SIGTERM") askEveryProcess(container).catch(failed);
+    const sent = name === "SIGKILL" ? container.kill({ signal: name }) : askEveryProcess(container);
+    sent.catch(failed);
   }
 
   return {
     id,
-    run,
-    files: readableArchive(container, (work) => life.during(work)),
+    async run(sink) {
+      try {
+        return await life.during(runToItsEnd(sink));
+      } catch (error) {
+        // Nobody takes any more of it.
+        stream.destroy();
+        throw error;
+      }
+    },
+    files: {
+      kind: "archive",
+      async open(path) {
+        await endOfAll();
+        return archive.open(path);
+      },
+    },
     kill(name) {
       if (wanted !== "SIGKILL") wanted = name;
-      if (state === "started") deliver(name);
+      if (state === "running") deliver(name);
     },
-    async dispose() {
-      output.destroy();
-      await dispose();
-    },
+    dispose,
   };
 }
 
 async function attach(container: Docker.Container): Promise<Duplex> {
-  const stream = await container.attach({ stream: true, stdout: true, stderr: true, hijack: true });
-  return stream as Duplex;
+  try {
+    const options = { stream: true, stdin: true, stdout: true, stderr: true, hijack: true };
+    return (await container.attach(options)) as Duplex;
+  } catch (error) {
+    throw fault("could not attach to", container.id.slice(0, 12), error);
+  }
 }
 
-async function start(container: Docker.Container, spec: SandboxSpec) {
+async function start(container: Docker.Container, image: string) {
   try {
     await answered(container.start());
   } catch (error) {
@@ -129,50 +199,69 @@ async function start(container: Docker.Container, spec: SandboxSpec) {
     const hint = /"sh":.*not found/.test(words)
       ? "commands run as `sh -c COMMAND`, so the image needs a shell"
       : undefined;
-    throw new ExecutorFault(
-      `Docker could not start the command in image "${spec.image}": ${words}`,
-      { hint, lost: statusOf(error) === null },
-    );
+    throw new ExecutorFault(`Docker could not start the command in image "${image}": ${words}`, {
+      hint,
+      lost: statusOf(error) === null,
+    });
   }
 }
 
-/** Resolves when the stream has ended and the sink has taken everything. */
-function drain(output: Duplex, sink: OutputSink): Promise<void> {
-  const payloadOf = createDemux();
+/**
+ * Resolves when the sink has taken everything: to the exit code, or to null where the stream has ended without
+ * one being told.
+ */
+function outputUntilEnd(output: Duplex, mark: Buffer, sink: OutputSink): Promise<number | null> {
+  const marked = createMarkedOutput(mark);
   return new Promise((resolve, reject) => {
     let taking: Promise<void> | undefined;
+    const take = (payload: Buffer) => (payload.length === 0 ? undefined : sink(payload));
     output.on("data", (chunk: Buffer) => {
+      if (marked.exitCode !== null) return;
       try {
-        const payload = payloadOf(chunk);
-        taking = payload.length === 0 ? undefined : sink(payload);
+        taking = take(marked.push(chunk));
       } catch (error) {
         output.destroy(asError(error));
         return;
       }
-      if (!taking) return;
-      output.pause();
-      taking.then(
-        () => output.resume(),
-        (error: Error) => output.destroy(error),
-      );
+      if (taking) output.pause();
+      const then = () => {
+        if (marked.exitCode !== null) resolve(marked.exitCode);
+        output.resume();
+      };
+      if (taking) taking.then(then, (error: Error) => output.destroy(error));
+      else if (marked.exitCode !== null) resolve(marked.exitCode);
     });
-    output.on("end", () => resolve(taking));
+    output.on("end", async () => {
+      try {
+        await taking;
+        await take(marked.rest());
+        resolve(null);
+      } catch (error) {
+        reject(asError(error));
+      }
+    });
     output.on("error", reject);
     output.on("close", () => reject(new Error("the output stream was closed")));
   });
 }
 
-function failureOf(drained: Promise<void>, id: string): Promise<never> {
-  return new Promise((_, reject) => {
-    drained.catch((error: unknown) => reject(fault("lost output of", id, error)));
+/** Rejects also where the container has died, and its output does not end. */
+async function orDeath<T>(ending: Promise<T>, news: ContainerNews, id: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  let over = false;
+  const late = new Promise<never>((_, reject) => {
+    void news.died.then(() => {
+      const words = "the end of its output did not come";
+      if (!over) timer = setTimeout(reject, outputMustEndWithinMs, new Error(words));
+    });
   });
-}
-
-async function drainedSoon(drained: Promise<void>, id: string) {
   try {
-    await within(outputMustEndWithinMs, drained, "the end of its output did not come");
+    return await Promise.race([ending, late]);
   } catch (error) {
     throw fault("lost output of", id, error);
+  } finally {
+    over = true;
+    clearTimeout(timer);
   }
 }
 
@@ -189,9 +278,8 @@ async function within<T>(ms: number, work: Promise<T>, otherwise: string): Promi
 }
 
 /**
- * An engine that is told to stop sends its containers SIGTERM, then SIGKILL, and reports what they make of
- * it as how they ended: 137, 143, or 0 where the command takes SIGTERM for a friendly request. So does a
- * person with `docker stop`. None of that is how the command would have ended.
+ * An engine that is told to stop ends its containers, and so does a person with `docker stop`. None of that is
+ * how the command would have ended.
  */
 function refuseMadeUpEnd({ signals }: ContainerNews, id: string) {
   if (signals.length === 0) return;
@@ -238,36 +326,10 @@ async function readWait(container: Docker.Container): Promise<string> {
   return text;
 }
 
-/**
- * A kill reaches only the first process of a container, and that one ignores SIGTERM unless it has a
- * handler. Its children, which do the work, are asked from inside.
- */
+/** From inside, and all but the shell that waits for them: a kill from outside would reach that one alone. */
 async function askEveryProcess(container: Docker.Container) {
   const exec = await container.exec({ Cmd: ["sh", "-c", "kill -TERM -1"] });
   await exec.start({ Detach: true });
-}
-
-export async function remove(container: Docker.Container, log: (line: string) => void) {
-  if (await removed(container, log)) return;
-  // The engine is in trouble: the next command must not wait for that, so the rest is in the background.
-  void (async () => {
-    for (const ms of removalRetriesMs) {
-      await new Promise((resolve) => setTimeout(resolve, ms).unref());
-      if (await removed(container, log)) return;
-    }
-  })();
-}
-
-async function removed(container: Docker.Container, log: (line: string) => void): Promise<boolean> {
-  try {
-    await answered(container.remove({ force: true, v: true }));
-    return true;
-  } catch (error) {
-    // 409: its removal is under way.
-    if ([404, 409].includes(statusOf(error) ?? 0)) return true;
-    log(`could not remove container ${container.id.slice(0, 12)}: ${engineWords(error)}`);
-    return false;
-  }
 }
 
 function fault(what: string, id: string, error: unknown): ExecutorFault {

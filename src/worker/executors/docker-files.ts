@@ -10,7 +10,7 @@ import { ExecutorFault } from "./executor.js";
 export function readableArchive(
   container: Docker.Container,
   during: <T>(work: Promise<T>) => Promise<T>,
-): SandboxFiles {
+): Extract<SandboxFiles, { readonly kind: "archive" }> {
   let workdir: Promise<string> | null = null;
   const startedIn = async () => {
     const { Config } = await answered(container.inspect());

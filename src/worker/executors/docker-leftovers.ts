@@ -2,7 +2,7 @@
 
 import type Docker from "dockerode";
 import { type Owner, parseOwnerKey } from "../../lib/owner.js";
-import { remove } from "./docker-container.js";
+import { Removals } from "./removals.js";
 
 /** On every container: the process that made it. */
 export const ownerLabel = "bettertest.owner";
@@ -21,6 +21,7 @@ export async function removeLeftovers(
   if (orphans.length === 0) return 0;
   const containers = orphans.length === 1 ? "a container" : `${orphans.length} containers`;
   log(`removing ${containers} that a killed worker or engine left behind`);
-  await Promise.all(orphans.map(({ Id }) => remove(docker.getContainer(Id), log)));
+  const removals = new Removals(log);
+  await Promise.all(orphans.map(({ Id }) => removals.remove(docker.getContainer(Id))));
   return orphans.length;
 }

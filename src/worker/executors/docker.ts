@@ -1,20 +1,34 @@
 // A fresh container for each command.
 
-import { randomBytes } from "node:crypto";
 import { Agent } from "node:http";
 import type Docker from "dockerode";
 import { currentOwner, isDead, ownerKey } from "../../lib/owner.js";
-import { defaultMaxPids } from "../maxima.js";
-import { openContainer, remove } from "./docker-container.js";
+import { type KindOf, Pool } from "../pool/pool.js";
+import { type StartedContainer, startContainer } from "./docker-container.js";
 import { diskLimitProblem } from "./docker-disk.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { startDockerGuard } from "./docker-guard.js";
 import { createImages, type PullPolicy } from "./docker-images.js";
 import { ownerLabel, removeLeftovers } from "./docker-leftovers.js";
 import { type EngineLife, EngineLink } from "./docker-link.js";
-import { copySource, isMissingFolder, sourceMount } from "./docker-source.js";
+import { splitEnv } from "./docker-script.js";
+import {
+  type ContainerShape,
+  containerConfig,
+  imageLabel,
+  isCommon,
+  shapeOf,
+} from "./docker-shape.js";
+import { copySource, isMissingFolder } from "./docker-source.js";
 import { DockerClient } from "./dockerode.js";
-import { type Executor, ExecutorFault, type OpenOptions, type SandboxSpec } from "./executor.js";
+import {
+  type Executor,
+  ExecutorFault,
+  type OpenOptions,
+  type SandboxSource,
+  type SandboxSpec,
+} from "./executor.js";
+import { Removals } from "./removals.js";
 
 export interface DockerExecutorOptions {
   /** As in DOCKER_HOST, which counts where this is absent. */
@@ -22,17 +36,22 @@ export interface DockerExecutorOptions {
   readonly pull: PullPolicy;
   /** Of every command; refused at the start where the engine cannot. */
   readonly limitsDisk?: boolean;
+  /** Sandboxes that are kept ready, at most; default: none. */
+  readonly poolMax?: number;
+  /** How long they are kept when nothing asks for them; 0: only what is expected is made ahead. */
+  readonly poolIdleMs?: number;
   readonly log: (line: string) => void;
 }
 
 export async function createDockerExecutor(options: DockerExecutorOptions): Promise<Executor> {
-  const { log } = options;
+  const { log, poolMax = 0, poolIdleMs = 0 } = options;
   const { docker, agent } = connect(options.dockerHost);
   await checkEngine(docker, options.dockerHost);
   if (options.limitsDisk) {
     const problem = diskLimitProblem(await docker.info());
     if (problem !== null) throw new Error(`${problem}. Start without --max-disk`);
   }
+  const removals = new Removals(log);
   await removeLeftovers(docker, log, (owner) => isDead(owner));
   const images = createImages(docker, options.pull);
   const owner = ownerKey(currentOwner());
@@ -46,43 +65,71 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
       await removeLeftovers(docker, log, (of) => ownerKey(of) === owner || isDead(of));
     },
   });
+  let tellReady = (_: number) => {};
+  const pool = new Pool<ContainerShape, StartedContainer>({
+    make: (kind) => make(link.life(), kind),
+    max: poolMax,
+    idleMs: poolIdleMs,
+    changed: (ready) => tellReady(ready),
+  });
   const guard = startDockerGuard(owner, options.dockerHost);
 
   let mountsSources = addressOf(options.dockerHost).startsWith("unix://");
 
-  async function create(life: EngineLife, config: Docker.ContainerCreateOptions) {
-    const creating = createContainer(docker, config);
+  async function make(life: EngineLife, { shape, version }: KindOf<ContainerShape>) {
+    const making = (async () => {
+      await removals.room();
+      const mounts = mountsSources;
+      const config = containerConfig(shape, { imageId: version, owner, mountsSources: mounts });
+      const container = await createContainer(docker, config);
+      if (shape.source && !mounts) await copyInto(container, shape.source);
+      const { image, memoryBytes } = shape;
+      return startContainer(container, { image, memoryBytes, life, removals, log });
+    })();
     try {
-      return await life.during(creating);
+      return await life.during(making);
     } catch (error) {
       // An engine that is back sooner than the old one's end is noticed may still make it.
-      void creating.then((container) => container && remove(container, log)).catch(() => {});
+      void making.then((made) => made.discard()).catch(() => {});
       throw error;
     }
   }
 
+  async function copyInto(container: Docker.Container, source: SandboxSource) {
+    try {
+      await copySource(container, source);
+    } catch (error) {
+      void removals.remove(container);
+      throw error;
+    }
+  }
+
+  /** Asked each time, which costs half a millisecond: so an image that was just built is the one that is used. */
+  async function kindOf(shape: ContainerShape): Promise<KindOf<ContainerShape> | null> {
+    const version = await idOfImage(docker, shape.image);
+    return version === null ? null : { key: JSON.stringify(shape), version, shape };
+  }
+
   async function open(life: EngineLife, spec: SandboxSpec, { signal, progress }: OpenOptions) {
-    const config = containerConfig(spec, owner, mountsSources);
+    const { told, madeWith } = splitEnv(spec.env);
+    const shape = shapeOf(spec, madeWith);
     const pull = () => life.during(images.pull(spec.image, { signal, progress }));
     if (options.pull === "always") await pull();
     signal.throwIfAborted();
-    // Creating tells whether the image is here; asking first would cost every command a round trip.
-    let container = await create(life, config);
-    if (!container) {
+    let kind = await life.during(kindOf(shape));
+    if (!kind) {
       await pull();
       signal.throwIfAborted();
-      container = await create(life, config);
+      kind = await life.during(kindOf(shape));
     }
-    if (!container) throw new ExecutorFault(`image "${spec.image}" was pulled, and is not here`);
-    if (spec.source && !mountsSources) {
-      try {
-        await life.during(copySource(container, spec.source));
-      } catch (error) {
-        void remove(container, log);
-        throw error;
-      }
+    if (!kind) throw new ExecutorFault(`image "${spec.image}" was pulled, and is not here`);
+    signal.throwIfAborted();
+    if (!isCommon(shape)) return (await make(life, kind)).use(spec.command, told);
+    for (;;) {
+      const container = await pool.take(kind, signal);
+      // Of an engine that has gone since: its containers are removed when it is back.
+      if (!container.life.isOver || life.isOver) return container.use(spec.command, told);
     }
-    return openContainer(container, { spec, life, signal, log });
   }
 
   /** What goes wrong while the engine goes down is its doing, whatever it says last. */
@@ -99,7 +146,23 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   return {
     name: "docker",
     isolated: true,
-    onProblem: (listener) => link.onProblem(listener),
+    onReady(listener) {
+      tellReady = listener;
+    },
+    onProblem(listener) {
+      link.onProblem((problem) => {
+        if (problem !== null) void pool.empty();
+        listener(problem);
+      });
+    },
+
+    async expect(expected) {
+      for (const { count, ...asked } of expected) {
+        const kind = await kindOf(shapeOf(asked)).catch(() => null);
+        // One that is not here is pulled by the first command, which shows how that goes.
+        if (kind) pool.expect(kind, count);
+      }
+    },
 
     async open(spec, io) {
       const life = link.life();
@@ -111,19 +174,45 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
       });
       try {
         const sandbox = await orLost(life, opening);
-        return { ...sandbox, run: (sink) => orLost(life, sandbox.run(sink)) };
+        return {
+          ...sandbox,
+          async run(sink) {
+            const startedAt = performance.now();
+            const ended = pool.began();
+            try {
+              return await orLost(life, sandbox.run(sink));
+            } finally {
+              ended(performance.now() - startedAt);
+            }
+          },
+        };
       } catch (error) {
         void opening.then((sandbox) => sandbox.dispose()).catch(() => {});
         throw error;
       }
     },
 
+    relax: () => pool.close(),
+
     async close() {
+      await pool.close();
       link.close();
       guard.close();
       agent?.destroy();
     },
   };
+}
+
+/** Null where the image is missing. */
+async function idOfImage(docker: Docker, image: string): Promise<string | null> {
+  try {
+    return (await answered(docker.getImage(image).inspect())).Id;
+  } catch (error) {
+    if (statusOf(error) === 404) return null;
+    throw new ExecutorFault(`Docker could not look for image "${image}": ${engineWords(error)}`, {
+      lost: statusOf(error) === null,
+    });
+  }
 }
 
 function addressOf(dockerHost: string | undefined): string {
@@ -192,57 +281,13 @@ async function checkEngine(docker: Docker, dockerHost: string | undefined) {
     throw new Error(`the Docker engine at ${address} runs ${os} containers, not Linux ones`);
 }
 
-/** Null where the image is missing. */
 async function createContainer(docker: Docker, config: Docker.ContainerCreateOptions) {
   try {
     return await answered(docker.createContainer(config));
   } catch (error) {
-    if (statusOf(error) === 404) return null;
     throw new ExecutorFault(
-      `Docker could not make a container of image "${config.Image}": ${engineWords(error)}`,
+      `Docker could not make a container of image "${config.Labels?.[imageLabel]}": ${engineWords(error)}`,
       { lost: statusOf(error) === null },
     );
   }
-}
-
-function containerConfig(
-  spec: SandboxSpec,
-  owner: string,
-  mountsSources: boolean,
-): Docker.ContainerCreateOptions {
-  const { source } = spec;
-  const workdir = spec.workdir ?? source?.path;
-  return {
-    name: `bettertest-${randomBytes(6).toString("hex")}`,
-    Image: spec.image,
-    // In place of the image's own: the command is sh's, whatever the image was made for.
-    Entrypoint: ["sh"],
-    Cmd: ["-c", spec.command],
-    Env: Object.entries(spec.env ?? {}).map(([name, value]) => `${name}=${value}`),
-    ...(workdir !== undefined && { WorkingDir: workdir }),
-    ...(spec.user !== undefined && { User: spec.user }),
-    Labels: { [ownerLabel]: owner },
-    AttachStdout: true,
-    AttachStderr: true,
-    // Closed from the start: a command that reads gets the end of its input, and does not wait.
-    OpenStdin: false,
-    // A health check would run beside the test, for nobody.
-    Healthcheck: { Test: ["NONE"] },
-    HostConfig: {
-      // Output is read from the attach stream alone, and kept in the worker's spool: the engine's own
-      // log would cost a factor of five or more in speed, and disk that nobody bounds.
-      LogConfig: { Type: "none", Config: {} },
-      SecurityOpt: ["no-new-privileges"],
-      PidsLimit: spec.pids ?? defaultMaxPids,
-      ...(spec.network === false && { NetworkMode: "none" }),
-      ...(source && mountsSources && { Mounts: [sourceMount(source)] }),
-      ...(spec.cpus !== undefined && { NanoCpus: Math.round(spec.cpus * 1e9) }),
-      ...(spec.diskBytes !== undefined && { StorageOpt: { size: String(spec.diskBytes) } }),
-      // Equal, so that the limit cannot be passed by swapping.
-      ...(spec.memoryBytes !== undefined && {
-        Memory: spec.memoryBytes,
-        MemorySwap: spec.memoryBytes,
-      }),
-    },
-  };
 }

@@ -1,6 +1,6 @@
 // What every way of running a command must offer. test/contracts/executor.ts holds all of them to it.
 
-import type { CommandRequest } from "../../wire/worker.js";
+import type { CommandRequest, ExpectedSandbox } from "../../wire/worker.js";
 import type { SandboxFiles } from "../sandbox-files.js";
 
 export interface Executor {
@@ -23,6 +23,17 @@ export interface Executor {
    * Absent: that cannot happen.
    */
   onProblem?(listener: (problem: string | null) => void): void;
+
+  /**
+   * What is about to be asked for, so that it can be made ahead. Rejects never; absent: sandboxes cost nothing here.
+   */
+  expect?(expected: readonly ExpectedSandbox[]): Promise<void>;
+
+  /** Tells at each change how many sandboxes wait for a command. */
+  onReady?(listener: (ready: number) => void): void;
+
+  /** Nothing will be opened any more: ends what was made ahead. Resolves when it is gone. */
+  relax?(): Promise<void>;
 
   /** The last call: nothing is open any more. Ends what the executor itself holds. */
   close(): Promise<void>;

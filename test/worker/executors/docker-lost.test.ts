@@ -21,6 +21,7 @@ describe("an engine that goes away", { skip: noOwnEngine() }, () => {
         executor: "docker",
         dockerHost: engine.address,
         slots: 2,
+        poolMax: 0,
       });
       const { client, url } = own;
       const running = await Promise.all([friendly, plain].map((c) => startCommand(client, c)));
@@ -67,7 +68,7 @@ describe("an engine that goes away", { skip: noOwnEngine() }, () => {
     engine.docker("stop", ...engine.containers());
     const outcome = await ended;
     assert.ok(outcome.kind === "faulted" && outcome.workerLost, JSON.stringify(outcome));
-    assert.match(outcome.message, /ended from outside \(signal 15\)/);
+    assert.match(outcome.message, /ended from outside \(signal 15, 9\)/);
   });
 
   test("a worker that is stopped while the engine is away leaves at once", async () => {

@@ -151,8 +151,8 @@ test("no engine: what is missing, and both ways out", async () => {
 });
 
 test("the next worker removes what a killed one left, and nothing of a living one", async () => {
-  await using dying = await startWorkerProcess({ executor: "docker" });
-  await using living = await startWorkerProcess({ executor: "docker" });
+  await using dying = await startWorkerProcess({ executor: "docker", poolMax: 0 });
+  await using living = await startWorkerProcess({ executor: "docker", poolMax: 0 });
   const clients = [dying, living].map(({ url }) => createWorkerClient(url));
   const stop = new AbortController();
   const command = "echo ready; sleep 1000";
@@ -187,7 +187,11 @@ test("a killed worker's guard removes what it left, also what the engine was sti
 test("an engine that dies in the middle is a fault, never an exit code; what it left goes when it is back", async () => {
   const folder = mkdtempSync(join(tmpdir(), "bettertest-test-"));
   const engine = await startEngineProxy(join(folder, "docker.sock"));
-  const far = await startTestWorker({ executor: "docker", dockerHost: `unix://${engine.path}` });
+  const far = await startTestWorker({
+    executor: "docker",
+    poolMax: 0,
+    dockerHost: `unix://${engine.path}`,
+  });
   const before = new Set(containersOf(process.pid));
   const { ended } = await startCommand(far.client, "sleep 1; echo ready; sleep 1000");
   const [container, ...more] = containersOf(process.pid).filter((id) => !before.has(id));

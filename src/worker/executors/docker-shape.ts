@@ -1,0 +1,95 @@
+// What a container is made with, before its command is known.
+
+import { randomBytes } from "node:crypto";
+import type Docker from "dockerode";
+import type { SandboxShape } from "../../wire/worker.js";
+import { defaultMaxPids } from "../maxima.js";
+import { ownerLabel } from "./docker-leftovers.js";
+import { sourceMount } from "./docker-source.js";
+import type { SandboxSource } from "./executor.js";
+
+/** All that a container is made with. */
+export interface ContainerShape extends SandboxShape {
+  readonly env: Readonly<Record<string, string>>;
+  readonly source: SandboxSource | undefined;
+}
+
+/** By the name it was asked for with; the engine itself is told its id. */
+export const imageLabel = "bettertest.image";
+
+/** What can be made ahead: of nothing that is one command's alone. */
+export function isCommon({ env, source }: ContainerShape): boolean {
+  return source === undefined && Object.keys(env).length === 0;
+}
+
+export function shapeOf(
+  {
+    image,
+    user,
+    workdir,
+    cpus,
+    memoryBytes,
+    diskBytes,
+    pids,
+    network,
+    source,
+  }: SandboxShape & {
+    readonly source?: SandboxSource;
+  },
+  env: Readonly<Record<string, string>> = {},
+): ContainerShape {
+  // In this order always, since alike ones are told by their text.
+  return { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, env, source };
+}
+
+export interface ContainerSettings {
+  readonly imageId: string;
+  readonly owner: string;
+  readonly mountsSources: boolean;
+}
+
+export function containerConfig(
+  shape: ContainerShape,
+  { imageId, owner, mountsSources }: ContainerSettings,
+): Docker.ContainerCreateOptions {
+  const { source } = shape;
+  const workdir = shape.workdir ?? source?.path;
+  return {
+    name: `bettertest-${randomBytes(6).toString("hex")}`,
+    Image: imageId,
+    // In place of the image's own: a shell that waits for the command, whatever the image was made for.
+    Entrypoint: ["sh"],
+    Cmd: [],
+    Env: Object.entries(shape.env).map(([name, value]) => `${name}=${value}`),
+    ...(workdir !== undefined && { WorkingDir: workdir }),
+    ...(shape.user !== undefined && { User: shape.user }),
+    Labels: { [ownerLabel]: owner, [imageLabel]: shape.image },
+    AttachStdout: true,
+    AttachStderr: true,
+    AttachStdin: true,
+    OpenStdin: true,
+    // The shell's input ends with our connection: what a killed worker leaves behind ends by itself.
+    StdinOnce: true,
+    // A shell that is the first process does not hear SIGTERM, and an engine that stops would wait for it.
+    StopTimeout: 1,
+    // A health check would run beside the test, for nobody.
+    Healthcheck: { Test: ["NONE"] },
+    HostConfig: {
+      // Output is read from the attach stream alone, and kept in the worker's spool: the engine's own
+      // log would cost a factor of five or more in speed, and disk that nobody bounds.
+      LogConfig: { Type: "none", Config: {} },
+      SecurityOpt: ["no-new-privileges"],
+      // The shell that waits is one more than the command knows of.
+      PidsLimit: (shape.pids ?? defaultMaxPids) + 1,
+      ...(shape.network === false && { NetworkMode: "none" }),
+      ...(source && mountsSources && { Mounts: [sourceMount(source)] }),
+      ...(shape.cpus !== undefined && { NanoCpus: Math.round(shape.cpus * 1e9) }),
+      ...(shape.diskBytes !== undefined && { StorageOpt: { size: String(shape.diskBytes) } }),
+      // Equal, so that the limit cannot be passed by swapping.
+      ...(shape.memoryBytes !== undefined && {
+        Memory: shape.memoryBytes,
+        MemorySwap: shape.memoryBytes,
+      }),
+    },
+  };
+}
