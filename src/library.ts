@@ -5,7 +5,7 @@ import { repoRoot } from "../runtime/host/repo-root.js";
 import { openWorkerTokens } from "./access/worker-tokens.js";
 import { type Engine, type EngineOptions, engineDefaults } from "./boss/engine.js";
 import { createEngineBesideWorker } from "./boss/engine-beside-worker.js";
-import { Secrets } from "./boss/secrets.js";
+import { Secrets } from "./boss/secrets/secrets.js";
 import type { LoggedEvent } from "./model/events.js";
 import type { Failure, Fault, RunVerdict } from "./model/failure.js";
 import type { Pipeline } from "./model/pipeline.js";

@@ -1,5 +1,5 @@
 import type { HealthView, WorkerView } from "../wire/boss.js";
-import type { DiskState } from "./disk.js";
+import type { DiskState } from "./history/disk.js";
 import type { Pipelines } from "./pipelines.js";
 import type { Workers } from "./workers.js";
 

@@ -20,7 +20,7 @@ import {
 } from "../wire/worker-client.js";
 import { causeOf, NoAnswerError, WorkerError } from "../wire/worker-connection.js";
 import { Room } from "./room.js";
-import { SourceTrouble } from "./sources.js";
+import { SourceTrouble } from "./run/sources.js";
 
 interface KnownWorker {
   readonly client: WorkerClient;

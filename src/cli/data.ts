@@ -4,10 +4,10 @@
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { dataProblems, dataSizes, outputsIn, type RunSize } from "../boss/data-folder.js";
-import { historyFile } from "../boss/data-paths.js";
-import { BadRunFile, importRun } from "../boss/import-run.js";
-import { exportRun } from "../boss/run-file.js";
+import { dataProblems, dataSizes, outputsIn, type RunSize } from "../boss/history/data-folder.js";
+import { historyFile } from "../boss/history/data-paths.js";
+import { BadRunFile, importRun } from "../boss/history/import-run.js";
+import { exportRun } from "../boss/history/run-file.js";
 import { openHistoryReader } from "../boss/store/reader.js";
 import { openSqliteStore } from "../boss/store/sqlite.js";
 import { makeFolder } from "../lib/make-folder.js";

@@ -5,7 +5,7 @@ import { repoRoot } from "../../runtime/host/repo-root.js";
 import { isOpenTo } from "../access/open-access.js";
 import { makeToken } from "../access/token-file.js";
 import { engineDefaults } from "../boss/engine.js";
-import type { HistoryOptions } from "../boss/history.js";
+import type { HistoryOptions } from "../boss/history/history.js";
 import { type RunningBoss, startBoss } from "../boss/main.js";
 import { formatDuration } from "../lib/units.js";
 import { exitCodes } from "../model/exit-code.js";

@@ -3,8 +3,8 @@
 import { createSenderOf } from "../access/sender.js";
 import { readTokenFile } from "../access/token-file.js";
 import { openWorkerTokens } from "../access/worker-tokens.js";
-import { noSecrets, type Secrets } from "../boss/secrets.js";
-import { readSecretsFile, SecretsFileError } from "../boss/secrets-file.js";
+import { noSecrets, type Secrets } from "../boss/secrets/secrets.js";
+import { readSecretsFile, SecretsFileError } from "../boss/secrets/secrets-file.js";
 import { parseBytes, parseDurationMs } from "../lib/units.js";
 import { readTls, readTrusted } from "../wire/tls.js";
 import { longestLeaseMs } from "../wire/worker.js";

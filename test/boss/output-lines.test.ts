@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import fc from "fast-check";
-import { errorWeight } from "../../src/boss/error-lines.js";
-import { LineIndex } from "../../src/boss/line-index.js";
-import { readLines } from "../../src/boss/line-reader.js";
-import { type SearchOrder, search } from "../../src/boss/output-search-thread.js";
+import { errorWeight } from "../../src/boss/output/error-lines.js";
+import { LineIndex } from "../../src/boss/output/line-index.js";
+import { readLines } from "../../src/boss/output/line-reader.js";
+import { type SearchOrder, search } from "../../src/boss/output/output-search-thread.js";
 import { encodeLook, plainLook } from "../../src/model/sgr.js";
 import { parseLine } from "../../src/model/terminal-line.js";
 import type { OutputLines, OutputMatches, OutputOutline } from "../../src/wire/boss.js";
@@ -330,7 +330,7 @@ describe("over HTTP", () => {
   });
 
   test("a pattern that takes for ever is given up, and others go on meanwhile", async () => {
-    const { OutputSearch, SearchTooLong } = await import("../../src/boss/output-search.js");
+    const { OutputSearch, SearchTooLong } = await import("../../src/boss/output/output-search.js");
     const searches = new OutputSearch({ limitMs: 1500 });
     writeFileSync(path, `${"a".repeat(60)}!\n`);
     const order = (source: string): SearchOrder => ({

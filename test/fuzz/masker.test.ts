@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Secrets } from "../../src/boss/secrets.js";
+import { Secrets } from "../../src/boss/secrets/secrets.js";
 import { Masker } from "../../src/lib/masker.js";
 import { WordFinder } from "../../src/lib/word-finder.js";
 import { cutAt, cuts, fuzz } from "./fuzz.js";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { commandRequest } from "../../runtime/run-options.js";
-import { parseSecrets } from "../../src/boss/secrets-file.js";
+import { parseSecrets } from "../../src/boss/secrets/secrets-file.js";
 import { parseBytes, parseDurationMs } from "../../src/lib/units.js";
 import { AskedCommand } from "../../src/wire/worker.js";
 import { fuzz, textOf } from "./fuzz.js";

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Secrets } from "../../src/boss/secrets.js";
+import { Secrets } from "../../src/boss/secrets/secrets.js";
 import { findTask } from "../../src/model/run.js";
 import { image, noDocker } from "../rig/docker.js";
 import { type Rig, startRig } from "../rig/rig.js";

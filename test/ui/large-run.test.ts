@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { Page } from "playwright-core";
-import { historyFile } from "../../src/boss/data-paths.js";
+import { historyFile } from "../../src/boss/history/data-paths.js";
 import { openSqliteStore } from "../../src/boss/store/sqlite.js";
 import type { RunEvent } from "../../src/model/events.js";
 import { startRig } from "../rig/rig.js";

@@ -16,9 +16,9 @@ import { describeFault, type TaskEnd } from "../../model/failure.js";
 import type { TaskRef } from "../../model/pipeline.js";
 import { findTask, isFinished, type Run, type TaskState } from "../../model/run.js";
 import type { Engine } from "../engine.js";
-import { LineSplitter } from "../lines.js";
 import { mergeInto } from "../merge.js";
-import type { OutputRef } from "../outputs.js";
+import { LineSplitter } from "../output/lines.js";
+import type { OutputRef } from "../output/outputs.js";
 import { streamSse } from "../stream.js";
 import { theRun } from "./runs.js";
 

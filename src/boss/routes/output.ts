@@ -6,18 +6,18 @@ import type { ApiError, OutputDiff, OutputMatches, OutputOutline } from "../../w
 import { bytesResponse } from "../../wire/stream.js";
 import type { StreamCount } from "../../wire/stream-count.js";
 import type { Engine } from "../engine.js";
-import type { Fold } from "../line-index.js";
-import { type FollowedIndex, LineIndexes } from "../line-indexes.js";
-import { maxLinesAtOnce, readLines } from "../line-reader.js";
+import type { Fold } from "../output/line-index.js";
+import { type FollowedIndex, LineIndexes } from "../output/line-indexes.js";
+import { maxLinesAtOnce, readLines } from "../output/line-reader.js";
 import {
   maxPatternChars,
   OutputSearch,
   requirePattern,
   SearchBusy,
   SearchTooLong,
-} from "../output-search.js";
-import type { SearchOrder } from "../output-search-thread.js";
-import type { OutputRef } from "../outputs.js";
+} from "../output/output-search.js";
+import type { SearchOrder } from "../output/output-search-thread.js";
+import type { OutputRef } from "../output/outputs.js";
 import { NotFound, numberParameter } from "../request.js";
 import { theAttempt, theRun } from "./runs.js";
 

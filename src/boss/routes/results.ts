@@ -8,8 +8,8 @@ import { BadRequest } from "../../wire/body.js";
 import type { ArtifactsView, TestsView, TestView } from "../../wire/boss.js";
 import { bytesResponse } from "../../wire/stream.js";
 import type { Engine } from "../engine.js";
-import { artifactsOf, blobOf, type KeptFor, testsOf } from "../kept-files.js";
 import { NotFound, numberParameter } from "../request.js";
+import { artifactsOf, blobOf, type KeptFor, testsOf } from "../run/kept-files.js";
 import { theRun } from "./runs.js";
 
 const verdicts: readonly string[] = ["passed", "failed", "skipped"] satisfies TestVerdict[];

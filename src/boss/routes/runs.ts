@@ -13,7 +13,7 @@ import {
 } from "../../wire/boss.js";
 import { bytesResponse } from "../../wire/stream.js";
 import type { Engine } from "../engine.js";
-import type { OutputRef } from "../outputs.js";
+import type { OutputRef } from "../output/outputs.js";
 import { NotFound, numberParameter } from "../request.js";
 import { streamSse } from "../stream.js";
 

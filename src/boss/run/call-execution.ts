@@ -1,0 +1,232 @@
+// One call of a task: a command on a worker, from the event that tells of it to the one that tells its outcome.
+// In between the boss may be killed. Before the worker hears of the call its name there is stored, and the
+// worker may forget it only after its outcome is stored and its output is in the file: so a boss that comes
+// back knows of every command that may run, and can ask for everything it has not got.
+
+import { createHash } from "node:crypto";
+import type { CallRequest, CallResult } from "../../../runtime/host/host.js";
+import type { AttemptRef, CallOutcome, RunEvent } from "../../model/events.js";
+import type { CollectedFiles, Outcome } from "../../wire/worker.js";
+import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
+import { OutputTail } from "../output/output-tail.js";
+import { maskedOutput } from "../secrets/masked-output.js";
+import type { Secrets } from "../secrets/secrets.js";
+import type { LostWorker, SentTo, Workers } from "../workers.js";
+import type { LoggedCall } from "./attempt-log.js";
+import { CallFiles } from "./call-files.js";
+import { toldOptions } from "./call-options.js";
+import type { RunExpectations } from "./expectations.js";
+import type { RunSources } from "./sources.js";
+
+export interface CallContext {
+  readonly attempt: AttemptRef;
+  readonly output: PrintedOutput;
+  /** Of the output; what commands leave is kept beside it. */
+  readonly outputPath: string;
+  /** Of one command. */
+  readonly maxArtifactBytes: number;
+  readonly secrets: Secrets;
+  readonly emit: (event: RunEvent) => void;
+  readonly now: () => number;
+  readonly workers: Pick<Workers, "execute" | "resume">;
+  readonly expectations: Pick<RunExpectations, "called">;
+  readonly sources: RunSources;
+  /** Own workers to be chosen only where there is no other. */
+  readonly avoid: ReadonlySet<string>;
+  readonly lose: (worker: LostWorker) => void;
+}
+
+/** Never rejects. */
+export async function executeCall(
+  call: number,
+  { worker, request }: CallRequest,
+  signal: AbortSignal,
+  context: CallContext,
+): Promise<CallResult> {
+  const { attempt, output, secrets, emit, now, workers, avoid, sources } = context;
+  const asked = request.source;
+  const tail = new OutputTail();
+  const startedAt = performance.now();
+  let chosen = worker ?? "";
+  let isSent = false;
+  const sent = ({ url, execution }: SentTo) => {
+    if (isSent) return;
+    isSent = true;
+    chosen = url;
+    emit({
+      type: "call-sent",
+      at: now(),
+      ...attempt,
+      call,
+      worker: url,
+      execution,
+      ...(worker === null && { any: true }),
+      digest: digestOf({ worker, request }),
+      printedBytes: output.receivedFrom(ownSource),
+    });
+  };
+  let durationMs = 0;
+  const files = new CallFiles({ ...context, call });
+  let end: Outcome | undefined;
+  const settled = async (outcome: Outcome, collected: CollectedFiles | null) => {
+    // Where it went to nobody: that it was made must be known as well.
+    sent({ url: chosen, execution: "" });
+    void copy.release();
+    durationMs = Math.round(performance.now() - startedAt);
+    if (isLost(outcome)) {
+      context.lose({ url: chosen, any: worker === null, refused: isRefused(outcome) });
+    }
+    end = await finishCall(call, outcome, { durationMs, files, collected }, context);
+  };
+  const copy = maskedOutput(secrets, (bytes) => {
+    tail.push(bytes);
+    return output.append(call, bytes);
+  });
+  const sendable = secrets.withValues(request);
+  if (!sendable.ok) {
+    await settled(sendable.outcome, null);
+    return { outcome: sendable.outcome, durationMs, output: tail.bytes(), outputBytes: 0 };
+  }
+  // One with a source of its own cannot be made ahead.
+  if (!asked) context.expectations.called(attempt.stage, worker, request);
+  const outcome = await workers.execute(
+    {
+      worker,
+      avoid,
+      ...(asked && { source: (client, aborted) => sources(asked, client, aborted) }),
+    },
+    sendable.request,
+    {
+      chosen: sent,
+      started: (sandbox) => {
+        const { command, image } = request;
+        emit({
+          type: "call-started",
+          at: now(),
+          ...attempt,
+          call,
+          command,
+          image,
+          worker: chosen,
+          sandbox,
+          ...toldOptions(request),
+        });
+      },
+      output: copy.write,
+      files: files.take,
+      settled,
+    },
+    signal,
+  );
+  return { outcome: end ?? outcome, durationMs, output: tail.bytes(), outputBytes: tail.total };
+}
+
+/** Takes up again what an earlier boss had sent; `request` comes when the task's code has made it again. Never rejects. */
+export async function resumeCall(
+  { call, worker, any, execution, sentAt, started }: LoggedCall,
+  request: Promise<CallRequest>,
+  signal: AbortSignal,
+  context: CallContext,
+): Promise<CallResult> {
+  const { attempt, output, secrets, emit, now, workers } = context;
+  const tail = new OutputTail();
+  const had = output.receivedFrom(call);
+  tail.push((await output.earlierEndOf(call, OutputTail.limitBytes)) ?? new Uint8Array());
+  tail.total = had;
+  // A secret may have begun before the last byte that is here: some of it is read once more.
+  const from = Math.max(0, had - secrets.reach);
+  let known = had - from;
+  const copy = maskedOutput(secrets, (bytes) => {
+    const news = bytes.subarray(known);
+    known = Math.max(0, known - bytes.length);
+    tail.push(news);
+    return output.append(call, news);
+  });
+  let durationMs = 0;
+  const files = new CallFiles({ ...context, call });
+  let end: Outcome | undefined;
+  const outcome = await workers.resume(
+    { url: worker, any },
+    { id: execution, outputBytes: from },
+    {
+      started: (sandbox) => {
+        if (started) return;
+        const at = now();
+        void request.then(({ request: made }) => {
+          const { command, image } = made;
+          const told = { ...attempt, call, command, image, worker, sandbox, ...toldOptions(made) };
+          emit({ type: "call-started", at, ...told });
+        });
+      },
+      output: copy.write,
+      files: files.take,
+      settled: async (settled, collected) => {
+        void copy.release();
+        durationMs = Math.max(0, now() - sentAt);
+        end = await finishCall(call, settled, { durationMs, files, collected }, context);
+      },
+    },
+    signal,
+  );
+  return { outcome: end ?? outcome, durationMs, output: tail.bytes(), outputBytes: tail.total };
+}
+
+/** What a call that had ended before the boss was killed gave; null where its output is not kept any more. */
+export async function recallCall(
+  { call, finished }: LoggedCall,
+  output: PrintedOutput,
+): Promise<CallResult | null> {
+  const end = await output.earlierEndOf(call, OutputTail.limitBytes);
+  if (!finished || !end) return null;
+  const { outcome, durationMs } = finished;
+  return { outcome, durationMs, output: end, outputBytes: output.receivedFrom(call) };
+}
+
+/** Gives the outcome that counts: tests that have failed make a command red that says it has passed. */
+async function finishCall(
+  call: number,
+  given: Outcome,
+  {
+    durationMs,
+    files,
+    collected,
+  }: {
+    readonly durationMs: number;
+    readonly files: CallFiles;
+    readonly collected: CollectedFiles | null;
+  },
+  { attempt, output, emit, now }: CallContext,
+): Promise<Outcome> {
+  await output.flush();
+  const left = await files.finish(collected);
+  if (left) emit({ type: "call-files", at: now(), ...attempt, call, files: left });
+  const failedTests = left?.tests?.failed ?? 0;
+  const outcome: Outcome =
+    given.kind === "exited" && failedTests > 0 ? { ...given, failedTests } : given;
+  emit({ type: "call-finished", at: now(), ...attempt, call, outcome, durationMs });
+  return outcome;
+}
+
+export function isLost(outcome: Outcome): boolean {
+  return outcome.kind === "faulted" && outcome.workerLost === true;
+}
+
+/** A worker that is told to stop refuses what comes; that says nothing of the next one. */
+export function isRefused(outcome: CallOutcome): boolean {
+  return outcome.kind === "faulted" && outcome.notStarted === true;
+}
+
+/** Alike for alike calls, whatever order their options were written in. */
+export function digestOf({ worker, request }: CallRequest): string {
+  const text = JSON.stringify(sorted({ worker, request }));
+  return createHash("sha256").update(text).digest("base64url");
+}
+
+function sorted(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(sorted);
+  return Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, field]) => [key, sorted(field)]);
+}

@@ -1,0 +1,139 @@
+// What a run is about to ask of its workers, told ahead so that they can have it ready. It is known from the last
+// run of the pipeline; of a stage without a past, its first call stands for all that are still to come.
+
+import type { RunEvent } from "../../model/events.js";
+import type { AskedCommand, ExpectedSandbox, SandboxShape } from "../../wire/worker.js";
+import type { Workers } from "../workers.js";
+
+/** Calls that are alike to a worker before it knows their commands. */
+interface Need {
+  /** Null: any of the boss's own. */
+  readonly worker: string | null;
+  readonly shape: SandboxShape;
+  count: number;
+}
+
+/** By stage, and in it by everything but the count. */
+type Needs = Map<string, Map<string, Need>>;
+
+export interface RunExpectations {
+  /** Nothing is known but the last run. */
+  begun(): void;
+  /** `left`: its tasks that have not started. */
+  stageStarted(stage: string, left: () => number): void;
+  called(stage: string, worker: string | null, request: AskedCommand): void;
+  ended(): void;
+}
+
+export interface ExpectationsOptions {
+  readonly workers: Pick<Workers, "expect">;
+  /** Of the pipeline's last run, if there is one. */
+  readonly lastEvents: (pipeline: string) => readonly RunEvent[];
+}
+
+export class Expectations {
+  readonly #options: ExpectationsOptions;
+  readonly #past = new Map<string, Needs>();
+
+  constructor(options: ExpectationsOptions) {
+    this.#options = options;
+  }
+
+  ofRun(pipeline: string): RunExpectations {
+    const { workers, lastEvents } = this.#options;
+    const past = this.#past.get(pipeline) ?? needsOf(lastEvents(pipeline));
+    this.#past.set(pipeline, past);
+    const made: Needs = new Map();
+    const announced = new Map<string, Need>();
+    let left = () => 0;
+
+    const announce = (needs: ReadonlyMap<string, Need>) => {
+      for (const [key, need] of needs) announced.set(key, need);
+      tell(workers, [...needs.values()]);
+    };
+    /** The stage and the one after it, whose turn may come soon. */
+    const announceFrom = (stages: readonly string[]) => {
+      const needs = new Map<string, Need>();
+      for (const stage of stages.slice(0, 2)) {
+        for (const [key, need] of past.get(stage) ?? []) add(needs, key, need);
+      }
+      announce(needs);
+    };
+
+    return {
+      begun: () => announceFrom([...past.keys()]),
+      stageStarted(stage, waiting) {
+        left = waiting;
+        made.set(stage, new Map());
+        const stages = [...past.keys()];
+        const at = stages.indexOf(stage);
+        if (at >= 0) announceFrom(stages.slice(at));
+      },
+      called(stage, worker, request) {
+        const needs = made.get(stage) ?? new Map<string, Need>();
+        made.set(stage, needs);
+        const shape = shapeOf(request);
+        const key = JSON.stringify([worker, shape]);
+        const isFirst = !needs.has(key);
+        add(needs, key, { worker, shape, count: 1 });
+        const isNews = isFirst && needs.size === 1 && !past.get(stage)?.has(key);
+        if (isNews && left() > 0) announce(new Map([[key, { worker, shape, count: left() }]]));
+      },
+      ended() {
+        // What was not reached this time is remembered from before.
+        for (const [stage, needs] of made) past.set(stage, needs);
+        tell(
+          workers,
+          [...announced.values()].map((need) => ({ ...need, count: 0 })),
+        );
+      },
+    };
+  }
+}
+
+function tell(workers: Pick<Workers, "expect">, needs: readonly Need[]) {
+  const byWorker = new Map<string | null, ExpectedSandbox[]>();
+  for (const { worker, shape, count } of needs) {
+    const list = byWorker.get(worker) ?? [];
+    byWorker.set(worker, list);
+    // A worker is no place for a list that somebody made endless.
+    if (list.length < mostShapes) list.push({ ...shape, count });
+  }
+  for (const [worker, expected] of byWorker) workers.expect(worker, expected);
+}
+
+const mostShapes = 20;
+
+function add(needs: Map<string, Need>, key: string, need: Need) {
+  const known = needs.get(key);
+  if (known) known.count += need.count;
+  else needs.set(key, { ...need });
+}
+
+function needsOf(events: readonly RunEvent[]): Needs {
+  const needs: Needs = new Map();
+  /** Which calls named no worker is told before they have started. */
+  const any = new Set<string>();
+  // Events do not tell which calls had a source of their own, which cannot be made ahead.
+  if (events.some(({ type }) => type === "run-source")) return needs;
+  for (const event of events) {
+    if (event.type !== "call-sent" && event.type !== "call-started") continue;
+    const { stage, task, attempt, call } = event;
+    const id = JSON.stringify([task, attempt, call]);
+    if (event.type === "call-sent") {
+      if (event.any) any.add(id);
+      continue;
+    }
+    const ofStage = needs.get(stage) ?? new Map<string, Need>();
+    needs.set(stage, ofStage);
+    const worker = any.has(id) ? null : event.worker;
+    const shape = shapeOf(event);
+    add(ofStage, JSON.stringify([worker, shape]), { worker, shape, count: 1 });
+  }
+  return needs;
+}
+
+function shapeOf(request: SandboxShape): SandboxShape {
+  const { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network } = request;
+  return { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network };
+}

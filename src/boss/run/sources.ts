@@ -1,0 +1,307 @@
+// The code under test. What a run tests is found out once, when its first command asks for it, said in an event, and is
+// the same for all of its commands, on whichever worker, and for whoever runs the run again.
+
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream, readFileSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { asError } from "../../lib/as-error.js";
+import type { RunEvent, RunSource } from "../../model/events.js";
+import { type FileEntry, pathBytes } from "../../source/manifest.js";
+import { type Scan, scan } from "../../source/scan.js";
+import { createStatCache, type StatCache } from "../../source/stat-cache.js";
+import { type OutgoingTree, UnknownTreeError } from "../../wire/send-tree.js";
+import type { AskedSource, CommandSource } from "../../wire/source.js";
+import type { WorkerClient } from "../../wire/worker-client.js";
+
+export interface SourcesOptions {
+  /** What outlives the boss, so that the next scan is quick; absent: nothing. */
+  readonly folder?: string;
+  /** The value of a secret. */
+  readonly secret: (name: string) => string | undefined;
+  /** Those that may hold a tree. */
+  readonly workers: () => readonly WorkerClient[];
+}
+
+export interface RunSourcesOptions {
+  /** Of the repo that the pipedef belongs to. */
+  readonly root: string;
+  /** What it is to be, where that was found out before: by an earlier boss, or for the run that is run again. */
+  readonly fixed: readonly RunSource[];
+  readonly emit: (event: RunEvent) => void;
+  readonly now: () => number;
+}
+
+/** The source of a run's commands. */
+export type RunSources = (
+  asked: AskedSource,
+  worker: WorkerClient,
+  signal: AbortSignal,
+) => Promise<CommandSource>;
+
+/** A worker keeps what it was told of for longer. */
+const rememberedMs = 5 * 60_000;
+
+interface Sent {
+  readonly sending: Promise<void>;
+  instance: string | undefined;
+  doneAt: number | null;
+}
+
+export class SourceTrouble extends Error {
+  readonly hint: string;
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+export class Sources {
+  readonly #options: SourcesOptions;
+  readonly #cache: StatCache;
+  readonly #sent = new Map<string, Sent>();
+  #key: Promise<string> | null = null;
+  /** Scans under way and the last ones done, by the hash of their tree. */
+  readonly #scans = new Map<string, OutgoingTree>();
+
+  constructor(options: SourcesOptions) {
+    this.#options = options;
+    this.#cache = createStatCache(options.folder);
+  }
+
+  forRun({ root, fixed, emit, now }: RunSourcesOptions): RunSources {
+    const found = new Map<string, Promise<RunSource>>();
+    for (const source of fixed) found.set(nameOf(source), Promise.resolve(source));
+
+    const once = (name: string, find: () => Promise<RunSource>) => {
+      let finding = found.get(name);
+      if (!finding) {
+        finding = find().then((source) => {
+          emit({ type: "run-source", at: now(), source });
+          return source;
+        });
+        // A worker that could not be reached is no reason never to ask again.
+        finding.catch(() => found.delete(name));
+        found.set(name, finding);
+      }
+      return finding;
+    };
+
+    return async (asked, worker, signal) => {
+      const key = await this.#keyOf();
+      const path = asked.path === undefined ? {} : { path: asked.path };
+      if (asked.kind === "workspace") {
+        const { tree } = await once("workspace", () => this.#scan(root));
+        await this.#once(tree, worker, signal, () => this.#send(tree, worker));
+        return { tree, key, ...path };
+      }
+      const { url, ref } = asked;
+      const credentials = this.#credentials(asked.secret);
+      const request = { url, ref, ...(credentials && { credentials }) };
+      const source = await once(`git ${url} ${ref}`, async () => {
+        const { commit, tree } = await worker.fetchGit(request, { key, signal });
+        return { kind: "git", url, ref, commit, tree };
+      });
+      const { tree, commit } = source;
+      if (commit === null) throw new Error(`no commit is known of ${ref}`);
+      await this.#once(tree, worker, signal, async () => {
+        await worker.fetchGit({ ...request, commit }, { key, signal });
+      });
+      return { tree, key, ...path };
+    };
+  }
+
+  async #scan(root: string): Promise<RunSource> {
+    const found = await scan(root, this.#cache);
+    this.#scans.set(found.hash, outgoing(root, found));
+    const [oldest] = this.#scans.keys();
+    if (this.#scans.size > 8 && oldest !== undefined) this.#scans.delete(oldest);
+    const { commit, branch, dirty, hash } = found;
+    const files = found.manifest.filter(({ kind }) => kind !== "dir").length;
+    return {
+      kind: "workspace",
+      commit,
+      ...(branch !== null && { branch }),
+      ...(dirty !== null && { dirty }),
+      tree: hash,
+      files,
+    };
+  }
+
+  /** Once for each worker, whoever asks and however many at a time. */
+  #once(
+    tree: string,
+    worker: WorkerClient,
+    signal: AbortSignal,
+    bring: () => Promise<void>,
+  ): Promise<void> {
+    const name = `${worker.url} ${tree}`;
+    const known = this.#sent.get(name);
+    const isStill =
+      known &&
+      (known.doneAt === null ||
+        (known.instance === worker.instance && performance.now() - known.doneAt < rememberedMs));
+    if (isStill) return orAborted(known.sending, signal);
+    const sent: Sent = {
+      // Not ended with the one that asked first: others may have asked since.
+      sending: bring().then(() => {
+        sent.instance = worker.instance;
+        sent.doneAt = performance.now();
+      }),
+      instance: undefined,
+      doneAt: null,
+    };
+    this.#sent.set(name, sent);
+    sent.sending.catch(() => this.#sent.delete(name));
+    if (this.#sent.size > 10_000) this.#sent.delete(this.#sent.keys().next().value ?? name);
+    return orAborted(sent.sending, signal);
+  }
+
+  async #send(hash: string, worker: WorkerClient): Promise<void> {
+    const key = await this.#keyOf();
+    const { signal } = new AbortController();
+    const here = this.#scans.get(hash);
+    const asked = here ?? { hash, manifest: null, since: null, read: () => neverRead(hash) };
+    try {
+      await worker.sendTree(asked, { key, signal });
+    } catch (error) {
+      if (!(error instanceof UnknownTreeError) && !(error instanceof ChangedFile)) throw error;
+      const copy = await this.#copyOf(hash, key, worker, signal);
+      if (copy) await worker.sendTree(copy, { key, signal });
+      else if (error instanceof ChangedFile) {
+        throw new SourceTrouble(
+          error.message,
+          "Run again: a run tests the files as they are at its start",
+        );
+      } else
+        throw new SourceTrouble(
+          error.message,
+          "It was not used for long. Run the files as they are now",
+        );
+    }
+  }
+
+  /** What another worker holds of a tree, where the files here are others by now. */
+  async #copyOf(
+    hash: string,
+    key: string,
+    not: WorkerClient,
+    signal: AbortSignal,
+  ): Promise<OutgoingTree | null> {
+    for (const worker of this.#options.workers()) {
+      if (worker.url === not.url) continue;
+      const manifest = await worker.readTree(hash, { key, signal }).catch(() => null);
+      if (!manifest) continue;
+      return {
+        hash,
+        manifest,
+        since: null,
+        read: (entry) => worker.readContent(hash, entry.hash, { key, signal }),
+      };
+    }
+    return null;
+  }
+
+  #credentials(secret: string | undefined) {
+    if (secret === undefined) return null;
+    const value = this.#options.secret(secret);
+    if (value === undefined) {
+      throw new SourceTrouble(
+        `the source asks for the secret ${secret}, and there is none of that name`,
+        "Start with --secrets-file FILE, which holds lines like NAME=VALUE",
+      );
+    }
+    const colon = value.indexOf(":");
+    // As hosts of repos take a token: any name of a user will do.
+    return colon < 0
+      ? { username: "x-access-token", password: value }
+      : { username: value.slice(0, colon), password: value.slice(colon + 1) };
+  }
+
+  /** Tells this user's bosses from others that share a worker with them. */
+  #keyOf(): Promise<string> {
+    this.#key ??= readKey(this.#options.folder);
+    return this.#key;
+  }
+}
+
+async function readKey(folder: string | undefined): Promise<string> {
+  const made = randomBytes(24).toString("base64url");
+  if (folder === undefined) return made;
+  const path = join(folder, "source-key");
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(path, made, { flag: "wx", mode: 0o600 });
+    return made;
+  } catch {
+    const found = await readFile(path, "utf8").catch(() => "");
+    return found.length >= 16 ? found : made;
+  }
+}
+
+const smallBytes = 512 * 1024;
+
+class ChangedFile extends Error {}
+
+export function outgoing(root: string, { hash, manifest, since }: Scan): OutgoingTree {
+  return { hash, manifest, since, read: (entry) => readEntry(root, entry) };
+}
+
+/** Small files at once: a stream for each would cost more than the file. */
+function readEntry(
+  root: string,
+  entry: FileEntry,
+): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  const { path, hash, size } = entry;
+  if (size > smallBytes) return readBig(root, entry);
+  let bytes: Uint8Array | null = null;
+  try {
+    bytes = readFileSync(pathBytes(root, path));
+  } catch {
+    // It was there a moment ago.
+  }
+  if (bytes === null || createHash("sha256").update(bytes).digest("hex") !== hash)
+    throw changed(path);
+  return [bytes];
+}
+
+async function* readBig(root: string, { path, hash, size }: FileEntry): AsyncGenerator<Uint8Array> {
+  const digest = createHash("sha256");
+  let length = 0;
+  try {
+    const pieces = createReadStream(pathBytes(root, path), { highWaterMark: smallBytes });
+    for await (const piece of pieces) {
+      digest.update(piece);
+      length += piece.length;
+      // The last piece is held back until it is sure that all is as it was.
+      if (length > size || (length === size && digest.digest("hex") !== hash)) throw changed(path);
+      yield piece;
+    }
+  } catch (error) {
+    throw error instanceof ChangedFile ? error : changed(path);
+  }
+  if (length !== size) throw changed(path);
+}
+
+function changed(path: string): ChangedFile {
+  const name = Buffer.from(path, "latin1");
+  return new ChangedFile(`${name} was changed before it had reached the worker`);
+}
+
+// biome-ignore lint/correctness/useYield: there is nothing to yield.
+async function* neverRead(hash: string): AsyncGenerator<Uint8Array> {
+  throw new Error(`the files of ${hash} are not known here`);
+}
+
+function nameOf(source: RunSource): string {
+  return source.kind === "git" ? `git ${source.url} ${source.ref}` : "workspace";
+}
+
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(asError(signal.reason));
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,267 @@
+// One task of a run: its attempts. One that a boss was killed in the middle of is brought back to where it was.
+
+import type { PipedefHost, TaskIo } from "../../../runtime/host/host.js";
+import { asError } from "../../lib/as-error.js";
+import { onAbort } from "../../lib/on-abort.js";
+import type { AttemptRef, RunEvent, StoredOutput } from "../../model/events.js";
+import type { Fault, TaskEnd } from "../../model/failure.js";
+import {
+  type Pipeline,
+  type StageDefinition,
+  type TaskRef,
+  taskKey,
+  taskPositions,
+} from "../../model/pipeline.js";
+import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
+import type { OutputRef } from "../output/outputs.js";
+import { maskedOutput } from "../secrets/masked-output.js";
+import type { Secrets } from "../secrets/secrets.js";
+import type { LostWorker, Workers } from "../workers.js";
+import { type AttemptLog, noPast, type TaskPast } from "./attempt-log.js";
+import {
+  type CallContext,
+  executeCall,
+  isLost,
+  isRefused,
+  recallCall,
+  resumeCall,
+} from "./call-execution.js";
+import type { RunExpectations } from "./expectations.js";
+import { Replay } from "./replay.js";
+import type { RunSources } from "./sources.js";
+
+/** Nothing was started, so these cost little; but somebody who says no for ever must not be asked for ever. */
+const mostRefusals = 20;
+
+export interface TaskDependencies {
+  readonly emit: (event: RunEvent) => void;
+  readonly workers: Pick<Workers, "execute" | "resume" | "mayReturn" | "returned">;
+  readonly expectations: RunExpectations;
+  /** How often a task is tried again whose worker was lost. */
+  readonly infraRetries: number;
+  readonly outputs: TaskOutputs;
+  readonly sources: RunSources;
+  /** Most that is kept of the files that one command has left. */
+  readonly maxArtifactBytes: number;
+  readonly secrets: Secrets;
+  readonly now: () => number;
+  readonly stop: Stop;
+}
+
+/** Where what attempts print is kept. */
+export interface TaskOutputs {
+  open(ref: OutputRef, options: { readonly reopen: boolean }): PrintedOutput;
+  close(ref: OutputRef): Promise<StoredOutput>;
+  path(ref: OutputRef): string;
+}
+
+/** How a boss stops that leaves its runs to the next one. */
+export interface Stop {
+  /** Nothing new starts. */
+  readonly begun: AbortSignal;
+  /** What still runs is ended, and handed back. */
+  readonly over: AbortSignal;
+}
+
+/** What the tasks of a run have in common. */
+export interface TaskContext<Dependencies extends TaskDependencies = TaskDependencies> {
+  readonly host: PipedefHost;
+  readonly id: number;
+  readonly pipeline: Pipeline;
+  /** The run is cancelled. */
+  readonly signal: AbortSignal;
+  /** No further task can start: cancelled, handed back, or the host is gone. */
+  readonly gone: AbortSignal;
+  readonly deps: Dependencies;
+}
+
+/** Attempt after attempt, until one says how the task ended, or the boss stops. */
+export async function executeTask(
+  ref: TaskRef,
+  stage: StageDefinition,
+  context: TaskContext,
+  past: TaskPast = noPast,
+): Promise<void> {
+  const { signal, gone, deps } = context;
+  const place = taskPositions(context.pipeline).get(taskKey(ref));
+  const retries = (place && stage.tasks[place[1]]?.retries) ?? 0;
+  const avoid = new Set<string>();
+  let { redTries, lostTries, refusals, open } = past;
+  for (let attempt = open ? past.attempts : past.attempts + 1; ; attempt++) {
+    const { end, output, lost, byBoss } = await executeAttempt(
+      { ...ref, attempt },
+      avoid,
+      context,
+      open,
+    );
+    open = null;
+    // A red test is red: trying it again is its author's choice. That of a lost worker says nothing.
+    const isRedAgain = end.status === "failed" && redTries < retries;
+    const isLostAgain =
+      end.status === "errored" &&
+      end.fault.origin !== "pipedef" &&
+      lost !== null &&
+      (lost.refused ? refusals < mostRefusals : lostTries < deps.infraRetries) &&
+      deps.infraRetries > 0 &&
+      deps.workers.mayReturn(lost);
+    const mayGoOn = !gone.aborted || deps.stop.over.aborted;
+    const retried = (isRedAgain || isLostAgain || byBoss) && !signal.aborted && mayGoOn;
+    deps.emit({
+      type: "attempt-finished",
+      at: deps.now(),
+      ...ref,
+      attempt,
+      end,
+      ...(retried && { retried }),
+      ...(byBoss && { byBoss }),
+      ...(output && { output }),
+    });
+    if (!retried) return;
+    if (!byBoss) {
+      if (isRedAgain) redTries += 1;
+      else if (lost) {
+        if (lost.refused) refusals += 1;
+        else lostTries += 1;
+        avoid.add(lost.url);
+        await deps.workers.returned(lost, lostTries + refusals, gone);
+      }
+    }
+    // It stays queued, and the next boss goes on.
+    if (deps.stop.begun.aborted) return;
+    if (gone.aborted) {
+      const reason = signal.aborted ? "the run was cancelled" : "the pipedef's host is gone";
+      deps.emit({ type: "task-skipped", at: deps.now(), ...ref, reason });
+      return;
+    }
+  }
+}
+
+interface AttemptResult {
+  readonly end: TaskEnd;
+  readonly output?: StoredOutput;
+  /** The worker that was lost on the way, if one was. */
+  readonly lost: LostWorker | null;
+  /** It ended since a boss was stopped or killed. */
+  readonly byBoss?: true;
+}
+
+async function executeAttempt(
+  attempt: AttemptRef,
+  avoid: ReadonlySet<string>,
+  context: TaskContext,
+  open: AttemptLog | null,
+): Promise<AttemptResult> {
+  const { id, pipeline, deps } = context;
+  const ref: OutputRef = { run: id, pipeline, attempt };
+  // Opened before anybody hears of the attempt, so that whoever hears of it finds its output.
+  const output = openOutput(deps.outputs, ref, open !== null);
+  if (!open) deps.emit({ type: "attempt-started", at: deps.now(), ...attempt });
+  try {
+    if (output instanceof Error) throw output;
+    const outputPath = deps.outputs.path(ref);
+    const result = await runAttempt(attempt, { output, outputPath }, { avoid, open }, context);
+    return { ...result, output: await deps.outputs.close(ref) };
+  } catch (error) {
+    // A started attempt always finishes, exactly once.
+    await deps.outputs.close(ref).catch(() => {});
+    const message = `the task's output cannot be stored: ${asError(error).message}`;
+    return { end: { status: "errored", fault: { message } }, lost: null };
+  }
+}
+
+function openOutput(outputs: TaskOutputs, ref: OutputRef, reopen: boolean): PrintedOutput | Error {
+  try {
+    return outputs.open(ref, { reopen });
+  } catch (error) {
+    return asError(error);
+  }
+}
+
+async function runAttempt(
+  attempt: AttemptRef,
+  { output, outputPath }: Pick<CallContext, "output" | "outputPath">,
+  { avoid, open }: { readonly avoid: ReadonlySet<string>; readonly open: AttemptLog | null },
+  { host, signal, gone, deps }: TaskContext,
+): Promise<AttemptResult> {
+  const ended = new AbortController();
+  let again: Fault | null = null;
+  const endBecause = (fault: Fault) => {
+    again ??= fault;
+    ended.abort();
+  };
+  const onCancel = () => ended.abort();
+  const onStop = () =>
+    endBecause({ message: "the boss was stopped; it is run again at its next start" });
+  if (signal.aborted) ended.abort();
+  else if (deps.stop.over.aborted) onStop();
+  const unheard = [onAbort(signal, onCancel), onAbort(deps.stop.over, onStop)];
+
+  let lost: LostWorker | null = null;
+  const { emit, now, workers, expectations, secrets, sources, maxArtifactBytes } = deps;
+  const calls: CallContext = {
+    attempt,
+    output,
+    outputPath,
+    maxArtifactBytes,
+    secrets,
+    emit,
+    now,
+    workers,
+    expectations,
+    sources,
+    avoid,
+    lose: (worker) => {
+      lost = worker;
+    },
+  };
+  const replay =
+    open &&
+    new Replay({
+      log: open,
+      output,
+      recall: async (call) => {
+        const { finished, worker, any } = call;
+        if (finished && isLost(finished.outcome)) {
+          calls.lose({ url: worker, any, refused: isRefused(finished.outcome) });
+        }
+        return recallCall(call, output);
+      },
+      resume: (call, request, callSignal) => resumeCall(call, request, callSignal, calls),
+      execute: (call, request, callSignal) => executeCall(call, request, callSignal, calls),
+      giveUp: (reason) => endBecause(cannotGoOn(reason)),
+    });
+  const printed = maskedOutput(secrets, (bytes) =>
+    replay ? replay.write(bytes) : output.append(ownSource, bytes),
+  );
+  const io: TaskIo = {
+    write: printed.write,
+    call: (call, callSignal) => {
+      // What the task printed before it called stands before what the command prints.
+      void printed.release();
+      return replay
+        ? replay.call(call, callSignal)
+        : executeCall(call.call, call, callSignal, calls);
+    },
+  };
+  let end: TaskEnd;
+  try {
+    if (output.hasGap) endBecause(cannotGoOn("not all of its output could be stored"));
+    end = await host.runTask(attempt, io, ended.signal);
+    void printed.release();
+    if (!ended.signal.aborted && !gone.aborted) replay?.checkEnd();
+  } finally {
+    await replay?.close();
+    for (const forget of unheard) forget();
+  }
+  // What else may have happened is no news.
+  if (signal.aborted) return { end: { status: "cancelled" }, lost };
+  const fault: Fault | null = again;
+  const isHostGone = gone.aborted && !deps.stop.over.aborted;
+  if (fault && !isHostGone) return { end: { status: "errored", fault }, lost, byBoss: true };
+  return { end, lost };
+}
+
+function cannotGoOn(reason: string): Fault {
+  const message = `the boss was killed in the middle of this attempt, which cannot be brought back: ${reason}`;
+  return { message, hint: "It is run again from its beginning." };
+}

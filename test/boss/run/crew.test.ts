@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Crew } from "../../../src/boss/run/crew.js";
+import { deferred } from "../../rig/worker.js";
+
+test("done when all have ended, also those that failed, which it then tells", async () => {
+  const crew = new Crew();
+  const works = [deferred<void>(), deferred<void>()];
+  for (const { promise } of works) crew.add(promise);
+  let isDone = false;
+  const done = crew.done().finally(() => {
+    isDone = true;
+  });
+  works[0]!.reject(new Error("boom"));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(crew.hasFailed, true);
+  assert.equal(isDone, false);
+  works[1]!.resolve();
+  await assert.rejects(done, /boom/);
+});
+
+test("with nothing to do it is done", async () => {
+  await new Crew().done();
+});
