@@ -45,7 +45,7 @@ export async function cutNetwork(options: CutOptions): Promise<CutStory> {
   if (form === "refused") network.cut();
   else network.stall();
   await wait(cutMs);
-  const sandboxesInCut = containersOf(process.pid).length;
+  const sandboxesInCut = sandboxesOf(await current(rig.url)).length;
   network.restore();
   const run = await ended;
   const attempts = run.stages[0]?.tasks[0]?.attempts ?? [];
@@ -57,8 +57,22 @@ export async function cutNetwork(options: CutOptions): Promise<CutStory> {
   );
   // Removed off the client's clock.
   const deadline = Date.now() + 15_000;
-  while (containersOf(process.pid).length > 0 && Date.now() < deadline) await wait(100);
-  return { run, outputs, lines, sandboxesInCut, sandboxesLeft: containersOf(process.pid).length };
+  while (sandboxesOf(run).length > 0 && Date.now() < deadline) await wait(100);
+  return { run, outputs, lines, sandboxesInCut, sandboxesLeft: sandboxesOf(run).length };
+}
+
+async function current(url: string): Promise<Run> {
+  const response = await fetch(`${url}/api/runs/1`);
+  return ((await response.json()) as { run: Run }).run;
+}
+
+/** Those of its containers that are still there; other stories go on beside this one. */
+function sandboxesOf(run: Run): string[] {
+  const attempts = run.stages[0]?.tasks[0]?.attempts ?? [];
+  const there = containersOf(process.pid);
+  return attempts.flatMap(({ calls }) =>
+    calls.flatMap(({ sandbox }) => (there.includes(sandbox) ? [sandbox] : [])),
+  );
 }
 
 async function untilPrinted(url: string, lines: number): Promise<void> {

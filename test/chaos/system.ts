@@ -73,7 +73,11 @@ export async function startSystem(
 
     const workerPort = await freePort();
     const worker = createProgram({
-      args: ["worker", "--docker", engine.address, "--slots", String(slots)],
+      // What is kept ready goes soon, so that what is left at the end of a round is a leak.
+      args: [
+        ...["worker", "--docker", engine.address, "--slots", String(slots)],
+        ...["--pool-idle", "5s"],
+      ],
       cwd: folder,
       port: workerPort,
       logFile: join(folder, "worker.log"),
