@@ -11,6 +11,7 @@ import type { Pooled } from "../pool/pool.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { readableArchive } from "./docker-files.js";
 import type { ContainerNews, EngineLife } from "./docker-link.js";
+import { hasBeenKilledForMemory } from "./docker-memory.js";
 import { watchPids } from "./docker-pids.js";
 import { scriptFor } from "./docker-script.js";
 import { ExecutorFault, type OutputSink, type Sandbox, type SandboxExit } from "./executor.js";
@@ -117,6 +118,7 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
       if (marked !== null && !maybeOutOfMemory) {
         return { exitCode: marked, outOfMemory: false, outOfProcesses: pids.hit };
       }
+      const killedForMemory = marked !== null && hasBeenKilledForMemory(container.id);
       // The shell says how its child has ended; why, or how itself has, only the engine knows.
       if (marked !== null) stream.end(`exit ${marked}\n`);
       const exit = await waitForEnd(container, id);
@@ -129,7 +131,8 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
           hint: `does \`sh\` of image "${options.image}" read commands from its standard input?`,
         });
       }
-      return { ...exit, outOfProcesses: pids.hit };
+      const outOfMemory = exit.outOfMemory || killedForMemory;
+      return { ...exit, outOfMemory, outOfProcesses: pids.hit };
     } finally {
       pids.end();
     }
