@@ -1,16 +1,15 @@
 // Who has most room, kept in order while loads change: asking costs the same for three workers and for thousands.
 
-/** Where two are alike, the one that was added first. */
-export class Room<T> {
+/** Where two are alike, the one of lower order. */
+export class Room<T extends { readonly order: number }> {
   readonly #heap: Entry<T>[] = [];
   readonly #entries = new Map<T, Entry<T>>();
-  #added = 0;
 
   /** `load`: 1 is full. Adds it, or moves it. */
   set(item: T, load: number): void {
     let entry = this.#entries.get(item);
     if (!entry) {
-      entry = { item, load, order: this.#added++, place: this.#heap.length };
+      entry = { item, load, place: this.#heap.length };
       this.#entries.set(item, entry);
       this.#heap.push(entry);
     }
@@ -66,11 +65,10 @@ export class Room<T> {
 
 interface Entry<T> {
   readonly item: T;
-  readonly order: number;
   load: number;
   place: number;
 }
 
-function isBefore<T>(a: Entry<T>, b: Entry<T>): boolean {
-  return a.load < b.load || (a.load === b.load && a.order < b.order);
+function isBefore<T extends { readonly order: number }>(a: Entry<T>, b: Entry<T>): boolean {
+  return a.load < b.load || (a.load === b.load && a.item.order < b.item.order);
 }

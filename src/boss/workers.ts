@@ -23,6 +23,8 @@ import { Room } from "./room.js";
 import { SourceTrouble } from "./run/sources.js";
 
 interface KnownWorker {
+  /** In which it became known: of two with as much room, the first is taken. */
+  readonly order: number;
   readonly client: WorkerClient;
   readonly own: boolean;
   view: WorkerView;
@@ -261,6 +263,7 @@ export class Workers {
     const found = this.#known.get(url);
     if (found) return found;
     const worker: KnownWorker = {
+      order: this.#known.size,
       client: (this.#options.connect ?? createWorkerClient)(url, {
         ...connectionOptions(url, own, this.#options.credentials),
         leaseMs: this.#options.leaseMs,

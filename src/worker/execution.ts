@@ -142,8 +142,11 @@ export class Execution {
     } as const;
     this.#deps.metrics.finished(finished.outcome, finished.outputBytes);
     this.#tell(finished);
-    slot?.release();
+    // Where the machinery broke, the next one would only break too: what is wrong is to be known first.
+    const isWell = outcome?.kind !== "faulted";
+    if (isWell) slot?.release();
     await this.#sandbox?.dispose();
+    if (!isWell) slot?.release();
     await this.#place?.release();
   }
 

@@ -2,7 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createScriptedExecutor, eventually, image, startTestWorker } from "../rig/worker.js";
+import { createWorkerClient } from "../../src/wire/worker-client.js";
+import {
+  createScriptedExecutor,
+  eventually,
+  execute,
+  image,
+  startTestWorker,
+} from "../rig/worker.js";
 
 function put(url: string, id: string, command = "waits", signal?: AbortSignal) {
   return fetch(`${url}/executions/${id}`, {
@@ -58,14 +65,14 @@ test("a client that is refused a stream waits for room, and loses nothing", asyn
   await using worker = await startTestWorker({ executor: "process", maxStreams: 2 });
   const events = await fetch(`${worker.url}/events`);
   // Its events take the last stream, so that there is none for its output.
-  const waiting = worker.execute("echo all of it; exit 3");
-  await eventually(async () => {
-    const more = await fetch(`${worker.url}/events`);
-    await more.body?.cancel();
-    return more.status === 429;
-  });
+  // With a lease, as a boss has one: it may be without a stream for a while.
+  const client = createWorkerClient(worker.url, { leaseMs: 60_000 });
+  const waiting = execute(client, { image, command: "echo all of it; sleep 1; exit 3" });
+  await eventually(() => worker.worker.info().running === 1);
+  await eventually(() => worker.worker.info().running === 0);
   await events.body?.cancel();
   const { outcome, output } = await waiting;
   assert.deepEqual(outcome, { kind: "exited", exitCode: 3 });
   assert.equal(output.toString(), "all of it\n");
+  client.close();
 });

@@ -23,7 +23,8 @@ for (const executor of ["docker", "process"] as const) {
       { timeoutMs: 300 },
     );
     assert.deepEqual(outcome, { kind: "timed-out", afterMs: 300 });
-    assert.match(output.toString(), /goodbye\n$/);
+    // A shell whose child was ended too may say so, before or after.
+    assert.match(output.toString(), /goodbye\n/);
   });
 
   test(`${executor}: one that ignores SIGTERM is killed after the grace, and has timed out`, async () => {
@@ -58,7 +59,7 @@ for (const executor of ["docker", "process"] as const) {
     await response.body!.getReader().read();
     leaving.abort();
     const left = Date.now();
-    await eventually(() => worker.worker.info().running === 0);
+    await eventually(() => worker.worker.info().running === 0 && containers().length === 0);
     const tookMs = Date.now() - left;
     assert.ok(tookMs < 4000, `took ${tookMs} ms`);
     assert.deepEqual(containers(), []);

@@ -157,12 +157,12 @@ test("a stream that is cut goes on where it was", async () => {
   await using worker = await startSourceWorker();
   using proxy = await startProxy(() => worker.url);
   const client = createWorkerClient(proxy.url);
-  const root = folderOf(400, 60_000);
+  const root = folderOf(400, 240_000);
   let sent = 0;
   let cuts = 0;
   proxy.onRequest = (chunk) => {
     sent += chunk.length;
-    if (sent < (cuts + 1) * 8_000_000 || cuts === 3) return;
+    if (sent < (cuts + 1) * 28_000_000 || cuts === 3) return;
     cuts += 1;
     proxy.drop();
   };
@@ -170,8 +170,8 @@ test("a stream that is cut goes on where it was", async () => {
   client.close();
   assert.equal(cuts, 3);
   assert.ok(worker.store.knows({ tree: hash, key }));
-  // What was on its way at a cut is sent again, and no more; from the start each time it were 48 million.
-  assert.ok(sent < 40_000_000, String(sent));
+  // What was on its way at a cut is sent again, and no more; from the start each time it were 180 million.
+  assert.ok(sent < 155_000_000, String(sent));
 });
 
 test("the least used goes first, and nothing that is in use", async () => {
