@@ -3,8 +3,9 @@
 import { resolve } from "node:path";
 import { repoRoot } from "../runtime/host/repo-root.js";
 import { openWorkerTokens } from "./access/worker-tokens.js";
-import { type Engine, type EngineOptions, engineDefaults } from "./boss/engine.js";
+import type { Engine } from "./boss/engine.js";
 import { createEngineBesideWorker } from "./boss/engine-beside-worker.js";
+import { type EngineOptions, engineDefaults } from "./boss/engine-options.js";
 import { Secrets } from "./boss/secrets/secrets.js";
 import type { LoggedEvent } from "./model/events.js";
 import type { Failure, Fault, RunVerdict } from "./model/failure.js";

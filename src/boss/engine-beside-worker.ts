@@ -1,4 +1,5 @@
-import { createEngine, type Engine, type EngineOptions } from "./engine.js";
+import { createEngine, type Engine } from "./engine.js";
+import type { EngineOptions } from "./engine-options.js";
 
 interface OwnWorker {
   readonly url: string;

@@ -3,7 +3,8 @@ import type { Log } from "../lib/log.js";
 import { type Listening, listen } from "../wire/listen.js";
 import type { TlsFiles } from "../wire/tls.js";
 import { createApp } from "./app.js";
-import { createEngine, type Engine, type EngineOptions } from "./engine.js";
+import { createEngine, type Engine } from "./engine.js";
+import type { EngineOptions } from "./engine-options.js";
 import { logActivity } from "./run-log.js";
 
 export interface BossOptions extends EngineOptions {

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { repoRoot } from "../../runtime/host/repo-root.js";
 import { isOpenTo } from "../access/open-access.js";
 import { makeToken } from "../access/token-file.js";
-import { engineDefaults } from "../boss/engine.js";
+import { engineDefaults } from "../boss/engine-options.js";
 import type { HistoryOptions } from "../boss/history/history.js";
 import { type RunningBoss, startBoss } from "../boss/main.js";
 import { formatDuration } from "../lib/units.js";

@@ -3,8 +3,9 @@
 
 import { resolve } from "node:path";
 import { repoRoot } from "../../runtime/host/repo-root.js";
-import { type Engine, type EngineOptions, engineDefaults } from "../boss/engine.js";
+import type { Engine } from "../boss/engine.js";
 import { createEngineBesideWorker } from "../boss/engine-beside-worker.js";
+import { type EngineOptions, engineDefaults } from "../boss/engine-options.js";
 import { version } from "../version.js";
 import type { RunningWorker } from "../worker/main.js";
 import { CliError } from "./cli-error.js";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { engineDefaults } from "../../src/boss/engine.js";
+import { engineDefaults } from "../../src/boss/engine-options.js";
 import { startBoss } from "../../src/boss/main.js";
 import { startRig } from "../rig/rig.js";
 

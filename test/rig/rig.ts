@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { engineDefaults } from "../../src/boss/engine.js";
+import { engineDefaults } from "../../src/boss/engine-options.js";
 import { type BossOptions, type RunningBoss, startBoss } from "../../src/boss/main.js";
 import { parseSse, type SseMessage } from "../../src/lib/sse.js";
 import { eachTask, findTask, type Run } from "../../src/model/run.js";

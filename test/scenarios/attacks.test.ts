@@ -872,7 +872,7 @@ const attacks: readonly Attack[] = [
     name: "Listening beyond this machine with no place for a token",
     answer: "refused at the start",
     attempt: async () => {
-      const { engineDefaults } = await import("../../src/boss/engine.js");
+      const { engineDefaults } = await import("../../src/boss/engine-options.js");
       const boss = startBoss({
         ...engineDefaults,
         pipedefs: [],
@@ -890,7 +890,7 @@ const attacks: readonly Attack[] = [
 
 /** One with a proxy on this machine that it trusts. */
 async function startWithProxy() {
-  const { engineDefaults } = await import("../../src/boss/engine.js");
+  const { engineDefaults } = await import("../../src/boss/engine-options.js");
   const boss = await startBoss({
     ...engineDefaults,
     pipedefs: [],

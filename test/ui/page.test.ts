@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { Page } from "playwright-core";
-import { engineDefaults } from "../../src/boss/engine.js";
+import { engineDefaults } from "../../src/boss/engine-options.js";
 import { startBoss } from "../../src/boss/main.js";
 import { startRig } from "../rig/rig.js";
 import { noBrowser, openPage } from "./browser.js";

@@ -2,7 +2,7 @@
 
 import type { LoadResult } from "../../../runtime/host/host.js";
 import { createHostPool, openHost } from "../../../runtime/host/open-host.js";
-import { engineDefaults } from "../../boss/engine.js";
+import { engineDefaults } from "../../boss/engine-options.js";
 import { type HostFlags, hostSettings } from "../settings.js";
 
 export async function loadPipedef(
