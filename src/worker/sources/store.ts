@@ -1,16 +1,13 @@
 // The worker's store of sources: contents, trees made of them, and the folders in which sandboxes see them.
 //
-//   blobs/      contents, see blobs.ts                    layers/    read-only folders, the lower ones of overlays
+//   blobs/      contents, see blobs.ts                    layers/    read-only folders, see layers.ts
 //   trees/      records, see trees.ts                     mounts/    what sandboxes see, a folder each
 //   incoming/   on its way; removed at a start            private/   what they write
 //   lock        of the worker whose store this is
-//
-// Layers are written once and never again: a whole tree as hard links to contents, or what differs from another
-// tree, written into an overlay over that one, so that the kernel itself says what is gone.
 
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync, readdirSync, realpathSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { createReadStream, mkdirSync, realpathSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { takeLock } from "../../lib/owner-lock.js";
 import { formatBytes } from "../../lib/units.js";
@@ -24,11 +21,13 @@ import {
   pathBytes,
   type TreeChanges,
 } from "../../source/manifest.js";
-import { type PackedFile, type PackTaker, pack, unpack } from "../../source/pack.js";
-import { Blobs, type IncomingBlob, WrongContent } from "./blobs.js";
-import { mountOverlay, overlayProblem, share, unmount, unmountAll } from "./overlay.js";
-import { newLayerName, type Tree, Trees } from "./trees.js";
-import { writeChanges, writeTree } from "./write-tree.js";
+import { type PackedFile, pack, unpack } from "../../source/pack.js";
+import { Blobs } from "./blobs.js";
+import { ContentTaker } from "./content-taker.js";
+import { Layers } from "./layers.js";
+import { overlayProblem, share, unmountAll } from "./overlay.js";
+import { type Tree, Trees } from "./trees.js";
+import { writeTree } from "./write-tree.js";
 
 export interface SourceStoreOptions {
   readonly folder: string;
@@ -86,12 +85,10 @@ export class SourceStore {
   readonly #trees: Trees;
   readonly #offers = new Map<string, Offer>();
   readonly #building = new Map<string, Promise<Tree>>();
-  readonly #pinned = new Map<string, number>();
+  readonly #layers: Layers;
   readonly #unlock: () => void;
   /** Why each task gets a copy; null: overlays work. */
   readonly overlayProblem: string | null;
-  #places = 0;
-  #background = new Set<Promise<unknown>>();
 
   private constructor(
     options: SourceStoreOptions,
@@ -103,6 +100,12 @@ export class SourceStore {
     this.overlayProblem = problem;
     this.#blobs = new Blobs(folder);
     this.#trees = new Trees(folder);
+    this.#layers = new Layers({
+      folder,
+      blobs: this.#blobs,
+      named: () => this.#namedLayers(),
+      log: options.log,
+    });
   }
 
   /** Null: another worker uses that folder. */
@@ -131,14 +134,19 @@ export class SourceStore {
 
   /** Layers that no record names, and records that name layers which are not there. */
   async #removeStrayLayers(): Promise<void> {
-    const found = new Set(readdirSync(join(this.#folder, "layers")));
+    const found = new Set(this.#layers.names());
     for (const tree of this.#trees.all()) {
       const isWhole = tree.layers.every((layer) => found.has(layer));
       const fits = this.overlayProblem !== null || tree.layers.length > 0;
       if (!isWhole || !fits) this.#trees.forget(tree);
     }
-    const used = new Set(this.#trees.all().flatMap(({ layers }) => layers));
-    for (const layer of found) if (!used.has(layer)) await this.#removeLayer(layer);
+    await this.#layers.removeUnused([...found]);
+  }
+
+  #namedLayers(): Set<string> {
+    const trees = this.#trees.all();
+    const bases = [...this.#offers.values()].flatMap(({ base }) => base ?? []);
+    return new Set([...trees, ...bases].flatMap(({ layers }) => layers));
   }
 
   /** Whoever tells every content of a tree may name it; what is missing is to be sent then. */
@@ -187,7 +195,7 @@ export class SourceStore {
     if (!offer?.keys.has(hashOfKey(key))) {
       return this.knows({ tree: hash, key }) ? { status: "ready" } : { status: "unknown-base" };
     }
-    const taker = new ContentTaker(offer, this.#blobs);
+    const taker = new ContentTaker(offer.missing, this.#blobs);
     try {
       await unpack(stream, taker);
     } finally {
@@ -223,83 +231,23 @@ export class SourceStore {
   async #makeLayers({ manifest, base, changes }: Offer): Promise<string[]> {
     if (this.overlayProblem !== null) return [];
     const isSmall = changes.set.length + changes.removed.length <= mostChanges;
-    if (base && isSmall && base.layers.length < mostLayers) return this.#makeDelta(base, changes);
-    return [await this.#makeWhole(manifest)];
-  }
-
-  async #makeWhole(manifest: Manifest): Promise<string> {
-    const name = newLayerName();
-    const aside = join(this.#folder, "incoming", name);
-    await mkdir(aside, { mode: 0o755 });
-    await writeTree(aside, manifest, { blobs: this.#blobs, how: "link" });
-    await rename(aside, join(this.#folder, "layers", name));
-    return name;
-  }
-
-  async #makeDelta(base: Tree, changes: TreeChanges): Promise<string[]> {
-    const name = newLayerName();
-    const unpin = this.#pin(base.layers);
-    const { path, upper, mount, release } = await this.#mountPoint(base.layers);
-    try {
-      await mount();
-      writeChanges(path, changes, this.#blobs);
-      await unmount("/", path);
-      await rename(upper, join(this.#folder, "layers", name));
-      return [name, ...base.layers];
-    } finally {
-      await release();
-      unpin();
-    }
-  }
-
-  /** A private layer over others. */
-  async #mountPoint(layers: readonly string[]) {
-    this.#places += 1;
-    const target = `mounts/${this.#places}`;
-    const own = `private/${this.#places}`;
-    const path = join(this.#folder, target);
-    const upper = join(this.#folder, own, "upper");
-    await mkdir(path, { mode: 0o755 });
-    await mkdir(join(this.#folder, own));
-    await mkdir(upper, { mode: 0o755 });
-    await mkdir(join(this.#folder, own, "work"));
-    return {
-      path,
-      upper,
-      mount: (over = layers) =>
-        mountOverlay(this.#folder, {
-          lower: over.map((layer) => `layers/${layer}`),
-          upper: `${own}/upper`,
-          work: `${own}/work`,
-          target,
-        }),
-      release: async () => {
-        await unmountAll(path);
-        await rm(path, { recursive: true, force: true });
-        await rm(join(this.#folder, own), { recursive: true, force: true });
-      },
-    };
+    if (base && isSmall && base.layers.length < mostLayers)
+      return this.#layers.makeDelta(base.layers, changes);
+    return [await this.#layers.makeWhole(manifest)];
   }
 
   /** A tree of many layers becomes one of one, for those who name it from then on. */
   #flattenAside(tree: Tree): void {
     if (tree.layers.length < manyLayers) return;
-    this.#aside(async () => {
+    this.#layers.aside(async () => {
       const manifest = this.#trees.manifestOf(tree.hash);
       if (!manifest) return;
-      const layer = await this.#makeWhole(manifest);
+      const layer = await this.#layers.makeWhole(manifest);
       const old = tree.layers;
       tree.layers = [layer];
       await this.#trees.save(tree);
-      await this.#removeUnused(old);
+      await this.#layers.removeUnused(old);
     });
-  }
-
-  #aside(work: () => Promise<unknown>): void {
-    const doing = work()
-      .catch((error: Error) => this.#options.log(`store of sources: ${error.message}`))
-      .finally(() => this.#background.delete(doing));
-    this.#background.add(doing);
   }
 
   knows(source: SourceName): boolean {
@@ -312,7 +260,7 @@ export class SourceStore {
   }
 
   async place(): Promise<SourcePlace> {
-    const { path, mount, release } = await this.#mountPoint([]);
+    const { path, mount, release } = await this.#layers.mountPoint();
     let tree: Tree | undefined;
     let unpin = () => {};
     return {
@@ -323,7 +271,7 @@ export class SourceStore {
         tree.users += 1;
         this.#trees.touch(tree);
         const { layers } = tree;
-        unpin = this.#pin(layers);
+        unpin = this.#layers.pin(layers);
         if (this.overlayProblem === null) await mount(layers);
         else {
           const manifest = this.#trees.manifestOf(tree.hash);
@@ -344,27 +292,6 @@ export class SourceStore {
     };
   }
 
-  #pin(layers: readonly string[]): () => void {
-    for (const layer of layers) this.#pinned.set(layer, (this.#pinned.get(layer) ?? 0) + 1);
-    return () => {
-      for (const layer of layers) this.#pinned.set(layer, this.#pinned.get(layer)! - 1);
-      this.#aside(() => this.#removeUnused(layers));
-    };
-  }
-
-  async #removeUnused(layers: readonly string[]): Promise<void> {
-    const used = new Set(this.#trees.all().flatMap((tree) => tree.layers));
-    for (const { base } of this.#offers.values())
-      for (const layer of base?.layers ?? []) used.add(layer);
-    for (const layer of layers)
-      if (!used.has(layer) && !this.#pinned.get(layer)) await this.#removeLayer(layer);
-  }
-
-  async #removeLayer(layer: string): Promise<void> {
-    this.#pinned.delete(layer);
-    await rm(join(this.#folder, "layers", layer), { recursive: true, force: true });
-  }
-
   /** Forgets the least used trees, and the contents of none, until what is offered fits. */
   async #makeRoom(offer: Offer): Promise<void> {
     let wanted = 0;
@@ -383,7 +310,7 @@ export class SourceStore {
       const tree = spare.shift();
       if (!tree) break;
       this.#trees.forget(tree);
-      await this.#removeUnused(tree.layers);
+      await this.#layers.removeUnused(tree.layers);
     }
     throw new SourceFault(
       `the source needs ${formatBytes(wanted)}, and the worker's store (${formatBytes(maxBytes)}) is full of what is in use`,
@@ -452,47 +379,10 @@ export class SourceStore {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#background);
+    await this.#layers.idle();
     await this.#trees.idle();
     await unmountAll(join(this.#folder, "mounts"));
     this.#unlock();
-  }
-}
-
-/** Takes the contents of one offer, those that are missing. */
-class ContentTaker implements PackTaker {
-  readonly #offer: Offer;
-  readonly #blobs: Blobs;
-  #hash = "";
-  #blob: IncomingBlob | null = null;
-
-  constructor(offer: Offer, blobs: Blobs) {
-    this.#offer = offer;
-    this.#blobs = blobs;
-  }
-
-  begin(hash: string, length: number): void {
-    this.#hash = hash;
-    const entry = this.#offer.missing.get(hash);
-    // Another stream may have brought it meanwhile.
-    if (!entry) this.#blob = null;
-    else if (entry.size !== length)
-      throw new WrongContent(`${hash} is ${entry.size} bytes, not ${length}`);
-    else this.#blob = this.#blobs.receive(hash, length, entry.mode);
-  }
-
-  piece(bytes: Uint8Array): void {
-    this.#blob?.write(bytes);
-  }
-
-  end(): void {
-    this.#blob?.finish();
-    this.#blob = null;
-    this.#offer.missing.delete(this.#hash);
-  }
-
-  close(): void {
-    this.#blob?.abandon();
   }
 }
 

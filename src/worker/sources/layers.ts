@@ -1,0 +1,134 @@
+// The layers of source trees, and the folders in which they lie over each other.
+//
+// Layers are written once and never again: a whole tree as hard links to contents, or what differs from another
+// tree, written into an overlay over that one, so that the kernel itself says what is gone.
+
+import { readdirSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Manifest, TreeChanges } from "../../source/manifest.js";
+import type { Blobs } from "./blobs.js";
+import { mountOverlay, unmount, unmountAll } from "./overlay.js";
+import { newLayerName } from "./trees.js";
+import { writeChanges, writeTree } from "./write-tree.js";
+
+export interface LayersOptions {
+  /** The store's. */
+  readonly folder: string;
+  readonly blobs: Blobs;
+  /** Those that a tree is made of, or is going to be. */
+  readonly named: () => ReadonlySet<string>;
+  readonly log: (line: string) => void;
+}
+
+/** A private layer over others. */
+export interface MountPoint {
+  readonly path: string;
+  /** What was written at `path` since it was mounted. */
+  readonly upper: string;
+  /** The last of `layers` is the lowest. */
+  mount(layers: readonly string[]): Promise<void>;
+  release(): Promise<void>;
+}
+
+export class Layers {
+  readonly #options: LayersOptions;
+  readonly #folder: string;
+  readonly #pinned = new Map<string, number>();
+  readonly #background = new Set<Promise<unknown>>();
+  #mountPoints = 0;
+
+  constructor(options: LayersOptions) {
+    this.#options = options;
+    this.#folder = options.folder;
+  }
+
+  names(): string[] {
+    return readdirSync(join(this.#folder, "layers"));
+  }
+
+  async makeWhole(manifest: Manifest): Promise<string> {
+    const name = newLayerName();
+    const aside = join(this.#folder, "incoming", name);
+    await mkdir(aside, { mode: 0o755 });
+    await writeTree(aside, manifest, { blobs: this.#options.blobs, how: "link" });
+    await rename(aside, join(this.#folder, "layers", name));
+    return name;
+  }
+
+  /** One more over those of a tree. */
+  async makeDelta(below: readonly string[], changes: TreeChanges): Promise<string[]> {
+    const name = newLayerName();
+    const unpin = this.pin(below);
+    const { path, upper, mount, release } = await this.mountPoint();
+    try {
+      await mount(below);
+      writeChanges(path, changes, this.#options.blobs);
+      await unmount("/", path);
+      await rename(upper, join(this.#folder, "layers", name));
+      return [name, ...below];
+    } finally {
+      await release();
+      unpin();
+    }
+  }
+
+  async mountPoint(): Promise<MountPoint> {
+    this.#mountPoints += 1;
+    const target = `mounts/${this.#mountPoints}`;
+    const own = `private/${this.#mountPoints}`;
+    const path = join(this.#folder, target);
+    const upper = join(this.#folder, own, "upper");
+    await mkdir(path, { mode: 0o755 });
+    await mkdir(join(this.#folder, own));
+    await mkdir(upper, { mode: 0o755 });
+    await mkdir(join(this.#folder, own, "work"));
+    return {
+      path,
+      upper,
+      mount: (layers) =>
+        mountOverlay(this.#folder, {
+          lower: layers.map((layer) => `layers/${layer}`),
+          upper: `${own}/upper`,
+          work: `${own}/work`,
+          target,
+        }),
+      release: async () => {
+        await unmountAll(path);
+        await rm(path, { recursive: true, force: true });
+        await rm(join(this.#folder, own), { recursive: true, force: true });
+      },
+    };
+  }
+
+  /** Keeps them until the function it gives is called. */
+  pin(layers: readonly string[]): () => void {
+    for (const layer of layers) this.#pinned.set(layer, (this.#pinned.get(layer) ?? 0) + 1);
+    return () => {
+      for (const layer of layers) this.#pinned.set(layer, this.#pinned.get(layer)! - 1);
+      this.aside(() => this.removeUnused(layers));
+    };
+  }
+
+  /** Those of them that no tree is made of and nobody has pinned. */
+  async removeUnused(layers: readonly string[]): Promise<void> {
+    const named = this.#options.named();
+    for (const layer of layers) {
+      if (named.has(layer) || this.#pinned.get(layer)) continue;
+      this.#pinned.delete(layer);
+      await rm(join(this.#folder, "layers", layer), { recursive: true, force: true });
+    }
+  }
+
+  /** Work that nobody waits for but `idle`. */
+  aside(work: () => Promise<unknown>): void {
+    const doing = work()
+      .catch((error: Error) => this.#options.log(`store of sources: ${error.message}`))
+      .finally(() => this.#background.delete(doing));
+    this.#background.add(doing);
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all(this.#background);
+  }
+}
