@@ -2,8 +2,8 @@
 
 import type { HistoryOptions } from "./history/history.js";
 import type { RetentionLimits } from "./history/retention.js";
+import type { WorkerCredentials } from "./known-workers.js";
 import { noSecrets, type Secrets } from "./secrets/secrets.js";
-import type { WorkerCredentials } from "./workers.js";
 
 export interface EngineOptions {
   /** Paths of pipedefs, or of folders that hold some. */
