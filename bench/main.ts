@@ -10,11 +10,14 @@ import { version } from "../src/version.js";
 import { commandLineBench } from "./command-line.js";
 import type { Bench, BenchContext, Need } from "./measure.js";
 import { outputBench } from "./output.js";
+import { latencyBench, stageBench } from "./sandboxes.js";
 import { schedulerBench } from "./scheduler.js";
 import { markdown, type Section, terminalTable } from "./table.js";
 import { cpuBench, memoryBench, pipedefBench, pythonBench } from "./tasks.js";
 
 const benches: readonly Bench[] = [
+  latencyBench,
+  stageBench,
   commandLineBench,
   outputBench,
   pipedefBench,

@@ -12,12 +12,10 @@ export const program = fileURLToPath(new URL("../../bin/bettertest.js", import.m
 /** Made by scripts/base-image.mjs. */
 export const image = "bettertest-base";
 
-export interface Stand extends AsyncDisposable {
+export interface Stand extends Served {
   readonly boss: BossClient;
   readonly url: string;
-  /** Of the process. */
-  cpuMs(): number;
-  memoryBytes(): number;
+  readonly workerUrl: string;
   /** Runs the pipedef; resolves when the run has ended, well. */
   run(only?: readonly string[]): Promise<number>;
 }
@@ -39,41 +37,21 @@ export async function startStand({
   args = [],
 }: StandOptions): Promise<Stand> {
   const path = writePipedef(folder, pipedef, file);
-  const child = spawn(
-    process.execPath,
-    [
-      program,
-      "up",
-      "--port",
-      "0",
-      "--json",
-      "--executor",
-      executor,
-      "--pipedef",
-      path,
-      "--data",
-      join(folder, "data"),
-      ...args,
-    ],
-    { cwd: folder, stdio: ["ignore", "pipe", "pipe"] },
-  );
-  let printed = "";
-  const url = await new Promise<string>((resolve, reject) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on("data", (text: Buffer) => {
-        printed = (printed + text).slice(-20_000);
-        const found = /"type":"boss","url":"([^"]+)"/.exec(printed)?.[1];
-        if (found) resolve(found);
-      });
-    }
-    child.once("exit", (code) => reject(new Error(`bettertest up ended with ${code}: ${printed}`)));
-  });
-  const boss = createBossClient(url);
+  const served = await serve("up", folder, [
+    "--executor",
+    executor,
+    "--pipedef",
+    path,
+    "--worker-port",
+    "0",
+    ...args,
+  ]);
+  const boss = createBossClient(served.urls.boss!);
   const stand: Stand = {
+    ...served,
     boss,
-    url,
-    cpuMs: () => cpuMsOf(child.pid!),
-    memoryBytes: () => memoryBytesOf(child.pid!),
+    url: served.urls.boss!,
+    workerUrl: served.urls.worker!,
     async run(only) {
       const run = await boss.start(only ? { only: [...only] } : {});
       for await (const { event } of boss.events(run)) {
@@ -82,15 +60,70 @@ export async function startStand({
       }
       return run;
     },
+  };
+  await loaded(boss);
+  return stand;
+}
+
+export interface WorkerStand extends Served {
+  readonly url: string;
+}
+
+/** `bettertest worker` with real containers. */
+export async function startWorkerStand(
+  folder: string,
+  args: readonly string[] = [],
+): Promise<WorkerStand> {
+  const served = await serve("worker", folder, ["--executor", "docker", ...args]);
+  return { ...served, url: served.urls.worker! };
+}
+
+export interface Served extends AsyncDisposable {
+  /** Of the process. */
+  cpuMs(): number;
+  memoryBytes(): number;
+}
+
+/** Resolves when it has told the address of what it is, or of its boss. */
+async function serve(
+  command: "up" | "worker",
+  folder: string,
+  args: readonly string[],
+): Promise<Served & { readonly urls: Readonly<Record<string, string>> }> {
+  const data = join(folder, `data-${command}`);
+  const all = [program, command, "--port", "0", "--json", "--data", data, ...args];
+  const child = spawn(process.execPath, all, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  // Whoever interrupts the benchmarks must not leave it behind.
+  const end = () => void child.kill("SIGTERM");
+  process.once("exit", end);
+  let printed = "";
+  const urls: Record<string, string> = {};
+  await new Promise<void>((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (text: Buffer) => {
+        printed = (printed + text).slice(-20_000);
+        for (const [, role, url] of printed.matchAll(/"type":"(\w+)","url":"([^"]+)"/g)) {
+          urls[role!] = url!;
+        }
+        if (urls[command === "up" ? "boss" : "worker"]) resolve();
+      });
+    }
+    child.once("exit", (code) => {
+      reject(new Error(`bettertest ${command} ended with ${code}: ${printed}`));
+    });
+  });
+  return {
+    urls,
+    cpuMs: () => cpuMsOf(child.pid!),
+    memoryBytes: () => memoryBytesOf(child.pid!),
     async [Symbol.asyncDispose]() {
+      process.off("exit", end);
       if (child.exitCode !== null) return;
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGTERM");
       await ended;
     },
   };
-  await loaded(boss);
-  return stand;
 }
 
 export function writePipedef(folder: string, text: string, file = "pipedef.ts"): string {
