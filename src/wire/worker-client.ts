@@ -5,10 +5,11 @@ import type { IncomingMessage } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseSse } from "../lib/sse.js";
 import { type Manifest, parseManifest } from "../source/manifest.js";
+import type { ExecutionIo } from "./command-attempt.js";
 import { type OutgoingTree, sendTree } from "./send-tree.js";
 import { GitAnswer, type GitRequest, sourceHeaders } from "./source.js";
 import { type CommandRequest, type ExpectedSandbox, type Outcome, WorkerInfo } from "./worker.js";
-import { type ExecutionIo, executeOn, executionPath, type KnownExecution } from "./worker-call.js";
+import { executeOn, executionPath, type KnownExecution } from "./worker-call.js";
 import {
   jittered,
   readText,
@@ -19,7 +20,8 @@ import {
   WorkerError,
 } from "./worker-connection.js";
 
-export type { ExecutionIo, KnownExecution } from "./worker-call.js";
+export type { ExecutionIo } from "./command-attempt.js";
+export type { KnownExecution } from "./worker-call.js";
 
 export type WorkerState =
   | { readonly status: "connected"; readonly info: WorkerInfo; readonly problem: null }

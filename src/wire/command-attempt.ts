@@ -1,0 +1,287 @@
+// What came of one command on one worker, through lost connections.
+//
+//   starting ──answer──► following ──finished, last byte──► outcome
+//      │                  ▲      │
+//      │ sent, no answer  │      │ connection lost
+//      └────────────► resuming ◄─┘
+//                         │ lease over, or the worker does not know the execution
+//                         └────► faulted: lost
+//
+// Only a request that starts may start: once one may have arrived, all others merely attach. So a worker
+// that has been started anew never runs the command a second time within one call.
+
+import { setTimeout as wait } from "node:timers/promises";
+import { parseSse } from "../lib/sse.js";
+import {
+  type CollectedFiles,
+  type CommandRequest,
+  ExecutionEvent,
+  type Outcome,
+  workerHeaders,
+} from "./worker.js";
+import {
+  causeOf,
+  jittered,
+  NoAnswerError,
+  refusal,
+  untilSilent,
+  WorkerBusyError,
+  type WorkerConnection,
+  WorkerError,
+} from "./worker-connection.js";
+import {
+  OutputCopy,
+  type OutputTaker,
+  TakerError,
+  UnknownExecutionError,
+} from "./worker-output.js";
+
+export interface ExecutionIo {
+  readonly output: OutputTaker;
+  /** The pack of files that the request asked for (see file-pack.ts), after all of the output. */
+  readonly files?: OutputTaker;
+  /** Waits for a slot of the worker, with so many ahead. */
+  queued?(ahead: number): void;
+  started(sandbox: string): void;
+  /** Its outcome, after all of its output: the worker keeps both until this is done. */
+  settled?(outcome: Outcome, files: CollectedFiles | null): Promise<void> | void;
+}
+
+export interface AttemptOptions {
+  readonly request: CommandRequest | null;
+  readonly outputBytes: number;
+  readonly io: ExecutionIo;
+  readonly path: string;
+  readonly leaseMs: number;
+  /** Aborted when nobody waits for the outcome any more. */
+  readonly over: AbortSignal;
+}
+
+const openOutputAfterMs = 250;
+const awayNow = { workerLost: true, notStarted: true } as const;
+
+export class CommandAttempt {
+  readonly #worker: WorkerConnection;
+  readonly #options: AttemptOptions;
+  readonly #output: OutputCopy;
+  readonly #pack: OutputCopy;
+  #files: CollectedFiles | null = null;
+  /** From the answer of an earlier request; absent: this is the first to that worker. */
+  readonly #instance: string | undefined;
+  #mayStart: boolean;
+  #reached = false;
+  #heardAt = performance.now();
+  #events = 0;
+  #outcome: Outcome | null = null;
+
+  constructor(worker: WorkerConnection, options: AttemptOptions) {
+    this.#worker = worker;
+    this.#options = options;
+    this.#mayStart = options.request !== null;
+    this.#instance = options.request ? worker.instance : undefined;
+    this.#output = new OutputCopy(worker, {
+      path: `${options.path}/output`,
+      received: options.outputBytes,
+      take: options.io.output,
+      heard: () => this.#heard(),
+    });
+    this.#pack = new OutputCopy(worker, {
+      path: `${options.path}/files`,
+      received: 0,
+      take: options.io.files ?? (() => undefined),
+      heard: () => this.#heard(),
+    });
+  }
+
+  /** What the worker has said of the files; all of them have been taken. */
+  get files(): CollectedFiles | null {
+    return this.#files;
+  }
+
+  /** Whether the worker may still hold something of this execution. */
+  get mayBeKept(): boolean {
+    return !this.#mayStart;
+  }
+
+  /** Never rejects. */
+  async outcome(): Promise<Outcome> {
+    let retryMs = this.#worker.firstRetryMs;
+    for (;;) {
+      const heardAt = this.#heardAt;
+      try {
+        return await this.#follow();
+      } catch (error) {
+        if (this.#heardAt !== heardAt) retryMs = this.#worker.firstRetryMs;
+        const pauseMs = this.#pauseBeforeRetry(error, retryMs);
+        if (pauseMs === null) return this.#fault(error);
+        if (pauseMs > 0) {
+          await wait(pauseMs, undefined, { signal: this.#options.over }).catch(() => {});
+          retryMs = Math.min(retryMs * 2, this.#worker.longestRetryMs);
+        }
+        if (this.#options.over.aborted) return this.#fault(error);
+      }
+    }
+  }
+
+  /** Null: there is no hope. */
+  #pauseBeforeRetry(error: unknown, retryMs: number): number | null {
+    if (this.#options.over.aborted || error instanceof TakerError || error instanceof WorkerError)
+      return null;
+    if (error instanceof WorkerBusyError) return jittered(this.#worker.longestRetryMs);
+    if (error instanceof UnknownExecutionError) {
+      // The same worker as before the request: then that never arrived, and starting is the first start.
+      const neverArrived =
+        !this.#reached && this.#instance !== undefined && this.#instance === this.#worker.instance;
+      this.#mayStart ||= neverArrived;
+      return neverArrived ? 0 : null;
+    }
+    // Not even connected.
+    if (this.#mayStart) return null;
+    if (error instanceof NoAnswerError && error.stale) return 0;
+    const leftMs = this.#options.leaseMs - (performance.now() - this.#heardAt);
+    return leftMs > 0 ? Math.min(jittered(retryMs), leftMs) : null;
+  }
+
+  #fault(error: unknown): Outcome {
+    const { url, reachHint } = this.#worker;
+    if (error instanceof TakerError) return { kind: "faulted", message: error.message };
+    if (error instanceof WorkerError) {
+      const message = `worker ${url} ${error.message}`;
+      return { kind: "faulted", message, ...(error.isAway && awayNow) };
+    }
+    if (!this.#reached && !(error instanceof UnknownExecutionError)) {
+      const message = this.#worker.unreachable(error);
+      return { kind: "faulted", message, hint: reachHint, workerLost: true };
+    }
+    const message = `worker ${url} was lost: ${causeOf(error)}`;
+    return { kind: "faulted", message, workerLost: true };
+  }
+
+  /** Over one connection; rejects when that is lost. */
+  async #follow(): Promise<Outcome> {
+    const connection = new AbortController();
+    const signal = AbortSignal.any([connection.signal, this.#options.over]);
+    let broken: (error: unknown) => void = () => {};
+    const lost = new Promise<never>((_, reject) => {
+      broken = reject;
+    });
+    const copy = () => {
+      const copied = this.#output.run(signal);
+      copied.catch(broken);
+      return copied;
+    };
+    try {
+      const followed = async () => {
+        if (!this.#outcome) await this.#followEvents(signal, { copy, broken });
+        else void this.#keepLease(signal, broken);
+        await copy();
+        this.#output.checkLength();
+        if (this.#options.io.files && this.#files && this.#files.bytes > 0) {
+          await this.#pack.run(signal);
+          this.#pack.checkLength();
+        }
+        return this.#outcome!;
+      };
+      return await Promise.race([followed(), lost]);
+    } finally {
+      connection.abort();
+    }
+  }
+
+  /** Until `finished`. */
+  async #followEvents(
+    signal: AbortSignal,
+    { copy, broken }: { copy: () => Promise<void>; broken: (error: unknown) => void },
+  ): Promise<void> {
+    const { io } = this.#options;
+    const response = await this.#attach(signal);
+    this.#reached = true;
+    this.#heard();
+    void this.#keepLease(signal, broken);
+    // Not yet, since thousands may wait for a slot, and need no second connection for that. Silence
+    // means that its sandbox is being made; and if an image is pulled for it, the output says so.
+    const silence = setTimeout(() => void copy().catch(() => {}), openOutputAfterMs);
+    try {
+      // Read to the end, so that the connection can serve the next command.
+      for await (const { data } of parseSse(untilSilent(response, this.#worker.silenceMs))) {
+        const event = ExecutionEvent.parse(JSON.parse(data));
+        this.#heard();
+        this.#events += 1;
+        clearTimeout(silence);
+        if (event.type !== "queued" || event.ahead === 0) void copy().catch(() => {});
+        if (event.type === "queued") io.queued?.(event.ahead);
+        else if (event.type === "started") io.started(event.sandbox);
+        else {
+          this.#outcome = event.outcome;
+          this.#output.expect(event.outputBytes);
+          this.#files = event.files ?? null;
+          this.#pack.expect(event.files?.bytes ?? 0);
+        }
+      }
+    } finally {
+      clearTimeout(silence);
+    }
+    if (!this.#outcome) throw new Error("it closed the connection before the command ended");
+  }
+
+  async #attach(signal: AbortSignal) {
+    const { path, request, leaseMs } = this.#options;
+    const starts = this.#mayStart;
+    const endTurn = await this.#worker.turns.take();
+    const open = this.#worker.open({
+      method: "PUT",
+      path,
+      ...(starts && { body: JSON.stringify(request) }),
+      headers: {
+        ...(leaseMs > 0 && { [workerHeaders.lease]: String(leaseMs) }),
+        ...(this.#events > 0 && { "last-event-id": String(this.#events) }),
+        ...(!starts && { [workerHeaders.resume]: "1" }),
+      },
+      once: starts,
+      signal,
+    });
+    const response = await open
+      .catch((error) => {
+        if (error instanceof NoAnswerError) this.#mayStart = false;
+        throw error;
+      })
+      .finally(endTurn);
+    this.#mayStart = false;
+    if (response.statusCode === 200) return response;
+    const words = await refusal(response);
+    // Refused, so nothing has been started.
+    if (starts) this.#mayStart = true;
+    if (response.statusCode === 429) throw new WorkerBusyError(words);
+    if (starts) {
+      throw new WorkerError(words, response.statusCode! >= 500);
+    }
+    if (response.statusCode === 404) throw new UnknownExecutionError();
+    // Also 401: the token may have been replaced while the command runs, and the new one be on its way to us.
+    if (response.statusCode! >= 500 || response.statusCode === 401) throw new Error(`it ${words}`);
+    throw new WorkerError(words);
+  }
+
+  /** Tells the worker that we live, also when nothing else is to be said; and learns that it does not. */
+  async #keepLease(signal: AbortSignal, broken: (error: unknown) => void): Promise<void> {
+    const { leaseMs, path } = this.#options;
+    if (leaseMs === 0) return;
+    const everyMs = leaseMs / 4;
+    try {
+      for (;;) {
+        await wait(everyMs, undefined, { signal });
+        const call = { method: "POST", path: `${path}/lease`, signal, timeoutMs: everyMs } as const;
+        const response = await this.#worker.open(call);
+        response.resume();
+        if (response.statusCode === 404) throw new UnknownExecutionError();
+        if (response.statusCode !== 204) throw new Error(`it answered ${response.statusCode}`);
+        this.#heard();
+      }
+    } catch (error) {
+      broken(error);
+    }
+  }
+
+  #heard() {
+    this.#heardAt = performance.now();
+  }
+}
