@@ -43,6 +43,8 @@ export interface EngineOptions {
    * nothing is kept warm for a second one.
    */
   readonly once: boolean;
+  /** For a program that has pipedefs loaded right before each run: that load serves the run. */
+  readonly reloads?: boolean;
   /** Where traces of runs are sent: an OTLP/HTTP receiver. */
   readonly otlp?: string;
   readonly log: (line: string) => void;

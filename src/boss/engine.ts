@@ -1,7 +1,9 @@
 // The boss without its HTTP face: what the API serves, what `bettertest run` and library users drive.
 
+import { resolve } from "node:path";
 import type { PipedefHost } from "../../runtime/host/host.js";
 import { createHostPool, openHost } from "../../runtime/host/open-host.js";
+import { repoRoot } from "../../runtime/host/repo-root.js";
 import type { Run } from "../model/run.js";
 import type { QueueView } from "../wire/boss.js";
 import { StreamCount } from "../wire/stream-count.js";
@@ -23,7 +25,7 @@ import {
   type StartResult,
 } from "./run/run-requests.js";
 import { Runs } from "./run/runs.js";
-import { Sources } from "./run/sources.js";
+import { type FoundWorkspace, Sources } from "./run/sources.js";
 import { TaskSlots } from "./run/task-slots.js";
 import { maskedHost } from "./secrets/masked-host.js";
 import type { Store } from "./store/store.js";
@@ -51,6 +53,8 @@ export interface Engine {
   /** Another object whenever it has changed. */
   queue(): QueueView;
   start(request: StartRequest): StartResult;
+  /** The working tree that the pipedef belongs to, as it is now. */
+  lookAtWorkspace(pipedef: string): Promise<FoundWorkspace>;
   rerun(run: number, request: RerunRequest): StartResult;
   /** False where the run does not exist or has ended. */
   cancel(run: number, by: string): boolean;
@@ -134,7 +138,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     pipedefs: options.pipedefs,
     openHost: open,
     watch: options.watch,
-    keepFirstLoad: options.once,
+    keepLoads: options.once ? "first" : options.reloads ? "each" : "none",
     onChange: () => changes.publish(),
   });
 
@@ -193,6 +197,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     changes,
     queue: () => runs.queue.view(),
     start: (asked) => requests.start(asked),
+    lookAtWorkspace: (pipedef) => sources.look(repoRoot(resolve(pipedef))),
     rerun: (id, asked) => requests.rerun(id, asked),
     cancel: (id, by) => runs.cancel(id, by),
 

@@ -18,8 +18,8 @@ export interface PipelinesOptions {
   readonly pipedefs: readonly string[];
   readonly openHost: (pipedef: string) => Promise<PipedefHost>;
   readonly watch: boolean;
-  /** The first load serves a run too: see Pipelines.takeLoaded. */
-  readonly keepFirstLoad: boolean;
+  /** Which loads serve a run too: see Pipelines.takeLoaded. */
+  readonly keepLoads: "none" | "first" | "each";
   readonly onChange: () => void;
 }
 
@@ -45,7 +45,17 @@ export class Pipelines {
     return this.#entries.find((entry) => entry.view.name === name)?.view;
   }
 
-  /** The host that the first load has left, once. Its pipedef is loaded, and none of its tasks has run. */
+  /** Loads all of them again, whether or not a file has changed. */
+  async reload(): Promise<void> {
+    await Promise.all(this.#entries.map((entry) => entry.reload()));
+  }
+
+  /** The files that the pipedefs were loaded from. */
+  files(): string[] {
+    return this.#entries.flatMap((entry) => entry.files);
+  }
+
+  /** The host that a load has left, once. Its pipedef is loaded, and none of its tasks has run. */
   takeLoaded(name: string): PipedefHost | undefined {
     return this.#entries.find((entry) => entry.view.name === name)?.takeLoaded();
   }
@@ -67,12 +77,14 @@ class Entry {
   /** The one of the latest load. */
   #opened: PipedefHost | undefined;
   #loaded: PipedefHost | undefined;
-  #mayKeep: boolean;
+  #keepLoads: PipelinesOptions["keepLoads"];
+  files: readonly string[];
 
   constructor(name: string, path: string, options: PipelinesOptions) {
     this.view = { name, pipedef: path, pipeline: null, problem: null };
     this.#options = options;
-    this.#mayKeep = options.keepFirstLoad;
+    this.#keepLoads = options.keepLoads;
+    this.files = [path];
     // Watch before the first load, so that no save in between goes unseen.
     if (options.watch) this.#watch([path]);
   }
@@ -98,12 +110,15 @@ class Entry {
       await this.#opened.close();
       throw new Error("the boss is stopping");
     });
-    if (host && loaded.ok && this.#mayKeep && !this.#closed)
+    // Nobody has taken the one before.
+    await this.takeLoaded()?.close();
+    if (host && loaded.ok && this.#keepLoads !== "none" && !this.#closed)
       this.#loaded = alreadyLoaded(host, loaded);
     else await host?.close();
-    this.#mayKeep = false;
+    if (this.#keepLoads === "first") this.#keepLoads = "none";
     if (this.#closed) return;
-    if (this.#options.watch) this.#watch([path, ...loaded.files]);
+    this.files = [path, ...loaded.files];
+    if (this.#options.watch) this.#watch(this.files);
     // A broken file keeps the last good pipeline, and says what is wrong with the new one.
     this.view = loaded.ok
       ? { ...this.view, pipeline: loaded.pipeline, problem: null }

@@ -10,6 +10,25 @@ export const jsonFlag = {
   json: { type: "boolean", default: false, describe: "Print JSON, for programs" },
 } as const satisfies Flags;
 
+/** What runs, and whose output is shown. */
+export const selectionFlags = {
+  only: {
+    type: "string",
+    array: true,
+    requiresArg: true,
+    describe: "Run just this Stage or Stage.task (may be given again)",
+  },
+  "keep-going": {
+    type: "boolean",
+    default: false,
+    describe: "Run later stages also after a red one",
+  },
+  output: {
+    choices: ["all", "failed", "none"],
+    describe: "Whose output to print (default: failed; with --json: none)",
+  },
+} as const satisfies Flags;
+
 export const serverFlags = {
   host: {
     type: "string",

@@ -20,12 +20,14 @@ import { runCommand } from "./commands/run.js";
 import { runsCommand } from "./commands/runs.js";
 import { tokenCommand } from "./commands/token.js";
 import { upCommand } from "./commands/up.js";
+import { watchCommand } from "./commands/watch.js";
 import { workerCommand } from "./commands/worker.js";
 import { normalizeSpelling } from "./spellings.js";
 import { closestWord } from "./suggest.js";
 
 export const commands: readonly Command[] = [
   runCommand,
+  watchCommand,
   checkCommand,
   initCommand,
   upCommand,

@@ -4,7 +4,7 @@ import type { AttemptRef } from "../model/events.js";
 import { exitCodes } from "../model/exit-code.js";
 import { type TaskRef, taskLabel } from "../model/pipeline.js";
 import { jsonSchema } from "../terminal/json-view.js";
-import type { OutputChoice } from "../terminal/run-view.js";
+import type { OutputChoice, RunView } from "../terminal/run-view.js";
 import { harmlessText, shellWord } from "../terminal/text.js";
 import { usageError } from "./cli-error.js";
 import { programName } from "./environment.js";
@@ -50,18 +50,25 @@ export async function runInSession(
   const id = started.run;
 
   notes.hold();
-  const view = createRunView({
-    ...request,
-    where,
-    readOutput: (ref) => readOutput(ref),
-    rerunCommand: (ref) => rerunCommand(ref, request),
-  });
+  const view = viewOfRun(id, engine, { where, ...request });
   interrupts.onExit(() => view.abandon());
   void aborted(interrupts.signal).then(() => engine.cancel(id, interrupts.by()));
   const never = new AbortController().signal;
   const run = await followRun(engine.log.follow({ run: id, after: 0, signal: never }), view);
   notes.release();
   return run ? exitCodeOfRun(run) : exitCodes.errored;
+}
+
+export function viewOfRun(
+  id: number,
+  engine: Session["engine"],
+  request: RunHere & { readonly where: string },
+): RunView {
+  return createRunView({
+    ...request,
+    readOutput: (ref) => readOutput(ref),
+    rerunCommand: (ref) => rerunCommand(ref, request),
+  });
 
   async function* readOutput(attempt: AttemptRef) {
     const pipeline = engine.store.run(id)?.pipeline;

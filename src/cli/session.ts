@@ -1,5 +1,5 @@
 // What `bettertest run` starts before the first task, and ends after the last: a worker of its own unless
-// one was named, and an engine. No port that anybody could know, and nothing left behind.
+// one was named, and an engine. `bettertest watch` keeps them from run to run. No port that anybody could know, and nothing left behind.
 
 import { resolve } from "node:path";
 import { repoRoot } from "../../runtime/host/repo-root.js";
@@ -45,11 +45,12 @@ export async function openSession(
   pipedef: string,
   flags: SessionFlags,
   log: (line: string) => void,
+  { runs = "one" }: { readonly runs?: "one" | "many" } = {},
 ): Promise<Session> {
   const settings = hostSettings(flags);
   const secrets = secretsSettings(flags);
   const urls = workerUrls(flags.worker);
-  const starting = urls.length === 0 ? startOwnWorker(pipedef, flags, log) : null;
+  const starting = urls.length === 0 ? startOwnWorker(pipedef, flags, log, runs) : null;
   const options: EngineOptions = {
     ...engineDefaults,
     ...settings,
@@ -59,7 +60,9 @@ export async function openSession(
     pipedefs: [pipedef],
     workers: urls,
     ...(flags.data !== undefined && { history: { kind: "memory", folder: resolve(flags.data) } }),
-    once: true,
+    once: runs === "one",
+    reloads: runs === "many",
+    ...(runs === "many" && { retention: { ...engineDefaults.retention, keepRuns: 20 } }),
     log,
   };
   const { engine, own, close } = await createEngineBesideWorker(options, starting).catch(
@@ -74,13 +77,14 @@ async function startOwnWorker(
   pipedef: string,
   flags: WorkerFlags & OutputFlags & { readonly data?: string | undefined },
   log: (line: string) => void,
+  runs: "one" | "many",
 ): Promise<RunningWorker> {
   const settings = workerSettings(flags);
   const { startWorker } = await import("../worker/main.js");
   try {
     return await startWorker({
       // It ends with its run: only what that is about to need is worth making ahead.
-      poolIdleMs: 0,
+      ...(runs === "one" && { poolIdleMs: 0 }),
       ...settings,
       ...outputSettings(flags),
       startIn: repoRoot(resolve(pipedef)),

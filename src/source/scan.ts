@@ -98,7 +98,7 @@ function statOf(root: string, path: string): Stats | null {
   return lstatSync(pathBytes(root, path), { throwIfNoEntry: false }) ?? null;
 }
 
-function readIgnore(root: string): Ignore {
+export function readIgnore(root: string): Ignore {
   try {
     return parseIgnore(readFileSync(`${root}/${ignoreFile}`, "latin1"));
   } catch {

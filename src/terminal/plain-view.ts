@@ -5,7 +5,7 @@ import { type TaskRef, taskLabel } from "../model/pipeline.js";
 import { eachTask, findTask, type Run, type TaskState } from "../model/run.js";
 import { describeSource } from "../model/run-source.js";
 import { clock, paintStatus, taskMs } from "./marks.js";
-import { createPrinter } from "./printer.js";
+import { createPrinter, type Printer } from "./printer.js";
 import { hintOf, reasonOf } from "./reason.js";
 import { plainWidth, type RunView, type RunViewOptions } from "./run-view.js";
 import { summaryLines } from "./summary.js";
@@ -25,7 +25,10 @@ export function createPlainView(options: RunViewOptions): RunView {
   const printer = createPrinter(options.out);
   const skippedStages = new Set<string>();
   let run: Run | null = null;
-  const line = (text: string) => printer.queue((write) => write(`${text}\n`));
+  let over = false;
+  const queue: Printer["queue"] = (work) =>
+    printer.queue((write) => (over ? undefined : work(write)));
+  const line = (text: string) => queue((write) => write(`${text}\n`));
 
   const timer = setInterval(() => {
     if (run) for (const text of stillRunning(run)) line(style.dim(text));
@@ -51,7 +54,7 @@ export function createPlainView(options: RunViewOptions): RunView {
     const red = status === "failed" || status === "errored";
     if (!red && options.output !== "all") return;
     const amount = options.output === "all" ? everything : failedTail;
-    printer.queue((write) => printOutput(ref, amount, options, write));
+    queue((write) => printOutput(ref, amount, options, write));
   }
 
   /** A stage that never started is one thing that happened, however many tasks it has. */
@@ -124,7 +127,10 @@ export function createPlainView(options: RunViewOptions): RunView {
       line(`\n${lines.join("\n")}`);
       await printer.idle();
     },
-    abandon: () => clearInterval(timer),
+    abandon() {
+      over = true;
+      clearInterval(timer);
+    },
   };
 }
 

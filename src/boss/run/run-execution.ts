@@ -21,7 +21,7 @@ import { Crew } from "./crew.js";
 import { endInterrupted, interruptedFault } from "./interrupted.js";
 import { StageQueue } from "./stage-queue.js";
 import { executeTask, type TaskContext, type TaskDependencies } from "./task-execution.js";
-import { longestFirst, type UsualMs } from "./task-order.js";
+import { longestFirst, theseFirst, type UsualMs } from "./task-order.js";
 import type { TaskSlots } from "./task-slots.js";
 
 export interface RunDependencies extends TaskDependencies {
@@ -34,6 +34,8 @@ export interface RunDependencies extends TaskDependencies {
   readonly slots: TaskSlots;
   /** Asked for once, while the pipedef loads. */
   readonly usual: () => UsualMs;
+  /** To start before the others of their stage. */
+  readonly first?: readonly TaskRef[];
   readonly workers: TaskDependencies["workers"] & Pick<Workers, "hold" | "end">;
   /** Of a run that an earlier boss had begun. */
   readonly past: RunPast | null;
@@ -199,7 +201,7 @@ async function executeStage(
   if (before?.status !== "running") {
     deps.emit({ type: "stage-started", at: deps.now(), stage: stage.name });
   }
-  const places = longestFirst(stage, context.usualMs);
+  const places = theseFirst(deps.first ?? [], stage, longestFirst(stage, context.usualMs));
   const tasks = deps.state().stages.find(({ name }) => name === stage.name)?.tasks;
   const those = (status: TaskState["status"]) =>
     places

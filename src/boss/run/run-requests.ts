@@ -4,9 +4,13 @@ import { type Pipeline, selectTasks, type TaskRef } from "../../model/pipeline.j
 import { eachTask, isFinished, type Run } from "../../model/run.js";
 import type { PipelineView, StartRunRequest } from "../../wire/boss.js";
 import type { Pipelines } from "../pipelines.js";
-import type { Runs } from "./runs.js";
+import type { Runs, RunWishes } from "./runs.js";
 
-export type StartRequest = StartRunRequest & { readonly trigger: string };
+export type StartRequest = StartRunRequest &
+  Pick<RunWishes, "trigger" | "first" | "workspace"> & {
+    /** Just these, in place of `only`. */
+    readonly tasks?: readonly TaskRef[];
+  };
 
 export interface RerunRequest {
   /** Only what has not passed. */
@@ -45,7 +49,7 @@ export class RunRequests {
     if (refused) return refused;
     const view = this.#pipeline(asked.pipeline);
     if ("ok" in view) return view;
-    let only: readonly TaskRef[] | undefined;
+    let only = asked.tasks;
     if (asked.only && asked.only.length > 0) {
       const selection = selectTasks(view.pipeline ?? nothing, asked.only);
       if (!selection.ok) {

@@ -23,7 +23,7 @@ import { endInterrupted, interruptedFault } from "./interrupted.js";
 import { KeptSources, type Sources as PipedefSources, readSources } from "./kept-sources.js";
 import { executeRun, type RunDependencies } from "./run-execution.js";
 import { RunQueue } from "./run-queue.js";
-import type { Sources } from "./sources.js";
+import type { FoundWorkspace, Sources } from "./sources.js";
 import type { TaskSlots } from "./task-slots.js";
 
 export interface RunsParts {
@@ -52,6 +52,10 @@ export interface RunWishes {
   readonly trigger: string;
   /** What is to be tested; absent: whatever is there. */
   readonly sources?: readonly RunSource[];
+  /** To start before the others of their stage. */
+  readonly first?: readonly TaskRef[];
+  /** The working tree as it was just found; absent: it is looked at when a command asks for it. */
+  readonly workspace?: FoundWorkspace;
 }
 
 /** So often a run may be taken up without that anything happens; else one that kills its boss would do so for ever. */
@@ -89,6 +93,8 @@ export class Runs {
       this.#execute(id, request, signal, {
         openHost: async () => pipelines.takeLoaded(view.name) ?? openHost(view.pipedef),
         past: null,
+        ...(wishes.first && { first: wishes.first }),
+        ...(wishes.workspace && { workspace: wishes.workspace }),
       }),
     );
     return id;
@@ -137,7 +143,7 @@ export class Runs {
     id: number,
     request: RunCreated,
     signal: AbortSignal,
-    deps: Pick<RunDependencies, "openHost" | "past">,
+    deps: Pick<RunDependencies, "openHost" | "past"> & Pick<RunWishes, "first" | "workspace">,
   ): Promise<void> {
     const { history, log, options, retention, statistics, expectations } = this.#parts;
     const { store, outputs } = history;
@@ -171,6 +177,7 @@ export class Runs {
       sources: this.#parts.sources.forRun({
         root: repoRoot(resolvePath(request.pipedef)),
         fixed: store.run(id)?.sources ?? [],
+        ...(deps.workspace && { found: deps.workspace }),
         emit,
         now: Date.now,
       }),

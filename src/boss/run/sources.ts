@@ -7,7 +7,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { asError } from "../../lib/as-error.js";
 import type { RunEvent, RunSource } from "../../model/events.js";
-import { type FileEntry, pathBytes } from "../../source/manifest.js";
+import { type FileEntry, type Manifest, pathBytes } from "../../source/manifest.js";
 import { type Scan, scan } from "../../source/scan.js";
 import { createStatCache, type StatCache } from "../../source/stat-cache.js";
 import { type OutgoingTree, UnknownTreeError } from "../../wire/send-tree.js";
@@ -28,8 +28,17 @@ export interface RunSourcesOptions {
   readonly root: string;
   /** What it is to be, where that was found out before: by an earlier boss, or for the run that is run again. */
   readonly fixed: readonly RunSource[];
+  /** Where somebody has just looked. */
+  readonly found?: FoundWorkspace;
   readonly emit: (event: RunEvent) => void;
   readonly now: () => number;
+}
+
+export interface FoundWorkspace {
+  readonly source: RunSource;
+  /** What is not as the look before found it, by path; null: there was none. */
+  readonly changed: readonly string[] | null;
+  readonly manifest: Manifest;
 }
 
 /** The source of a run's commands. */
@@ -69,7 +78,7 @@ export class Sources {
     this.#cache = createStatCache(options.folder);
   }
 
-  forRun({ root, fixed, emit, now }: RunSourcesOptions): RunSources {
+  forRun({ root, fixed, found: seen, emit, now }: RunSourcesOptions): RunSources {
     const found = new Map<string, Promise<RunSource>>();
     for (const source of fixed) found.set(nameOf(source), Promise.resolve(source));
 
@@ -91,7 +100,10 @@ export class Sources {
       const key = await this.#keyOf();
       const path = asked.path === undefined ? {} : { path: asked.path };
       if (asked.kind === "workspace") {
-        const { tree } = await once("workspace", () => this.#scan(root));
+        const { tree } = await once(
+          "workspace",
+          async () => (seen ?? (await this.look(root))).source,
+        );
         await this.#once(tree, worker, signal, () => this.#send(tree, worker));
         return { tree, key, ...path };
       }
@@ -111,21 +123,22 @@ export class Sources {
     };
   }
 
-  async #scan(root: string): Promise<RunSource> {
+  async look(root: string): Promise<FoundWorkspace> {
     const found = await scan(root, this.#cache);
     this.#scans.set(found.hash, outgoing(root, found));
     const [oldest] = this.#scans.keys();
     if (this.#scans.size > 8 && oldest !== undefined) this.#scans.delete(oldest);
     const { commit, branch, dirty, hash } = found;
     const files = found.manifest.filter(({ kind }) => kind !== "dir").length;
-    return {
-      kind: "workspace",
+    const source = {
+      kind: "workspace" as const,
       commit,
       ...(branch !== null && { branch }),
       ...(dirty !== null && { dirty }),
       tree: hash,
       files,
     };
+    return { source, changed: changedPaths(found), manifest: found.manifest };
   }
 
   /** Once for each worker, whoever asks and however many at a time. */
@@ -291,6 +304,12 @@ function changed(path: string): ChangedFile {
 // biome-ignore lint/correctness/useYield: there is nothing to yield.
 async function* neverRead(hash: string): AsyncGenerator<Uint8Array> {
   throw new Error(`the files of ${hash} are not known here`);
+}
+
+function changedPaths({ since }: Scan): string[] | null {
+  if (!since) return null;
+  const { removed, set } = since.changes;
+  return [...removed, ...set.filter(({ kind }) => kind !== "dir").map(({ path }) => path)];
 }
 
 function nameOf(source: RunSource): string {

@@ -1,4 +1,4 @@
-import type { StageDefinition } from "../../model/pipeline.js";
+import type { StageDefinition, TaskRef } from "../../model/pipeline.js";
 
 /** How long a task usually takes; undefined where nobody knows. */
 export type UsualMs = (stage: string, task: string) => number | undefined;
@@ -15,4 +15,15 @@ export function longestFirst(stage: StageDefinition, usualMs: UsualMs): number[]
     ms: usualMs(stage.name, name) ?? Number.POSITIVE_INFINITY,
   }));
   return timed.sort((a, b) => (a.ms === b.ms ? 0 : b.ms - a.ms)).map(({ place }) => place);
+}
+
+/** Those before the others, and else in the order given. */
+export function theseFirst(
+  first: readonly TaskRef[],
+  stage: StageDefinition,
+  places: readonly number[],
+): number[] {
+  const names = new Set(first.filter((ref) => ref.stage === stage.name).map(({ task }) => task));
+  const isFirst = (place: number) => names.has(stage.tasks[place]!.name);
+  return [...places.filter(isFirst), ...places.filter((place) => !isFirst(place))];
 }

@@ -8,6 +8,7 @@ import {
   maxArtifactsFlag,
   maxOutputFlag,
   secretsFlag,
+  selectionFlags,
   workerFlags,
 } from "../flags.js";
 
@@ -19,21 +20,7 @@ export const runCommand = defineCommand({
     pipedef: { type: "string", describe: "Default: the .bettertest/pipedef.* of this repo" },
   },
   flags: {
-    only: {
-      type: "string",
-      array: true,
-      requiresArg: true,
-      describe: "Run just this Stage or Stage.task (may be given again)",
-    },
-    "keep-going": {
-      type: "boolean",
-      default: false,
-      describe: "Run later stages also after a red one",
-    },
-    output: {
-      choices: ["all", "failed", "none"],
-      describe: "Whose output to print (default: failed; with --json: none)",
-    },
+    ...selectionFlags,
     ...jsonFlag,
     ...maxOutputFlag,
     ...maxArtifactsFlag,
