@@ -13,6 +13,8 @@ export interface FilePattern {
   /** The folder, or the one file, that all it may mean is in. Without "/" at its ends; "": anywhere. */
   readonly home: string;
   matches(path: string): boolean;
+  /** Whether it may mean a file somewhere below that folder. */
+  mayMatchIn(folder: string): boolean;
 }
 
 /** What is wrong with it, as the end of a sentence; null: nothing. */
@@ -43,6 +45,12 @@ export function filePattern(text: string): FilePattern {
       const names = path.split("/");
       return alternatives.some((segments) => matchesAll(segments, names));
     },
+    mayMatchIn: (folder) => {
+      const names = folder.split("/");
+      return alternatives.some((segments) =>
+        [...placesAfter(segments, names)].some((place) => place < segments.length),
+      );
+    },
   };
 }
 
@@ -58,24 +66,29 @@ function homeOf(segments: readonly Segment[]): string {
 }
 
 function matchesAll(segments: readonly Segment[], names: readonly string[]): boolean {
-  // The places in the pattern that the names so far may have led to.
-  let places = new Set([0]);
-  for (const [index, name] of names.entries()) {
-    const isLast = index === names.length - 1;
+  const last = segments.length - 1;
+  const segment = segments[last];
+  const name = names.at(-1);
+  if (name === undefined || segment === undefined) return false;
+  if (!placesAfter(segments, names.slice(0, -1)).has(last)) return false;
+  // At its end "**" means every file.
+  return segment === null ? !name.startsWith(".") : matchesName(segment, name);
+}
+
+/** The places in the pattern that these folders may lead to. */
+function placesAfter(segments: readonly Segment[], folders: readonly string[]): Set<number> {
+  let places = withoutFolders(new Set([0]), segments);
+  for (const name of folders) {
     const next = new Set<number>();
-    for (const place of withoutFolders(places, segments)) {
+    for (const place of places) {
       const segment = segments[place];
-      if (segment === undefined) continue;
       if (segment === null) {
-        if (name.startsWith(".")) continue;
-        next.add(place);
-        // At its end "**" means every file.
-        if (isLast && place === segments.length - 1) return true;
-      } else if (matchesName(segment, name)) next.add(place + 1);
+        if (!name.startsWith(".")) next.add(place);
+      } else if (segment !== undefined && matchesName(segment, name)) next.add(place + 1);
     }
-    places = next;
+    places = withoutFolders(next, segments);
   }
-  return places.has(segments.length);
+  return places;
 }
 
 /** `**` may stand for no folder at all. */

@@ -23,6 +23,21 @@ test("patterns mean what they mean in files(...)", () => {
   }
 });
 
+test("folders in which nothing can match need not be looked into", () => {
+  const cases: [string, readonly string[], readonly string[]][] = [
+    ["a/*.ts", ["a"], ["b", "a/b", "a.ts"]],
+    ["a/**", ["a", "a/b/c"], ["b", "a/.git", ".a"]],
+    ["**/x/*.ts", ["a", "x", "a/x/b"], [".x", "a/.b"]],
+    ["{a,b}/c/*", ["a", "b", "a/c"], ["c", "a/b", "a/c/d"]],
+    ["*.ts", [], ["a", "a.ts"]],
+  ];
+  for (const [text, yes, no] of cases) {
+    const pattern = filePattern(text);
+    for (const folder of yes) assert.ok(pattern.mayMatchIn(folder), `${text}: ${folder}`);
+    for (const folder of no) assert.ok(!pattern.mayMatchIn(folder), `${text}: not ${folder}`);
+  }
+});
+
 test("what leaves the folder is refused, also when braces hide it", () => {
   const leaving = ["/etc/passwd", "../a", "a/../b", "{.}./a", "{/etc,a}/b", "{a,..}/b"];
   for (const text of leaving) assert.match(patternProblem(text) ?? "", /must stay in the folder/);

@@ -57,4 +57,10 @@ for (const [pattern, found] of cases) {
 test("patterns stay in the repo", () => {
   assert.throws(() => findFiles(root, "../*"), /leaves the repo/);
   assert.throws(() => findFiles(root, "/etc/*"), /leaves the repo/);
+  assert.throws(() => findFiles(root, "{a,..}/*"), /must stay in the folder/);
+});
+
+test("a pattern that can mean no file is an error, not an empty list", () => {
+  assert.throws(() => findFiles(root, "src/"), /files: "src\/" must name files, such as dist/);
+  assert.throws(() => findFiles(root, "{a,b}".repeat(20)), /too many alternatives/);
 });
