@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { version } from "../src/version.js";
@@ -12,6 +12,7 @@ import type { Bench, BenchContext, Need } from "./measure.js";
 import { outputBench } from "./output.js";
 import { latencyBench, stageBench } from "./sandboxes.js";
 import { schedulerBench } from "./scheduler.js";
+import { profileInto } from "./stand.js";
 import { markdown, type Section, terminalTable } from "./table.js";
 import { cpuBench, memoryBench, pipedefBench, pythonBench } from "./tasks.js";
 
@@ -34,12 +35,13 @@ const { values, positionals } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     rounds: { type: "string", default: "" },
+    profile: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   },
 });
 
 if (values.help) {
-  console.log("npm run bench -- [NAME...] [--quick] [--rounds N]\n");
+  console.log("npm run bench -- [NAME...] [--quick] [--rounds N] [--profile FOLDER]\n");
   for (const { name, what } of benches) console.log(`  ${name.padEnd(12)} ${what}`);
   process.exit(0);
 }
@@ -48,6 +50,8 @@ if (unknown !== undefined) {
   console.error(`there is no benchmark "${unknown}"; see: npm run bench -- --help`);
   process.exit(2);
 }
+
+if (values.profile !== undefined) profileInto(resolve(values.profile));
 
 const rounds = Number(values.rounds) || (values.quick ? 2 : 5);
 const chosen = benches.filter(({ name }) => positionals.length === 0 || positionals.includes(name));

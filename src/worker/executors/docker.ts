@@ -1,6 +1,7 @@
 // A fresh container for each command.
 
 import { Agent } from "node:http";
+import { inspect } from "node:util";
 import type Docker from "dockerode";
 import { currentOwner, isDead, ownerKey } from "../../lib/owner.js";
 import { type KindOf, Pool } from "../pool/pool.js";
@@ -235,9 +236,19 @@ interface Connection {
   readonly agent: Agent | null;
 }
 
+/**
+ * The engine's client describes each request in full for a log that nobody reads, the agent with all its sockets
+ * included: that took more time than everything else of a request.
+ */
+class BriefAgent extends Agent {
+  [inspect.custom](): string {
+    return "Agent";
+  }
+}
+
 export function connect(dockerHost: string | undefined): Connection {
   const host = dockerHost ?? process.env.DOCKER_HOST ?? "";
-  const agent = new Agent({ keepAlive: true });
+  const agent = new BriefAgent({ keepAlive: true });
   if (host === "") {
     const local = { agent, protocol: "http" } as const;
     return { docker: new DockerClient(local), agent };
