@@ -171,6 +171,7 @@ export async function simulate({
     infraRetries: 2,
     outputs: { open: () => noOutput, close: async () => ({ bytes: 0 }), path: () => "/none" },
     sources: () => Promise.reject(new Error("no task asks for one")),
+    builds: { origin: { run: id, at: created.at }, isOwn: () => true },
     maxArtifactBytes: 0,
     secrets: noSecrets,
     now: () => fleet.now(),

@@ -2,8 +2,10 @@
 // into repos that have no node_modules, so none may need a type from elsewhere.
 
 import { describeExit } from "../src/model/failure.js";
+import { describeUnbuilt } from "../src/model/image-build.js";
 import { findFiles } from "./find-files.js";
 import type { CallResult } from "./host/host.js";
+import { buildRequest, builtImage } from "./image.js";
 import { commandRequest } from "./run-options.js";
 import { checkedSource } from "./source.js";
 import {
@@ -16,9 +18,9 @@ import {
 } from "./task-context.js";
 
 /**
- * A stage as a class: every static or instance method whose name starts with `task_` is a task. The tasks
- * of a stage run in parallel, the stages in the order of the source. `static always = true` makes a stage
- * that runs also after a red one. `static retries = 2` tries its red tasks again, up to twice;
+ * A stage as a class: every static or instance method whose name starts with `task_` is a task, and so is each
+ * `build_` one that takes no argument. The tasks of a stage run in parallel, the stages in the order of the
+ * source. `static always = true` makes a stage that runs also after a red one. `static retries = 2` tries its red tasks again, up to twice;
  * `static retries = { task_e2e: 2 }` just that one.
  */
 export abstract class Stage {}
@@ -165,6 +167,57 @@ export class InfrastructureError extends Error {
   }
 }
 
+export interface ImageOptions {
+  /** The folder whose files it can copy, from the root of the source: "." unless it is said. */
+  readonly context?: string;
+  /** From the root of the source: "Dockerfile" of the context unless it is said. */
+  readonly dockerfile?: string;
+  /** A stage of the Dockerfile; the last one unless it is said. */
+  readonly target?: string;
+  /** Build arguments. They can be read in the image: no place for secrets. */
+  readonly args?: Readonly<Record<string, string>>;
+  /** Where context and Dockerfile are; that of `defaults`, or else workspace(). */
+  readonly source?: Source;
+  /** URL of the worker that is to build it now. Absent: one of the boss's own. */
+  readonly worker?: string;
+  /** A number counts seconds; or "500ms", "90s", "5m", "1h". */
+  readonly timeout?: number | string;
+}
+
+/** Stands for an image in `run(...)`, on whichever worker: one that does not have it builds it first. */
+export interface BuiltImage {
+  /** By which the workers know it. */
+  readonly name: string;
+  /** It was there already. */
+  readonly cached: boolean;
+}
+
+/**
+ * Builds an image of the code under test, unless a worker has it already: nothing that the build reads has changed.
+ * Its progress is in the task's output. Throws CommandFailed where the Dockerfile is to blame.
+ */
+export async function image(options: ImageOptions = {}): Promise<BuiltImage> {
+  const { worker, request, build } = buildRequest([options]);
+  const context = taskContext.getStore();
+  if (!context) {
+    throw new Error(
+      "image(...) was called outside a task: loading a pipedef builds nothing. " +
+        "Call it inside a task_ method or a function given to stage(...).",
+    );
+  }
+  const calledAt = callerOf(image);
+  const answer = await context.call({ worker, request });
+  commandResult(answer, request.command, { check: true, calledAt });
+  const { outcome } = answer;
+  const made = outcome.kind === "exited" ? outcome.build : undefined;
+  if (made?.kind !== "made")
+    throw new InfrastructureError(
+      "the worker did not say what it has built",
+      "Is it older than its boss?",
+    );
+  return builtImage({ name: made.image, cached: made.cached }, build);
+}
+
 /**
  * Runs `sh -c COMMAND` in a fresh sandbox of the image, on the given worker or on one of the boss's own.
  * What it prints is in the task's output. Resolves when it has ended with exit code 0; throws CommandFailed
@@ -172,11 +225,15 @@ export class InfrastructureError extends Error {
  */
 export function run(
   worker: string,
-  image: string,
+  image: string | BuiltImage,
   command: string,
   options?: RunOptions,
 ): Promise<CommandResult>;
-export function run(image: string, command: string, options?: RunOptions): Promise<CommandResult>;
+export function run(
+  image: string | BuiltImage,
+  command: string,
+  options?: RunOptions,
+): Promise<CommandResult>;
 export function run(...given: unknown[]): Promise<CommandResult> {
   const { worker, request, check } = commandRequest(given);
   const context = taskContext.getStore();
@@ -274,9 +331,13 @@ function commandResult(
     case "exited": {
       const { exitCode } = outcome;
       const ok = exitCode === 0 && failedTests === 0;
+      const build = describeUnbuilt(outcome.build);
       const result = { ok, reason: "exit", exitCode, ...ended } as const;
       if (ok || !check) return result;
-      return fail(`${describeExit(outcome)}${crowd(outcome)}: ${command}`, result);
+      return fail(
+        `${describeExit({ exitCode, failedTests: outcome.failedTests, build })}${crowd(outcome)}: ${command}`,
+        result,
+      );
     }
     case "timed-out": {
       const result = { ok: false, reason: "timeout", exitCode: null, ...ended } as const;

@@ -3,6 +3,7 @@
 import { patternProblem } from "../src/lib/file-pattern.js";
 import { parseBytes, parseDurationMs } from "../src/lib/units.js";
 import type { CallRequest } from "./host/host.js";
+import { recipeOf } from "./image.js";
 import { checkedSource } from "./source.js";
 import { registration } from "./task-context.js";
 
@@ -26,8 +27,11 @@ export function commandRequest(given: readonly unknown[]): CheckedCall {
   if (worker !== null && !(typeof worker === "string" && /^https?:\/\/./.test(worker))) {
     throw bad("worker", worker, 'must be a URL, such as "http://localhost:9009"');
   }
-  if (typeof image !== "string" || !/^\S+$/.test(image) || image.includes("\0")) {
-    throw bad("image", image, "must be the name of an image");
+  const build = recipeOf(image);
+  const name = build ? String(image) : image;
+  if (typeof name !== "string" || !/^\S+$/.test(name) || name.includes("\0")) {
+    const awaited = image instanceof Promise ? " (is there an await missing before image?)" : "";
+    throw bad("image", image, `must be the name of an image, or what image(...) gave${awaited}`);
   }
   if (typeof command !== "string" || command.trim() === "" || command.includes("\0")) {
     throw bad("command", command, "must be a text that sh can run");
@@ -35,7 +39,8 @@ export function commandRequest(given: readonly unknown[]): CheckedCall {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw bad("options", options, `must be an object with any of: ${optionNames}`);
   }
-  return checkOptions(worker ?? null, image, command, Object.entries(options));
+  const call = checkOptions(worker ?? null, name, command, Object.entries(options));
+  return build ? { ...call, request: { ...call.request, build } } : call;
 }
 
 function checkOptions(

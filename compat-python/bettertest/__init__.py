@@ -10,9 +10,21 @@ A boss runs the file by itself. Without a boss: python3 -m bettertest .bettertes
 """
 
 from ._errors import CommandFailed, InfrastructureError
+from ._image import BuiltImage, image
 from ._run import run
 from ._source import defaults, git, none, workspace
 from ._stage import Stage
 
 __version__ = "0.1.0"
-__all__ = ["CommandFailed", "InfrastructureError", "Stage", "defaults", "git", "none", "run", "workspace"]
+__all__ = [
+    "BuiltImage",
+    "CommandFailed",
+    "InfrastructureError",
+    "Stage",
+    "defaults",
+    "git",
+    "image",
+    "none",
+    "run",
+    "workspace",
+]

@@ -53,6 +53,8 @@ def describe_failure(failure):
 
 
 def _exit(failure):
+    if "build" in failure:
+        return "the image could not be built %s" % failure["build"]
     code = failure["exitCode"]
     failed = failure.get("failedTests", 0)
     if not failed:

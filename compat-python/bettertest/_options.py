@@ -32,7 +32,12 @@ def parse_call(positional, options):
         )
     target.update(zip(unnamed, positional))
 
-    request = {"image": _image(target["image"]), "command": _command(target["command"])}
+    # What image() gave brings along how it is made, for a worker that has to build it first.
+    recipe = getattr(target["image"], "_recipe", None)
+    name = target["image"] if recipe is None else str(target["image"])
+    request = {"image": _image(name), "command": _command(target["command"])}
+    if recipe is not None:
+        request["build"] = recipe
     check = True
     source = default_source()
     for name, value in options.items():
@@ -56,8 +61,12 @@ def parse_call(positional, options):
 
 
 def _bad(name, value, rule):
+    return _bad_of("run", name, value, rule)
+
+
+def _bad_of(function, name, value, rule):
     kind = ValueError if isinstance(value, (str, int, float)) else TypeError
-    return kind("run: %s %s, not %s" % (name, rule, repr(value)[:200]))
+    return kind("%s: %s %s, not %s" % (function, name, rule, repr(value)[:200]))
 
 
 def _is_text(value):
@@ -73,7 +82,7 @@ def _is_text(value):
 
 def _image(value):
     if not _is_text(value) or not re.fullmatch(r"\S+", value):
-        raise _bad("image", value, "must be the name of an image")
+        raise _bad("image", value, "must be the name of an image, or what image() gave")
     return value
 
 

@@ -10,9 +10,13 @@ OUT_OF_MEMORY_CODE = 137
 
 
 class Context:
-    """`make(call)` has a worker run a Call and settles its outcome. None outside tasks."""
+    """`make(call)` has a worker run a Call and settles its outcome, `build(call)` gives that of one that passed.
+
+    None outside tasks.
+    """
 
     make = None
+    build = None
     loading = False
 
 
@@ -31,16 +35,20 @@ def run(*where_and_what, **options):
     make the task red), artifacts=["dist/**"], check=True.
     """
     call = parse_call(where_and_what, options)
+    return need_context("run", "never runs a task").make(call)
+
+
+def need_context(function, loading):
     if context.make is None:
         if context.loading:
             raise RuntimeError(
-                "run() was called while the pipedef loads, but loading never runs a task."
-                " Move the call into a task_ function of a Stage."
+                "%s() was called while the pipedef loads, but loading %s."
+                " Move the call into a task_ function of a Stage." % (function, loading)
             )
         raise RuntimeError(
-            "run() works inside a task only. Try: python3 -m bettertest .bettertest/pipedef.py"
+            "%s() works inside a task only. Try: python3 -m bettertest .bettertest/pipedef.py" % function
         )
-    return context.make(call)
+    return context
 
 
 def settle(outcome, request, check):
@@ -50,6 +58,10 @@ def settle(outcome, request, check):
     if kind == "exited":
         code = outcome["exitCode"]
         failure = {"kind": "exit", "command": command, "exitCode": code}
+        unbuilt = outcome.get("build") or {}
+        if unbuilt.get("kind") == "failed":
+            step = unbuilt["step"]
+            failure["build"] = "%s(%s)" % ("at step %s " % step if step else "", unbuilt["message"])
         failed_tests = outcome.get("failedTests", 0)
         if failed_tests:
             failure["failedTests"] = failed_tests

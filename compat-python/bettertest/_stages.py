@@ -48,9 +48,17 @@ def find_tasks(stage):
     tasks = {}
     for owner in reversed(stage.__mro__):
         for name, raw in vars(owner).items():
-            if name.startswith("task_"):
+            if name.startswith("task_") or _is_build(name, raw):
                 tasks[name] = raw
     return {name: raw for name, raw in tasks.items() if _is_function(raw)}
+
+
+def _is_build(name, raw):
+    """One that wants something is a helper, which the tasks call."""
+    code = getattr(_unwrap(raw), "__code__", None)
+    if not name.startswith("build_") or code is None:
+        return False
+    return code.co_kwonlyargcount == 0 and code.co_varnames[: code.co_argcount] in ((), ("self",), ("cls",))
 
 
 def _is_function(raw):

@@ -35,6 +35,16 @@ class Calls:
         self._failed_daemons = []
 
     def make(self, call):
+        return self._make(call, lambda outcome: settle(outcome, call.request, call.check))
+
+    def build(self, call):
+        def settled(outcome):
+            settle(outcome, call.request, True)
+            return outcome
+
+        return self._make(call, settled)
+
+    def _make(self, call, settled):
         import threading
 
         thread = threading.current_thread()
@@ -43,7 +53,7 @@ class Calls:
         with self._changed:
             self._running += 1
         try:
-            return settle(self._carry(call.worker, call.request, call.check), call.request, call.check)
+            return settled(self._carry(call.worker, call.request, call.check))
         except (CommandFailed, InfrastructureError) as error:
             if thread.daemon:
                 self._failed_daemons.append((thread, error, self._task_is_over))
@@ -113,6 +123,7 @@ def run_task(function, root, carry):
 
     calls = Calls(carry)
     context.make = calls.make
+    context.build = calls.build
     pid = os.getpid()
 
     def thread_died(args):

@@ -34,7 +34,7 @@ class Workers:
                 "message": "the command asks for the secret %s, which only a boss has and masks" % request["secrets"][0],
                 "hint": "Run it with: bettertest run --secrets-file FILE",
             }
-        if "source" in request:
+        if "source" in request or "build" in request:
             return {
                 "kind": "faulted",
                 "message": "the command asks for a source, which only a boss can bring to a worker",

@@ -3,7 +3,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { WorkerView } from "../wire/boss.js";
-import type { CommandSource } from "../wire/source.js";
 import {
   type CommandRequest,
   defaultWorkerPort,
@@ -34,8 +33,8 @@ export interface WorkerChoice {
   readonly worker: string | null;
   /** Own workers to be chosen only where there is no other. */
   readonly avoid: ReadonlySet<string>;
-  /** Brings the code under test to the worker that was chosen, before the command. */
-  readonly source?: (worker: WorkerClient, signal: AbortSignal) => Promise<CommandSource>;
+  /** Brings the code under test to the worker that was chosen, before the command; gives what to ask for besides. */
+  readonly bring?: (worker: WorkerClient, signal: AbortSignal) => Promise<Partial<CommandRequest>>;
 }
 
 const firstPauseMs = 500;
@@ -75,7 +74,7 @@ export class Workers {
 
   /** Never rejects. */
   async execute(
-    { worker, avoid, source }: WorkerChoice,
+    { worker, avoid, bring }: WorkerChoice,
     asked: CommandRequest,
     io: ExecutionIo & { readonly chosen: (by: SentTo) => void },
     signal: AbortSignal,
@@ -94,9 +93,9 @@ export class Workers {
       });
     }
     let request = asked;
-    if (source) {
+    if (bring) {
       try {
-        request = { ...asked, source: await source(known.client, signal) };
+        request = { ...asked, ...(await bring(known.client, signal)) };
       } catch (error) {
         return settle(io, signal.aborted ? { kind: "cancelled" } : faultOfSource(known, error));
       }

@@ -2,6 +2,7 @@
 // judges a run folds them with applyEvent. What tasks print is not here: output is bytes in a file.
 
 import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
+import type { BuildResult } from "./image-build.js";
 import type { Pipeline, TaskRef } from "./pipeline.js";
 import type { FilesSummary } from "./test-results.js";
 
@@ -143,6 +144,8 @@ export interface CallOptions {
   readonly cpus?: number;
   readonly memoryBytes?: number;
   readonly network?: boolean;
+  /** It builds the image, and runs nothing in it; the command says how. */
+  readonly builds?: true;
 }
 
 /** What the worker said of the command; the shape of the wire's Outcome. */
@@ -152,6 +155,8 @@ export type CallOutcome =
       readonly exitCode: number;
       readonly processLimit?: number;
       readonly failedTests?: number;
+      /** Of a call that built an image, or whose image could not be built. */
+      readonly build?: BuildResult;
     }
   | { readonly kind: "timed-out"; readonly afterMs: number; readonly processLimit?: number }
   | { readonly kind: "out-of-memory"; readonly limitBytes: number | null }

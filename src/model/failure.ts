@@ -8,6 +8,8 @@ export type Failure =
       readonly exitCode: number;
       /** In its results files. With an exit code of 0 they are what makes it red. */
       readonly failedTests?: number;
+      /** Why its image could not be built: "at step 2/3: RUN make (...)". */
+      readonly build?: string;
     } & Crowded)
   | ({ readonly kind: "timeout"; readonly command: string; readonly afterMs: number } & Crowded)
   | { readonly kind: "out-of-memory"; readonly command: string; readonly limitBytes: number | null }
@@ -57,10 +59,13 @@ export function describeFailure(failure: Failure): string {
 export function describeExit({
   exitCode,
   failedTests,
+  build,
 }: {
   readonly exitCode: number;
-  readonly failedTests?: number;
+  readonly failedTests?: number | undefined;
+  readonly build?: string | undefined;
 }): string {
+  if (build !== undefined) return `the image could not be built ${build}`;
   if (failedTests === undefined) return `exit code ${exitCode}`;
   const tests = `${failedTests} ${failedTests === 1 ? "test" : "tests"} failed`;
   return exitCode === 0

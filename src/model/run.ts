@@ -2,6 +2,7 @@
 
 import type { CallStarted, RunCreated, RunEvent, RunSource, StoredOutput } from "./events.js";
 import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
+import { type BuildResult, describeCached } from "./image-build.js";
 import { type Pipeline, type TaskRef, taskKey, taskPositions } from "./pipeline.js";
 import type { FilesSummary } from "./test-results.js";
 
@@ -56,6 +57,8 @@ export interface AttemptState {
   readonly end: TaskEnd | null;
   /** What its commands have left, by the numbers of their calls; absent: nothing was asked for. */
   readonly files?: Readonly<Record<number, FilesSummary>>;
+  /** Of its calls that built an image, or whose image could not be built, by their numbers; absent: none did. */
+  readonly builds?: Readonly<Record<number, BuildResult>>;
   /** Known after its end. */
   readonly output?: StoredOutput;
 }
@@ -142,8 +145,18 @@ export function applyOwned(run: Run, event: RunEvent, own: OwnLists): Run {
           files: { ...attempt.files, [event.call]: event.files },
         })),
       }));
+    case "call-finished": {
+      const build = event.outcome.kind === "exited" ? event.outcome.build : undefined;
+      if (!build) return run;
+      return changeTask(run, event, own, (task) => ({
+        ...task,
+        attempts: changedAt(task.attempts, event.attempt - 1, (attempt) => ({
+          ...attempt,
+          builds: { ...attempt.builds, [event.call]: build },
+        })),
+      }));
+    }
     case "call-sent":
-    case "call-finished":
     case "run-resumed":
       return run;
     case "attempt-finished":
@@ -220,12 +233,26 @@ export function isFlaky({ status, attempts }: TaskState): boolean {
   return status === "passed" && attempts.some(({ end }) => end?.status === "failed");
 }
 
-/** "attempt 2", "flaky, attempt 2", what is missing of its output; null where there is nothing to add. */
+/**
+ * In words, where all that it did was to ask for images that were there already: "cached, made by run 12". One that has
+ * run a command is never cached.
+ */
+export function cachedNote({ status, attempts }: TaskState): string | null {
+  const { calls = [], builds = {} } = attempts.at(-1) ?? {};
+  if (status !== "passed" || calls.length === 0 || !calls.every(({ builds }) => builds))
+    return null;
+  const results = calls.flatMap(({ call }) => builds[call] ?? []);
+  return results.length < calls.length ? null : describeCached(results);
+}
+
+/** "attempt 2", "flaky, attempt 2", "cached, made by run 12", what is missing of its output; null where there is nothing to add. */
 export function attemptNote(task: TaskState): string | null {
   const { length } = task.attempts;
   const notes = [];
   if (isFlaky(task)) notes.push("flaky");
   if (length > 1) notes.push(`attempt ${length}`);
+  const cached = cachedNote(task);
+  if (cached !== null) notes.push(cached);
   const missing = task.attempts.at(-1)?.output?.missing;
   if (missing) {
     notes.push(`${missing.bytes} bytes of its output could not be stored: ${missing.because}`);

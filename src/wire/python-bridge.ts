@@ -67,6 +67,7 @@ const TaskEnd = z.discriminatedUnion("status", [
         command: z.string(),
         exitCode: z.number().int(),
         failedTests,
+        build: z.string().exactOptional(),
         processLimit,
       }),
       z.object({

@@ -2,6 +2,7 @@
 
 import * as z from "zod";
 import type { RunEvent } from "../model/events.js";
+import { BuildResult } from "./image-build.js";
 
 const at = z.number().int().nonnegative();
 const position = z.number().int().positive();
@@ -58,6 +59,7 @@ const files = z.looseObject({
 });
 const outcome = z.looseObject({
   kind: z.enum(["exited", "timed-out", "out-of-memory", "cancelled", "faulted"]),
+  build: BuildResult.optional(),
 });
 const tree = z.string().regex(/^[0-9a-f]{64}$/);
 const source = z.discriminatedUnion("kind", [

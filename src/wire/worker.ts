@@ -25,6 +25,7 @@
 
 import * as z from "zod";
 import { patternProblem } from "../lib/file-pattern.js";
+import { AskedBuild, BuildResult, ImageBuild } from "./image-build.js";
 import { AskedSource, CommandSource } from "./source.js";
 
 export const defaultWorkerPort = 9009;
@@ -82,6 +83,8 @@ export const CommandRequest = z.strictObject({
   pids: z.number().int().positive().optional(),
   network: z.boolean().optional(),
   source: CommandSource.optional(),
+  /** The image is made by this, unless the worker has it; `image` is what it is called. */
+  build: ImageBuild.optional(),
   /** Files with test results, and files to keep: patterns, from the folder that the command starts in. */
   results: filePatterns.optional(),
   artifacts: filePatterns.optional(),
@@ -108,9 +111,14 @@ export type ExpectedSandbox = z.infer<typeof ExpectedSandbox>;
 export const ExpectedSandboxes = z.array(ExpectedSandbox).max(100);
 
 /** As a pipedef asks for it: of secrets it knows the names alone, and of its source where that is to be had. */
-export const AskedCommand = CommandRequest.omit({ secrets: true, source: true }).extend({
+export const AskedCommand = CommandRequest.omit({
+  secrets: true,
+  source: true,
+  build: true,
+}).extend({
   secrets: z.array(variableName).optional(),
   source: AskedSource.optional(),
+  build: AskedBuild.optional(),
 });
 export type AskedCommand = z.infer<typeof AskedCommand>;
 
@@ -120,7 +128,14 @@ const failedTests = z.number().int().positive().exactOptional();
 export const Outcome = z.discriminatedUnion("kind", [
   /** `processLimit`: the command wanted more processes than these, and was refused. */
   /** `failedTests`: in its results files, as the boss has read them; the command is red, whatever its exit code. */
-  z.object({ kind: z.literal("exited"), exitCode: z.number().int(), processLimit, failedTests }),
+  /** `build`: what came of a build; of a command's image, where it could not be built. */
+  z.object({
+    kind: z.literal("exited"),
+    exitCode: z.number().int(),
+    processLimit,
+    failedTests,
+    build: BuildResult.exactOptional(),
+  }),
   z.object({ kind: z.literal("timed-out"), afterMs: z.number(), processLimit }),
   z.object({ kind: z.literal("out-of-memory"), limitBytes: z.number().nullable() }),
   z.object({ kind: z.literal("cancelled") }),

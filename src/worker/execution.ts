@@ -21,8 +21,8 @@ import {
 } from "./executors/executor.js";
 import type { WorkerMetrics } from "./metrics.js";
 import { collectFiles } from "./sandbox-files.js";
-import { placeSource, type Sources } from "./sources/sources.js";
-import type { SourcePlace } from "./sources/store.js";
+import { borrowTree, placeSource, type Sources } from "./sources/sources.js";
+import type { BorrowedTree, SourcePlace } from "./sources/store.js";
 
 export interface ExecutionDeps {
   readonly executor: Executor;
@@ -59,6 +59,7 @@ export class Execution {
   #output: ByteLog | null = null;
   #sandbox: Sandbox | null = null;
   #place: SourcePlace | null = null;
+  #tree: BorrowedTree | null = null;
   #ending: Outcome | null = null;
   #finished = false;
   #giveUp: () => void = () => {};
@@ -148,6 +149,7 @@ export class Execution {
     await this.#sandbox?.dispose();
     if (!isWell) slot?.release();
     await this.#place?.release();
+    this.#tree?.release();
   }
 
   async #attempt(): Promise<Outcome> {
@@ -203,11 +205,14 @@ export class Execution {
   }
 
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
-    const { timeoutMs, secrets, source, results: _, artifacts: __, ...asked } = this.request;
+    const { timeoutMs, secrets, source, build, results: _, artifacts: __, ...asked } = this.request;
     const turnAt = performance.now();
     const placed = source && (await placeSource(this.#deps.sources, source));
     this.#place = placed?.place ?? null;
+    const tree = build && (await borrowTree(this.#deps.sources, build.source));
+    this.#tree = tree ?? null;
     if (this.#finished) {
+      this.#tree?.release();
       await this.#place?.release();
       throw new ExecutorFault("ended before it ran");
     }
@@ -215,6 +220,7 @@ export class Execution {
       ...asked,
       ...(secrets && { env: { ...asked.env, ...secrets } }),
       ...(placed && { source: placed.seen }),
+      ...(tree && { build: { ...build, tree } }),
     };
     const sandbox = await this.#deps.executor.open(spec, {
       signal: this.#opening.signal,
@@ -254,7 +260,7 @@ export class Execution {
     return output.append(chunk);
   }
 
-  #outcomeOf({ exitCode, outOfMemory, outOfProcesses = false }: SandboxExit): Outcome {
+  #outcomeOf({ exitCode, outOfMemory, outOfProcesses = false, build }: SandboxExit): Outcome {
     // A command that lost a child to the memory limit and still succeeded has coped with it.
     if (outOfMemory && exitCode !== 0) {
       return { kind: "out-of-memory", limitBytes: this.request.memoryBytes ?? null };
@@ -264,7 +270,12 @@ export class Execution {
     if (crowded && this.#ending?.kind === "timed-out") {
       this.#ending = { ...this.#ending, processLimit: pids };
     }
-    return { kind: "exited", exitCode, ...(crowded && { processLimit: pids }) };
+    return {
+      kind: "exited",
+      exitCode,
+      ...(crowded && { processLimit: pids }),
+      ...(build && { build }),
+    };
   }
 
   #faulted(error: unknown): Outcome {

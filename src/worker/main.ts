@@ -35,6 +35,8 @@ export interface WorkerOptions {
   /** Commands at a time; default: as many as there are cores. */
   readonly slots?: number;
   readonly pull?: PullPolicy;
+  /** Of images that it has built, most that it keeps, in bytes. */
+  readonly maxImageBytes?: number;
   /** Sandboxes that are kept ready before they are asked for; default: four for each slot. */
   readonly poolMax?: number;
   /** How long they are kept when nothing asks for them; 0: only what a client announces is made ahead. */
@@ -229,6 +231,7 @@ async function createExecutor(
     pull = "missing",
     poolMax = 0,
     poolIdleMs = 300_000,
+    maxImageBytes,
     startIn,
     maxima,
   }: WorkerOptions,
@@ -243,6 +246,8 @@ async function createExecutor(
       poolMax,
       poolIdleMs,
       limitsDisk: maxima?.diskBytes !== undefined,
+      ...(maxima && { buildLimits: maxima }),
+      ...(maxImageBytes !== undefined && { maxImageBytes }),
       log,
     });
   }

@@ -77,6 +77,7 @@ const Failure = z.discriminatedUnion("kind", [
     command: text,
     exitCode: z.number().int(),
     failedTests,
+    build: z.string().exactOptional(),
     processLimit,
   }),
   z.object({ kind: z.literal("timeout"), command: text, afterMs: z.number(), processLimit }),

@@ -13,6 +13,7 @@ import { maskedOutput } from "../secrets/masked-output.js";
 import type { Secrets } from "../secrets/secrets.js";
 import type { LostWorker, SentTo, Workers } from "../workers.js";
 import type { LoggedCall } from "./attempt-log.js";
+import { bringSources, type RunBuilds, secretInArguments, withKnownOrigin } from "./call-builds.js";
 import { CallFiles } from "./call-files.js";
 import { toldOptions } from "./call-options.js";
 import type { RunExpectations } from "./expectations.js";
@@ -31,6 +32,7 @@ export interface CallContext {
   readonly workers: Pick<Workers, "execute" | "resume">;
   readonly expectations: Pick<RunExpectations, "called">;
   readonly sources: RunSources;
+  readonly builds: RunBuilds;
   /** Own workers to be chosen only where there is no other. */
   readonly avoid: ReadonlySet<string>;
   readonly lose: (worker: LostWorker) => void;
@@ -43,8 +45,7 @@ export async function executeCall(
   signal: AbortSignal,
   context: CallContext,
 ): Promise<CallResult> {
-  const { attempt, output, secrets, emit, now, workers, avoid, sources } = context;
-  const asked = request.source;
+  const { attempt, output, secrets, emit, now, workers, avoid, sources, builds } = context;
   const tail = new OutputTail();
   const startedAt = performance.now();
   let chosen = worker ?? "";
@@ -83,17 +84,21 @@ export async function executeCall(
     return output.append(call, bytes);
   });
   const sendable = secrets.withValues(request);
-  if (!sendable.ok) {
-    await settled(sendable.outcome, null);
-    return { outcome: sendable.outcome, durationMs, output: tail.bytes(), outputBytes: 0 };
+  const refused = sendable.ok ? secretInArguments(request, secrets) : sendable.outcome;
+  if (!sendable.ok || refused) {
+    const outcome = refused ?? { kind: "cancelled" };
+    await settled(outcome, null);
+    return { outcome, durationMs, output: tail.bytes(), outputBytes: 0 };
   }
+  const task = `${attempt.stage}.${attempt.task}`;
+  const bring = bringSources(request, sources, { ...builds.origin, task });
   // One with a source of its own cannot be made ahead.
-  if (!asked) context.expectations.called(attempt.stage, worker, request);
+  if (!bring) context.expectations.called(attempt.stage, worker, request);
   const outcome = await workers.execute(
     {
       worker,
       avoid,
-      ...(asked && { source: (client, aborted) => sources(asked, client, aborted) }),
+      ...(bring && { bring }),
     },
     sendable.request,
     {
@@ -195,14 +200,15 @@ async function finishCall(
     readonly files: CallFiles;
     readonly collected: CollectedFiles | null;
   },
-  { attempt, output, emit, now }: CallContext,
+  { attempt, output, emit, now, builds }: CallContext,
 ): Promise<Outcome> {
   await output.flush();
   const left = await files.finish(collected);
   if (left) emit({ type: "call-files", at: now(), ...attempt, call, files: left });
   const failedTests = left?.tests?.failed ?? 0;
+  const known = withKnownOrigin(given, builds);
   const outcome: Outcome =
-    given.kind === "exited" && failedTests > 0 ? { ...given, failedTests } : given;
+    known.kind === "exited" && failedTests > 0 ? { ...known, failedTests } : known;
   emit({ type: "call-finished", at: now(), ...attempt, call, outcome, durationMs });
   return outcome;
 }

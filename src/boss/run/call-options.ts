@@ -15,7 +15,7 @@ export function toldOptions({ env = {}, secrets = [], ...request }: AskedCommand
   const told = variables.filter(isTold);
   const hidden = variables.filter((variable) => !isTold(variable)).map(([name]) => name);
   const names = [...new Set([...secrets, ...hidden])];
-  const { workdir, user, timeoutMs, cpus, memoryBytes, network } = request;
+  const { workdir, user, timeoutMs, cpus, memoryBytes, network, build } = request;
   return {
     ...(told.length > 0 && { env: Object.fromEntries(told) }),
     ...(names.length > 0 && { secrets: names }),
@@ -25,5 +25,6 @@ export function toldOptions({ env = {}, secrets = [], ...request }: AskedCommand
     ...(cpus !== undefined && { cpus }),
     ...(memoryBytes !== undefined && { memoryBytes }),
     ...(network !== undefined && { network }),
+    ...(build?.only && { builds: true }),
   };
 }

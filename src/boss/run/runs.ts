@@ -181,6 +181,10 @@ export class Runs {
         emit,
         now: Date.now,
       }),
+      builds: {
+        origin: { run: id, at: request.at },
+        isOwn: ({ run, at }) => store.run(run)?.request.at === at,
+      },
       maxArtifactBytes: options.maxArtifactBytes,
       secrets,
       slots: this.#parts.slots,

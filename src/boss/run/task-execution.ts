@@ -18,6 +18,7 @@ import { maskedOutput } from "../secrets/masked-output.js";
 import type { Secrets } from "../secrets/secrets.js";
 import type { LostWorker, Workers } from "../workers.js";
 import { type AttemptLog, noPast, type TaskPast } from "./attempt-log.js";
+import type { RunBuilds } from "./call-builds.js";
 import {
   type CallContext,
   executeCall,
@@ -41,6 +42,7 @@ export interface TaskDependencies {
   readonly infraRetries: number;
   readonly outputs: TaskOutputs;
   readonly sources: RunSources;
+  readonly builds: RunBuilds;
   /** Most that is kept of the files that one command has left. */
   readonly maxArtifactBytes: number;
   readonly secrets: Secrets;
@@ -197,7 +199,7 @@ async function runAttempt(
   const unheard = [onAbort(signal, onCancel), onAbort(deps.stop.over, onStop)];
 
   let lost: LostWorker | null = null;
-  const { emit, now, workers, expectations, secrets, sources, maxArtifactBytes } = deps;
+  const { emit, now, workers, expectations, secrets, sources, builds, maxArtifactBytes } = deps;
   const calls: CallContext = {
     attempt,
     output,
@@ -209,6 +211,7 @@ async function runAttempt(
     workers,
     expectations,
     sources,
+    builds,
     avoid,
     lose: (worker) => {
       lost = worker;

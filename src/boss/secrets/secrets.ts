@@ -27,7 +27,7 @@ export class Secrets {
   }
 
   /** Of an asked command, that with the values in place of the names. */
-  withValues({ secrets: names, source: _, ...request }: AskedCommand): SendableCommand {
+  withValues({ secrets: names, source: _, build: __, ...request }: AskedCommand): SendableCommand {
     if (!names || names.length === 0) return { ok: true, request };
     const missing = names.find((name) => !this.#values.has(name));
     if (missing !== undefined) return { ok: false, outcome: this.#isMissing(missing) };

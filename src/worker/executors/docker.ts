@@ -5,6 +5,8 @@ import { inspect } from "node:util";
 import type Docker from "dockerode";
 import { currentOwner, isDead, ownerKey } from "../../lib/owner.js";
 import { type KindOf, Pool } from "../pool/pool.js";
+import { buildSandbox, unbuiltSandbox } from "./build-sandbox.js";
+import { Builds } from "./docker-builds.js";
 import { type StartedContainer, startContainer } from "./docker-container.js";
 import { diskLimitProblem } from "./docker-disk.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
@@ -37,6 +39,10 @@ export interface DockerExecutorOptions {
   readonly pull: PullPolicy;
   /** Of every command; refused at the start where the engine cannot. */
   readonly limitsDisk?: boolean;
+  /** Of every build of an image. */
+  readonly buildLimits?: { readonly memoryBytes?: number; readonly cpus?: number };
+  /** Of images that are built here, most that is kept; default: 20 GiB. */
+  readonly maxImageBytes?: number;
   /** Sandboxes that are kept ready, at most; default: none. */
   readonly poolMax?: number;
   /** How long they are kept when nothing asks for them; 0: only what is expected is made ahead. */
@@ -56,6 +62,15 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   await removeLeftovers(docker, log, (owner) => isDead(owner));
   const images = createImages(docker, options.pull);
   const owner = ownerKey(currentOwner());
+  const builds = new Builds({
+    docker,
+    images,
+    alwaysPull: options.pull === "always",
+    owner,
+    limits: options.buildLimits ?? {},
+    maxBytes: options.maxImageBytes ?? 20 * 2 ** 30,
+    log,
+  });
   const link = await EngineLink.open({
     docker,
     address: addressOf(options.dockerHost),
@@ -111,13 +126,33 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     return version === null ? null : { key: JSON.stringify(shape), version, shape };
   }
 
-  async function open(life: EngineLife, spec: SandboxSpec, { signal, progress }: OpenOptions) {
+  /** What a build that ended says is believed only while its engine is sound. */
+  async function makeImage(life: EngineLife, ...given: Parameters<Builds["make"]>) {
+    const build = await orLost(life, builds.make(...given));
+    if (build.result.kind === "made" || (await link.isSound(life))) return build;
+    throw new ExecutorFault("the Docker engine went away while it built", { lost: true });
+  }
+
+  async function open(life: EngineLife, asked: SandboxSpec, { signal, progress }: OpenOptions) {
+    const { build } = asked;
+    if (build?.only) return buildSandbox(build, (...given) => makeImage(life, ...given));
+    let spec = asked;
+    if (build) {
+      const { result, ...failed } = await makeImage(life, build, {
+        signal,
+        output: (text) => void progress(text),
+      });
+      if (result.kind === "failed") return unbuiltSandbox({ result, ...failed });
+      spec = { ...asked, image: result.image };
+    }
     const { told, madeWith } = splitEnv(spec.env);
     const shape = shapeOf(spec, madeWith);
     const pull = () => life.during(images.pull(spec.image, { signal, progress }));
-    if (options.pull === "always") await pull();
+    if (options.pull === "always" && !build) await pull();
     signal.throwIfAborted();
     let kind = await life.during(kindOf(shape));
+    if (!kind && build)
+      throw new ExecutorFault(`image ${spec.image} was removed as soon as it was built`);
     if (!kind) {
       await pull();
       signal.throwIfAborted();
@@ -196,6 +231,7 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     relax: () => pool.close(),
 
     async close() {
+      await builds.close();
       await pool.close();
       link.close();
       guard.close();

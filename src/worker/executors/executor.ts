@@ -1,7 +1,9 @@
 // What every way of running a command must offer. test/contracts/executor.ts holds all of them to it.
 
+import type { BuildResult, ImageBuild } from "../../wire/image-build.js";
 import type { CommandRequest, ExpectedSandbox } from "../../wire/worker.js";
 import type { SandboxFiles } from "../sandbox-files.js";
+import type { BorrowedTree } from "../sources/store.js";
 
 export interface Executor {
   /** As in `--executor`. */
@@ -42,10 +44,16 @@ export interface Executor {
 /** Everything about a command but its deadline, which is the worker's business; `env` may hold secrets. */
 export type SandboxSpec = Omit<
   CommandRequest,
-  "timeoutMs" | "secrets" | "source" | "results" | "artifacts"
+  "timeoutMs" | "secrets" | "source" | "build" | "results" | "artifacts"
 > & {
   readonly source?: SandboxSource;
+  /** The image is to be made of this; `only`: the sandbox is the build itself, and `run` builds. */
+  readonly build?: SandboxBuild;
 };
+
+export interface SandboxBuild extends Omit<ImageBuild, "source"> {
+  readonly tree: BorrowedTree;
+}
 
 /** The code under test, in a folder of this machine that is the sandbox's alone. */
 export interface SandboxSource {
@@ -94,6 +102,8 @@ export interface SandboxExit {
   readonly outOfMemory: boolean;
   /** A further process was refused for the limit of them, as far as the executor can know. */
   readonly outOfProcesses?: boolean;
+  /** Of a build; of a command, why its image could not be built. */
+  readonly build?: BuildResult;
 }
 
 /** The machinery failed; says nothing about the command. */

@@ -56,6 +56,11 @@ export async function createProcessExecutor(options: ProcessExecutorOptions): Pr
     isolated: false,
 
     async open(spec, { signal }) {
+      if (spec.build) {
+        throw new ExecutorFault("an image can only be built where there is a Docker engine", {
+          hint: "this worker runs commands as plain processes (--executor process)",
+        });
+      }
       refuseWhatCannotBe(spec);
       opened += 1;
       const home = join(folder, `sandbox-${opened}`);

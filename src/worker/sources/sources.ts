@@ -6,7 +6,7 @@ import { type CommandSource, defaultSourcePath } from "../../wire/source.js";
 import { ExecutorFault, type SandboxSource } from "../executors/executor.js";
 import { GitMirrors } from "./git-mirrors.js";
 import type { SourceRoutes } from "./routes.js";
-import { type SourcePlace, SourceStore } from "./store.js";
+import { type BorrowedTree, type SourcePlace, SourceStore } from "./store.js";
 
 export interface Sources extends SourceRoutes {
   close(): Promise<void>;
@@ -76,5 +76,14 @@ export async function placeSource(
     throw new ExecutorFault(`the source could not be laid out: ${asError(error).message}`, {
       hint: "is there room on the disk of the worker's data folder?",
     });
+  }
+}
+
+/** What an image is built from. Rejects with an ExecutorFault. */
+export async function borrowTree(sources: Sources, source: CommandSource): Promise<BorrowedTree> {
+  try {
+    return (await sources.store()).borrow(source);
+  } catch (error) {
+    throw new ExecutorFault(`the source could not be read: ${asError(error).message}`);
   }
 }

@@ -66,6 +66,15 @@ interface Offer {
   at: number;
 }
 
+/** A tree that the worker itself reads; nothing of it goes before release. */
+export interface BorrowedTree {
+  readonly manifest: Manifest;
+  /** Where a content of it lies. */
+  pathOf(hash: string): string;
+  /** Safe to call twice. */
+  release(): void;
+}
+
 export class SourceFault extends Error {}
 
 /** What was used so short a time ago may be named again before one can tell. */
@@ -257,6 +266,28 @@ export class SourceStore {
   #usable({ tree, key }: SourceName): Tree | undefined {
     const found = this.#trees.get(tree);
     return found?.keys.has(hashOfKey(key)) ? found : undefined;
+  }
+
+  borrow(source: SourceName): BorrowedTree {
+    const tree = this.#usable(source);
+    const manifest = tree && this.#trees.manifestOf(tree.hash);
+    if (!tree || !manifest)
+      throw new SourceFault(`the worker has no source tree ${source.tree} (any more)`);
+    tree.users += 1;
+    this.#trees.touch(tree);
+    let isReleased = false;
+    return {
+      manifest,
+      pathOf: (hash) => {
+        const path = this.#blobs.pathOf(hash);
+        if (path === null) throw new SourceFault(`content ${hash} is not in the store (any more)`);
+        return path;
+      },
+      release: () => {
+        if (!isReleased) tree.users -= 1;
+        isReleased = true;
+      },
+    };
   }
 
   async place(): Promise<SourcePlace> {

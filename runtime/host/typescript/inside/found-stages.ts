@@ -85,10 +85,13 @@ export function* lineage(definition: StageClass): Generator<StageClass> {
 
 function taskMethods(holder: object): [string, (this: unknown) => unknown][] {
   return Object.getOwnPropertyNames(holder)
-    .filter((name) => name.startsWith("task_"))
+    .filter((name) => /^(?:task|build)_/.test(name))
     .flatMap((name) => {
       const value: unknown = Object.getOwnPropertyDescriptor(holder, name)?.value;
-      return typeof value === "function" ? [[name, value as (this: unknown) => unknown]] : [];
+      if (typeof value !== "function") return [];
+      // One that wants something is a helper, which the tasks call.
+      const isHelper = name.startsWith("build_") && value.length > 0;
+      return isHelper ? [] : [[name, value as (this: unknown) => unknown]];
     });
 }
 

@@ -3,6 +3,7 @@
 
 import { setImmediate } from "node:timers";
 import type { Failure, TaskEnd } from "../../../../src/model/failure.js";
+import { describeUnbuilt } from "../../../../src/model/image-build.js";
 import { CommandFailed, InfrastructureError } from "../../../api.js";
 import { commandOutcomes, type TaskContext, taskContext } from "../../../task-context.js";
 import type { CallRequest, CallResult } from "../../host.js";
@@ -132,6 +133,7 @@ function endOf(errors: readonly unknown[], task: RunningTask): TaskEnd {
 function failureOf(error: CommandFailed): Failure {
   const { command } = error;
   const outcome = commandOutcomes.get(error);
+  const build = outcome?.kind === "exited" ? describeUnbuilt(outcome.build) : undefined;
   switch (outcome?.kind) {
     case "exited":
       return {
@@ -139,6 +141,7 @@ function failureOf(error: CommandFailed): Failure {
         command,
         exitCode: outcome.exitCode,
         ...(outcome.failedTests !== undefined && { failedTests: outcome.failedTests }),
+        ...(build !== undefined && { build }),
         ...crowded(outcome),
       };
     case "timed-out":

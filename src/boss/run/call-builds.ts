@@ -1,0 +1,49 @@
+// What calls have to do with images that are built: what a worker is told of such a build, and what is told of its end.
+
+import type { BuildOrigin } from "../../model/image-build.js";
+import type { AskedCommand, CommandRequest, Outcome } from "../../wire/worker.js";
+import type { WorkerClient } from "../../wire/worker-client.js";
+import type { Secrets } from "../secrets/secrets.js";
+import type { RunSources } from "./sources.js";
+
+export interface RunBuilds {
+  /** Of this run. */
+  readonly origin: Omit<BuildOrigin, "task">;
+  /** Bosses share workers, and each counts its runs from 1. */
+  readonly isOwn: (origin: BuildOrigin) => boolean;
+}
+
+/** Brings the sources of a call to its worker; gives what the worker is to know of them. Null: it has none. */
+export function bringSources(
+  { source, build }: AskedCommand,
+  sources: RunSources,
+  origin: BuildOrigin,
+): ((worker: WorkerClient, signal: AbortSignal) => Promise<Partial<CommandRequest>>) | null {
+  if (!source && !build) return null;
+  return async (worker, signal) => ({
+    ...(source && { source: await sources(source, worker, signal) }),
+    ...(build && {
+      build: { ...build, source: await sources(build.source, worker, signal), by: origin },
+    }),
+  });
+}
+
+/** Why the call is not made; null: it can be. Arguments stay readable in the image, for whoever has it. */
+export function secretInArguments({ build }: AskedCommand, secrets: Secrets): Outcome | null {
+  const told = Object.entries(build?.args ?? {}).find(
+    ([, value]) => secrets.maskText(value) !== value,
+  );
+  if (!told) return null;
+  return {
+    kind: "faulted",
+    message: `the build argument ${told[0]} holds a secret, which anybody who has the image could read in its history`,
+    hint: "Give secrets to the command that needs them: run(await image(...), command, { secrets: [NAME] })",
+  };
+}
+
+/** A run of another boss is of no use to those who look at this one. */
+export function withKnownOrigin(outcome: Outcome, { isOwn }: RunBuilds): Outcome {
+  if (outcome.kind !== "exited" || outcome.build?.kind !== "made") return outcome;
+  const { build } = outcome;
+  return build.by && !isOwn(build.by) ? { ...outcome, build: { ...build, by: null } } : outcome;
+}

@@ -1,0 +1,362 @@
+// Images that are built here: each once, however many ask for it, and kept under a name that says what they are made of.
+//
+// An image gets its name when it is whole; so what a killed worker or engine leaves half made is found by nobody. What
+// else a build has made (stages that are only copied from, the steps before a red one) is named as a part
+// of the same key: the next build goes on from it, and it goes with it.
+
+import { Readable } from "node:stream";
+import type Docker from "dockerode";
+import * as z from "zod";
+import { asError } from "../../lib/as-error.js";
+import { BuildOrigin, type BuildResult, builtImages } from "../../wire/image-build.js";
+import { type BuildPlan, planBuild, UnbuildableSource } from "../images/build-plan.js";
+import { BuildStream, buildKitHint } from "./build-stream.js";
+import { removeUnusedImages } from "./docker-built-images.js";
+import { answered, engineWords, statusOf } from "./docker-errors.js";
+import type { Images } from "./docker-images.js";
+import { ExecutorFault, type OutputSink, type SandboxBuild } from "./executor.js";
+
+/** On every built image. Containers and images made of it inherit them, so nothing is removed for these alone. */
+export const builtLabels = {
+  key: "bettertest.image.key",
+  owner: "bettertest.image.owner",
+  by: "bettertest.image.by",
+  base: "bettertest.image.base",
+} as const;
+
+export interface BuildsOptions {
+  readonly docker: Docker;
+  readonly images: Images;
+  /** Base images are looked for anew each time. */
+  readonly alwaysPull: boolean;
+  readonly owner: string;
+  /** What one build may have of this machine. */
+  readonly limits: { readonly memoryBytes?: number; readonly cpus?: number };
+  readonly maxBytes: number;
+  readonly log: (line: string) => void;
+}
+
+export interface BuildIo {
+  readonly signal: AbortSignal;
+  readonly output: (text: string) => ReturnType<OutputSink>;
+}
+
+export interface Build {
+  readonly result: BuildResult;
+  readonly exitCode: number;
+}
+
+interface SharedBuild {
+  readonly done: Promise<Build>;
+  readonly audience: Set<BuildIo["output"]>;
+  /** What it has printed so far, for those who come later. */
+  said: string;
+  readonly abort: AbortController;
+}
+
+/** Of what a build has printed, for those who join it. */
+const mostSaid = 1024 * 1024;
+
+const Origin = BuildOrigin.nullable().catch(null);
+
+export class Builds {
+  readonly #options: BuildsOptions;
+  readonly #running = new Map<string, SharedBuild>();
+  #sweeping: Promise<void> = Promise.resolve();
+
+  constructor(options: BuildsOptions) {
+    this.#options = options;
+  }
+
+  /** The image of this recipe, built unless it is here. Rejects with an ExecutorFault, or when the signal is aborted. */
+  async make(build: SandboxBuild, io: BuildIo): Promise<Build> {
+    const { signal, output } = io;
+    let plan: BuildPlan;
+    try {
+      plan = planBuild(build.tree, build);
+    } catch (error) {
+      if (!(error instanceof UnbuildableSource)) throw fault(error);
+      await output(`${error.message}\n`);
+      return failed(error.message);
+    }
+    const baseIds: string[] = [];
+    for (const base of plan.bases) baseIds.push(await this.#baseId(base, io));
+    signal.throwIfAborted();
+    const key = plan.keyWith(baseIds);
+    const here = await this.#cached(key, output);
+    if (here) return here;
+    return this.#share(
+      key,
+      io,
+      async (tell, aborted) =>
+        // It may have been made since by those whom nobody waits for any more, or by another worker.
+        (await this.#cached(key, tell)) ??
+        this.#build(build, plan, { key, baseId: baseIds[0] ?? "", tell, signal: aborted }),
+    );
+  }
+
+  async #cached(key: string, tell: (text: string) => unknown): Promise<Build | null> {
+    const found = await this.#find(key);
+    if (!found) return null;
+    const name = imageName(key);
+    await this.#touch(name);
+    const { madeAt, by } = found;
+    const whose = by ? `by run ${by.run} (${by.task}), ` : "";
+    await tell(`cached: ${name} was made ${whose}${new Date(madeAt).toISOString()}\n`);
+    return made({ kind: "made", image: name, cached: true, madeAt, by });
+  }
+
+  async #share(
+    key: string,
+    { signal, output }: BuildIo,
+    begin: (tell: (text: string) => Promise<unknown>, signal: AbortSignal) => Promise<Build>,
+  ): Promise<Build> {
+    let shared = this.#running.get(key);
+    if (shared) await output(`Waiting for the same build, which runs already\n${shared.said}`);
+    // It may have ended in between.
+    shared = this.#running.get(key);
+    if (!shared) {
+      const audience: SharedBuild["audience"] = new Set();
+      const abort = new AbortController();
+      const tell = (text: string) => {
+        started.said = (started.said + text).slice(-mostSaid);
+        return Promise.all([...audience].map((listener) => listener(text)));
+      };
+      const done = Promise.resolve()
+        .then(() => begin(tell, abort.signal))
+        .finally(() => {
+          if (this.#running.get(key) === started) this.#running.delete(key);
+        });
+      done.catch(() => {});
+      const started: SharedBuild = { done, audience, said: "", abort };
+      shared = started;
+      this.#running.set(key, started);
+    }
+    const listener: BuildIo["output"] = (text) => output(text);
+    shared.audience.add(listener);
+    try {
+      return await orAborted(shared.done, signal);
+    } finally {
+      shared.audience.delete(listener);
+      if (shared.audience.size === 0) {
+        // Nobody waits for it any more; whoever asks next begins anew.
+        if (this.#running.get(key) === shared) this.#running.delete(key);
+        shared.abort.abort(new ExecutorFault("the build was given up"));
+      }
+    }
+  }
+
+  async #build(
+    build: SandboxBuild,
+    plan: BuildPlan,
+    {
+      key,
+      baseId,
+      tell,
+      signal,
+    }: {
+      readonly key: string;
+      readonly baseId: string;
+      readonly tell: (text: string) => Promise<unknown>;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<Build> {
+    const { docker, owner, limits, log } = this.#options;
+    const told = new BuildStream();
+    const { by = null } = build;
+    try {
+      const stream = await docker.buildImage(Readable.from(plan.archive(), { objectMode: false }), {
+        dockerfile: plan.dockerfile,
+        rm: true,
+        forcerm: true,
+        ...(build.target !== undefined && { target: build.target }),
+        ...(build.args && { buildargs: { ...build.args } }),
+        labels: {
+          [builtLabels.key]: key,
+          [builtLabels.owner]: owner,
+          [builtLabels.base]: baseId,
+          [builtLabels.by]: JSON.stringify(by),
+        },
+        ...limitsOf(limits),
+        abortSignal: signal,
+      });
+      for await (const chunk of stream) await tell(told.push(chunk));
+      await tell(told.end());
+    } catch (error) {
+      await this.#nameParts(key, told.heads);
+      if (signal.aborted) throw signal.reason;
+      // A Dockerfile that cannot be read at all.
+      if (statusOf(error) !== 400) throw fault(error);
+      const message = engineWords(error);
+      await tell(`${message}\n`);
+      return failed(message + buildKitHint(message));
+    }
+    const { error, imageId, step, heads } = told;
+    if (error && isFault(error.message)) {
+      await this.#nameParts(key, heads);
+      throw fault(new Error(error.message));
+    }
+    if (error) {
+      await this.#nameParts(key, heads);
+      const message = error.message + buildKitHint(error.message);
+      return failed(message, { step, exitCode: error.code });
+    }
+    if (imageId === null) {
+      await this.#nameParts(key, heads);
+      throw new ExecutorFault("the Docker engine ended a build without a word", { lost: true });
+    }
+    await this.#nameParts(key, heads.slice(0, -1));
+    const madeAt = await this.#name(key, imageId);
+    this.#sweeping = this.#sweeping.then(() =>
+      removeUnusedImages(docker, this.#options.maxBytes).catch((error: unknown) =>
+        log(`built images could not be looked through: ${engineWords(error)}`),
+      ),
+    );
+    return made({ kind: "made", image: imageName(key), cached: false, madeAt, by });
+  }
+
+  /** Where another worker of the same engine was quicker, its image is the one. */
+  async #name(key: string, imageId: string): Promise<number> {
+    const { docker } = this.#options;
+    try {
+      const found = await this.#find(key);
+      if (found && found.id !== imageId) {
+        await docker
+          .getImage(imageId)
+          .remove()
+          .catch(() => {});
+        return found.madeAt;
+      }
+      await answered(docker.getImage(imageId).tag({ repo: builtImages, tag: tagOf(key) }));
+      return Date.now();
+    } catch (error) {
+      throw fault(error);
+    }
+  }
+
+  async #nameParts(key: string, heads: readonly string[]): Promise<void> {
+    const { docker } = this.#options;
+    for (const [index, id] of heads.entries()) {
+      if (id === "") continue;
+      const tag = `part-${tagOf(key)}-${index}`;
+      await answered(docker.getImage(id).tag({ repo: builtImages, tag })).catch(() => {});
+    }
+  }
+
+  async #baseId(image: string, { signal, output }: BuildIo): Promise<string> {
+    const { docker, images, alwaysPull } = this.#options;
+    const find = async () => {
+      try {
+        return (await answered(docker.getImage(image).inspect())).Id;
+      } catch (error) {
+        if (statusOf(error) === 404) return null;
+        throw fault(error);
+      }
+    };
+    const pull = () => images.pull(image, { signal, progress: (text) => void output(text) });
+    if (alwaysPull) await pull();
+    const here = await find();
+    if (here !== null) return here;
+    await pull();
+    const pulled = await find();
+    if (pulled === null) throw new ExecutorFault(`image "${image}" was pulled, and is not here`);
+    return pulled;
+  }
+
+  async #find(key: string) {
+    const { docker } = this.#options;
+    try {
+      const found = await answered(docker.getImage(imageName(key)).inspect());
+      const labels = found.Config?.Labels ?? {};
+      // The name is only its beginning; and anybody can name an image.
+      if (labels[builtLabels.key] !== key) return null;
+      const by = Origin.parse(parseJson(labels[builtLabels.by] ?? "null"));
+      return { id: found.Id, madeAt: Date.parse(found.Created), by };
+    } catch (error) {
+      if (statusOf(error) === 404) return null;
+      throw fault(error);
+    }
+  }
+
+  /** The engine remembers when a name was last given: so all its workers know what is used. */
+  async #touch(name: string): Promise<void> {
+    const [repo = "", tag = ""] = name.split(":");
+    await answered(this.#options.docker.getImage(name).tag({ repo, tag })).catch(() => {});
+  }
+
+  /** Resolves when it does nothing any more. */
+  async close(): Promise<void> {
+    for (const { abort, done } of [...this.#running.values()]) {
+      abort.abort(new ExecutorFault("the worker was stopped", { lost: true }));
+      await done.catch(() => {});
+    }
+    await this.#sweeping;
+  }
+}
+
+function tagOf(key: string): string {
+  return key.slice(0, 32);
+}
+
+function imageName(key: string): string {
+  return `${builtImages}:${tagOf(key)}`;
+}
+
+function limitsOf({ memoryBytes, cpus }: BuildsOptions["limits"]) {
+  const periodUs = 100_000;
+  return {
+    ...(memoryBytes !== undefined && { memory: memoryBytes, memswap: memoryBytes }),
+    ...(cpus !== undefined && {
+      cpuperiod: periodUs,
+      cpuquota: Math.max(1_000, Math.round(cpus * periodUs)),
+    }),
+  };
+}
+
+function made(result: BuildResult): Build {
+  return { result, exitCode: 0 };
+}
+
+function failed(
+  message: string,
+  { step = null, exitCode = 0 }: { step?: string | null; exitCode?: number } = {},
+): Build {
+  return { result: { kind: "failed", step, message }, exitCode: exitCode || 1 };
+}
+
+/** What says nothing about the Dockerfile. */
+function isFault(message: string): boolean {
+  return /no space left on device|disk quota exceeded|context canceled|unexpected EOF|error during connect|toomanyrequests|TLS handshake timeout|(?:dial|read) (?:tcp|udp|unix)|failed to register layer/i.test(
+    message,
+  );
+}
+
+function fault(error: unknown): ExecutorFault {
+  if (error instanceof ExecutorFault) return error;
+  const words = error instanceof z.ZodError ? asError(error).message : engineWords(error);
+  return new ExecutorFault(`the image could not be built: ${words}`, {
+    lost: error instanceof Error && "syscall" in error,
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let abort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(asError(signal.reason));
+    signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,147 @@
+// Images of the code under test: built by the worker, again only where something that they are made of has changed.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { after, test } from "node:test";
+import { describeFailure } from "../../src/model/failure.js";
+import { attemptNote, findTask, type Run } from "../../src/model/run.js";
+import { noDocker } from "../rig/docker.js";
+import { glance, startRig } from "../rig/rig.js";
+
+const skip = noDocker();
+/** No two runs of these tests may find each other's images. */
+const unique = randomBytes(6).toString("hex");
+
+after(() => {
+  if (!skip) removeImages(`${unique}`);
+});
+
+const label = "bettertest.test.images";
+const dockerfile = `FROM bettertest-base\nLABEL ${label}=${unique}\n`;
+
+const pipedef = `
+  import { defaults, image, run, stage, workspace } from "bettertest";
+  const app = () => image({ context: "app", args: { GREETING: "hello" } });
+  stage("build", { app });
+  stage("test", {
+    reads: async () => { await run(await app(), "cat /app/code.txt /greeting; ls -A /app"); },
+    again: async () => { await run(await app(), "cat /app/code.txt"); },
+  });`;
+
+const files = {
+  ".bettertest/pipedef.ts": pipedef,
+  "app/Dockerfile": `${dockerfile}ARG GREETING\nRUN echo $GREETING > /greeting\nCOPY . /app\n`,
+  "app/.dockerignore": "# of no use\n*.log\nDockerfile\n.dockerignore\n",
+  "app/code.txt": "first\n",
+  "app/noise.log": "noise\n",
+  "other.txt": "outside\n",
+};
+
+test("an image is built again only where something that it is made of has changed", {
+  skip,
+}, async () => {
+  await using rig = await startRig({ executor: "docker", slots: 4, files });
+  const first = await rig.run();
+  assert.deepEqual(
+    glance(first),
+    ["build.app passed", "test.reads passed", "test.again passed"],
+    JSON.stringify(first),
+  );
+  assert.equal(noteOf(first, "build", "app"), null);
+  assert.match(await rig.output(first.id, "build", "app"), /Step 3\/\d+ : ARG GREETING/);
+  const output = await rig.output(first.id, "test", "reads");
+  assert.match(output, /^cached: bettertest-image:[0-9a-f]{32} was made by run 1 \(build\.app\)/);
+  assert.match(output, /\nfirst\nhello\ncode\.txt\n$/);
+  // It ran a command, so it is no cached task.
+  assert.equal(noteOf(first, "test", "reads"), null);
+
+  const second = await rig.run({ only: ["build"] });
+  assert.equal(noteOf(second, "build", "app"), "cached, made by run 1");
+
+  rig.write("app/noise.log", "louder\n");
+  rig.write("other.txt", "changed\n");
+  rig.write("app/.dockerignore", `${files["app/.dockerignore"]}# said otherwise\n`);
+  const ignored = await rig.run({ only: ["build"] });
+  assert.equal(noteOf(ignored, "build", "app"), "cached, made by run 1");
+
+  rig.write("app/code.txt", "second\n");
+  const edited = await rig.run();
+  assert.equal(noteOf(edited, "build", "app"), null);
+  assert.match(await rig.output(edited.id, "test", "again"), /\nsecond\n$/);
+
+  rig.write("app/code.txt", "first\n");
+  const back = await rig.run({ only: ["build"] });
+  assert.equal(noteOf(back, "build", "app"), "cached, made by run 1");
+});
+
+test("a pipedef in Python builds, and a build that fails is red and names its step", {
+  skip,
+}, async () => {
+  await using rig = await startRig({
+    executor: "docker",
+    files: {
+      ".bettertest/pipedef.py": `
+from bettertest import CommandFailed, Stage, image, run
+
+class Build(Stage):
+    def build_app():
+        run(image(context="app", target="made"), "cat /made")
+
+    def build_red():
+        image(context="app", dockerfile="red.Dockerfile", args={"WHAT": "nothing"})
+
+    def build_given(name):
+        raise Exception("a helper is no task")
+
+class Test(Stage):
+    always = True
+
+    def task_red():
+        try:
+            image(context="app", dockerfile="red.Dockerfile", args={"WHAT": "nothing"})
+        except CommandFailed as failed:
+            print(failed)
+`,
+      "app/Dockerfile": `FROM bettertest-base AS First\n${dockerfile.slice(21)}RUN echo py > /made\nFROM first AS made\nFROM scratch\nCOPY no /\n`,
+      "red.Dockerfile": `${dockerfile}ARG WHAT\nRUN echo $WHAT && exit 3\n`,
+    },
+  });
+  const run = await rig.run({ keepGoing: true });
+  assert.deepEqual(
+    glance(run),
+    ["Build.build_app passed", "Build.build_red failed", "Test.task_red passed"],
+    JSON.stringify(run),
+  );
+  assert.match(await rig.output(run.id, "Build", "build_app"), /\npy\n$/);
+  const red = findTask(run, { stage: "Build", task: "build_red" })?.attempts[0]?.end;
+  assert.ok(red?.status === "failed");
+  const words =
+    /^the image could not be built at step 4\/\d+: RUN echo \$WHAT && exit 3 \(The command '.*' returned a non-zero code: 3\): docker build -f red.Dockerfile --build-arg WHAT app$/;
+  assert.match(describeFailure(red.failure), words);
+  assert.match(
+    (await rig.output(run.id, "Test", "task_red")).trim().split("\n").at(-1) ?? "",
+    words,
+  );
+});
+
+function noteOf(run: Run, stage: string, name: string): string | null {
+  const task = findTask(run, { stage, task: name });
+  assert.equal(task?.status, "passed", JSON.stringify(task));
+  return attemptNote(task);
+}
+
+function removeImages(value: string): void {
+  const ids = docker("images", "-q", "--filter", `label=${label}=${value}`).split("\n");
+  for (const id of new Set(ids.filter(Boolean))) {
+    try {
+      docker("rmi", "-f", id);
+    } catch {
+      // It went with another one.
+    }
+  }
+}
+
+function docker(...words: string[]): string {
+  return execFileSync("docker", words, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+}
