@@ -2,14 +2,31 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import Database from "libsql";
 import { attemptNote, findTask } from "../../src/model/run.js";
 import { startWorker } from "../../src/worker/main.js";
+import { nextHealth } from "../rig/next-health.js";
 import { type Rig, startRig, statusOf } from "../rig/rig.js";
-import { mountSmallDisk, noSmallDisk } from "../rig/small-disk.js";
+import { mountSmallDisk, noSmallDisk, type SmallDisk } from "../rig/small-disk.js";
 
 const because = "ENOSPC: no space left on device";
+
+/** Where a test puts the files that its commands wait for. */
+function signsFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "bettertest-signs-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+/** Begins a run of the two tasks, and fills the disk when both wait for the sign. */
+async function fillInTheMiddle(rig: Rig, disk: SmallDisk): Promise<number> {
+  const started = rig.boss.engine.start({ trigger: "test" });
+  assert.ok(started.ok);
+  await began(rig, started.run);
+  disk.fill();
+  return started.run;
+}
 
 /** Prints, waits until it may go on, and prints more than the disk has room for; then waits for room. */
 function command(signs: string, end: string): string {
@@ -44,9 +61,8 @@ function parse(text: string): { readonly kept: number; readonly missing: number 
 test("a disk that is full in the middle of a run costs output that is said, and nothing else", {
   skip: noSmallDisk,
 }, async (t) => {
-  const signs = mkdtempSync(join(tmpdir(), "bettertest-signs-"));
-  t.after(() => rmSync(signs, { recursive: true }));
   using disk = mountSmallDisk(8);
+  const signs = signsFolder(t);
   const data = join(disk.folder, "data");
   const said: string[] = [];
   {
@@ -55,10 +71,7 @@ test("a disk that is full in the middle of a run costs output that is said, and 
       files: { ".bettertest/pipedef.ts": pipedef(signs) },
       log: (line) => said.push(line),
     });
-    const started = rig.boss.engine.start({ trigger: "test" });
-    assert.ok(started.ok);
-    await began(rig, started.run);
-    disk.fill();
+    const runId = await fillInTheMiddle(rig, disk);
     writeFileSync(join(signs, "go-on"), "");
     assert.match(await nextHealth(rig, false), /the disk of .* is full/);
     const refused = await rig.post("/api/runs", {});
@@ -67,7 +80,7 @@ test("a disk that is full in the middle of a run costs output that is said, and 
     disk.free();
     assert.doesNotMatch(await nextHealth(rig, true), /is full/);
     writeFileSync(join(signs, "room"), "");
-    const run = await rig.boss.engine.finished(started.run);
+    const run = await rig.boss.engine.finished(runId);
     assert.equal(run.status, "failed");
     assert.equal(statusOf(run, "s", "good"), "passed");
     assert.equal(statusOf(run, "s", "bad"), "failed");
@@ -96,9 +109,8 @@ test("a disk that is full in the middle of a run costs output that is said, and 
 test("events that found no room are stored when there is some", {
   skip: noSmallDisk,
 }, async (t) => {
-  const signs = mkdtempSync(join(tmpdir(), "bettertest-signs-"));
-  t.after(() => rmSync(signs, { recursive: true }));
   using disk = mountSmallDisk(8);
+  const signs = signsFolder(t);
   const data = join(disk.folder, "data");
   const wait = `until [ -e ${join(signs, "go-on")} ]; do sleep 0.05; done`;
   const files = {
@@ -133,9 +145,8 @@ test("events that found no room are stored when there is some", {
 test("a worker whose disk is full goes on too, and says in the output what is missing", {
   skip: noSmallDisk,
 }, async (t) => {
-  const signs = mkdtempSync(join(tmpdir(), "bettertest-signs-"));
-  t.after(() => rmSync(signs, { recursive: true }));
   using disk = mountSmallDisk(8);
+  const signs = signsFolder(t);
   const worker = await startWorker({
     host: "127.0.0.1",
     port: 0,
@@ -150,13 +161,10 @@ test("a worker whose disk is full goes on too, and says in the output what is mi
       files: { ".bettertest/pipedef.ts": pipedef(signs) },
       workers: [worker.url],
     });
-    const started = rig.boss.engine.start({ trigger: "test" });
-    assert.ok(started.ok);
-    await began(rig, started.run);
-    disk.fill();
+    const runId = await fillInTheMiddle(rig, disk);
     writeFileSync(join(signs, "go-on"), "");
     writeFileSync(join(signs, "room"), "");
-    const run = await rig.boss.engine.finished(started.run);
+    const run = await rig.boss.engine.finished(runId);
     assert.equal(statusOf(run, "s", "good"), "passed");
     assert.equal(statusOf(run, "s", "bad"), "failed");
     for (const task of ["good", "bad"]) {
@@ -184,11 +192,4 @@ async function began(rig: Rig, run: number): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
-}
-
-async function nextHealth(rig: Rig, ready: boolean): Promise<string> {
-  for await (const { event, data } of rig.sse("/api/events")) {
-    if (event === "health" && data.includes(`"ready":${ready}`)) return data;
-  }
-  throw new Error("the feed ended");
 }

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "libsql";
-import { type Rig, startRig } from "../rig/rig.js";
+import { nextHealth } from "../rig/next-health.js";
+import { startRig } from "../rig/rig.js";
 
 test("where history cannot be written, a run is refused in words, and works when it can again", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "bettertest-history-"));
@@ -27,11 +28,3 @@ test("where history cannot be written, a run is refused in words, and works when
   assert.doesNotMatch(await nextHealth(rig, true), /history\.db/);
   assert.equal((await rig.run()).status, "passed");
 });
-
-/** What the feed says of health as soon as the boss is ready, or is not. */
-async function nextHealth(rig: Rig, ready: boolean): Promise<string> {
-  for await (const { event, data } of rig.sse("/api/events")) {
-    if (event === "health" && data.includes(`"ready":${ready}`)) return data;
-  }
-  throw new Error("the feed ended");
-}

@@ -26,7 +26,7 @@ export function RunTests({ run }: { readonly run: Run }) {
         {total} {total === 1 ? "test" : "tests"} failed:
       </b>{" "}
       {failing.slice(0, mostShown).map(({ ref, test, label }, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: two tests may have one name
+        // Two tests may have one name.
         <a key={index} href={taskHref(run.id, ref)} title={label}>
           <bdi>{testLabel(test)}</bdi>
         </a>

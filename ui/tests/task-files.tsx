@@ -32,7 +32,6 @@ export function TaskFiles({ run, attempt, files = {} }: Props) {
     <div class="task-files">
       {tests.map((summary, index) => (
         // Calls keep their order.
-        // biome-ignore lint/suspicious/noArrayIndexKey: they have no other name
         <Tests key={index} run={run} attempt={attempt} summary={summary} />
       ))}
       {notes.map((note) => (
@@ -72,7 +71,7 @@ function Tests({ run, attempt, summary }: TestsProps) {
       {failures.length > 0 && (
         <ul class="failing-tests">
           {failures.map((test, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: two tests may have one name
+            // Two tests may have one name.
             <li key={index}>
               <details onToggle={(event) => event.currentTarget.open && details.fetch()}>
                 <summary>
