@@ -2,7 +2,7 @@
 // output in one, the boss keeps a task's output in one.
 //
 // Readers pull from the file at their own pace, so a slow one costs a file descriptor and one buffer,
-// and never holds up the writer or another reader.
+// and never holds up the writer or another reader. Those who keep up share the bytes that came last.
 
 import { statSync, truncateSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
@@ -43,14 +43,21 @@ export function overLimit(limitBytes: number): number {
   return Math.min(longestWholeLine, Math.floor(limitBytes / 16));
 }
 
+/** Of a limit, what the end may take: half of a small one. Nobody reads more of an end than that of a large one. */
+function endBytes(limitBytes: number): number {
+  if (limitBytes === Number.POSITIVE_INFINITY) return 0;
+  return Math.floor(Math.min(limitBytes / 2, Math.max(limitBytes / 8, 8 * 1024 * 1024)));
+}
+
 /**
- * With a limit, the first half of it is kept as it comes, to the end of its last line. Of what follows, the
- * end is kept aside and put behind the first half when the log ends, with a line between them that says how
- * many bytes are missing. Lines are kept whole: a secret of which only a part is left could not be recognized.
+ * With a limit, the beginning is kept as it comes, to the end of a line. Of what follows, the end (see endBytes) is
+ * kept aside and put behind the beginning when the log ends, with a line between them that says how many bytes are
+ * missing. Readers of a live log wait for what is kept aside, and it is written twice: so the beginning is the most of it. Lines are kept whole: a secret of which only a part is left could not be recognized.
  */
 export class ByteLog {
   readonly path: string;
   readonly #limitBytes: number;
+  readonly #endBytes: number;
   readonly #overLimit: number;
   readonly #cut: ByteLogOptions["cut"];
   #tail: TailFile | undefined;
@@ -65,6 +72,7 @@ export class ByteLog {
     const { limitBytes = Number.POSITIVE_INFINITY, reopen = false, cut } = options;
     this.path = path;
     this.#limitBytes = limitBytes;
+    this.#endBytes = endBytes(limitBytes);
     this.#overLimit = overLimit(limitBytes);
     this.#cut = cut;
     let lost = 0;
@@ -105,9 +113,9 @@ export class ByteLog {
     let size = statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
     const [head] = numbersAfter(`${this.path}.tail-`);
     if (head !== undefined) {
-      const tail = new TailFile(tailPath(this.path, head), this.#limitBytes / 2);
+      const tail = new TailFile(tailPath(this.path, head), this.#endBytes);
       if (size >= head) {
-        // It was about to put the end behind the first half.
+        // It was about to put the end behind the beginning.
         if (size > head) truncateSync(this.path, head);
         size = head;
         this.#head = head;
@@ -122,21 +130,22 @@ export class ByteLog {
     if (this.#ending) throw new Error(`${this.path} has ended`);
     if (chunk.length === 0) return undefined;
     if (this.#tail) return this.#pushTail(this.#tail, chunk);
-    // Output that just fits stays whole; only then is it cut at half.
-    if (this.length + chunk.length > this.#limitBytes / 2) return this.#startTail(chunk);
+    // Output that just fits stays whole: only what is kept aside is ever dropped.
+    if (this.length + chunk.length > this.#limitBytes - this.#endBytes)
+      return this.#startTail(chunk);
     return this.#writer.write(chunk);
   }
 
   #startTail(chunk: Uint8Array): Promise<void> | undefined {
-    const half = Math.floor(this.#limitBytes / 2) - this.length;
-    const most = half + this.#overLimit;
-    const line = chunk.indexOf(lineFeed, Math.max(0, half - 1)) + 1;
+    const left = Math.floor(this.#limitBytes) - this.#endBytes - this.length;
+    const most = left + this.#overLimit;
+    const line = chunk.indexOf(lineFeed, Math.max(0, left - 1)) + 1;
     if (line === 0 && chunk.length <= most) return this.#writer.write(chunk);
     const room = line === 0 ? Math.max(0, most) : Math.min(line, Math.max(0, most));
     const drained = this.#writer.write(chunk.subarray(0, room));
     this.#head = this.length;
     try {
-      this.#tail = new TailFile(tailPath(this.path, this.#head), this.#limitBytes / 2);
+      this.#tail = new TailFile(tailPath(this.path, this.#head), this.#endBytes);
     } catch (error) {
       // The next chunk tries again.
       this.#writer.lose(chunk.length - room, error);
@@ -242,9 +251,11 @@ export class ByteLog {
     let position = offset;
     if (this.#writer.isOpen) {
       const file = await open(this.path, "r");
+      const forget = this.#writer.recent.follow();
       try {
         position = yield* this.#followFile(file, offset, signal);
       } finally {
+        forget();
         await file.close();
       }
     }
@@ -265,6 +276,12 @@ export class ByteLog {
         if (this.error) throw this.error;
         if (this.#closed) break;
         await this.#changes.heard(signal);
+        continue;
+      }
+      const fresh = this.#writer.recent.from(position);
+      if (fresh) {
+        position += fresh.length;
+        yield fresh;
         continue;
       }
       const buffer = Buffer.allocUnsafe(Math.min(readSize, written - position));

@@ -4,9 +4,13 @@
 import { constants, type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { asError } from "./as-error.js";
+import { RecentBytes } from "./recent-bytes.js";
 
 /** More than this on its way, and write asks its caller to wait. */
 const highWaterBytes = 1024 * 1024;
+
+/** Pieces below this are copied into one. */
+const smallBytes = 16 * 1024;
 
 /** A disk that was full a moment ago most likely still is. */
 const retryPauseMs = 1000;
@@ -36,6 +40,8 @@ export class FileWriter {
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #written = 0;
+  /** The last of what is in the file, for readers who keep up with it. */
+  readonly recent = new RecentBytes();
   #pumping: Promise<void> | null = null;
   #drained: { promise: Promise<void>; resolve: () => void } | null = null;
   #missing: Missing | null = null;
@@ -159,8 +165,9 @@ export class FileWriter {
     try {
       const file = await this.#openOnce();
       if (left > 0 && this.#gapBytes > 0) await this.#sayGap();
-      for (let rest = batch; left > 0; ) {
+      for (let rest = gathered(batch, left); left > 0; ) {
         const { bytesWritten } = await file.writev(rest, this.#written);
+        if (bytesWritten === left) this.recent.add(this.#written, rest);
         left -= bytesWritten;
         this.#queuedBytes -= bytesWritten;
         this.#written += bytesWritten;
@@ -217,6 +224,11 @@ export class FileWriter {
       `\n[${this.#gapBytes} bytes are missing here: they could not be stored (${this.#missing?.because})]\n`,
     );
   }
+}
+
+/** One write of much costs less than one of many small pieces, and so do the readers of it. */
+function gathered(chunks: Uint8Array[], bytes: number): Uint8Array[] {
+  return chunks.length > 1 && bytes / chunks.length < smallBytes ? [Buffer.concat(chunks)] : chunks;
 }
 
 function newPromise(): { promise: Promise<void>; resolve: () => void } {

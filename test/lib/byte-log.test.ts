@@ -67,6 +67,35 @@ test("append asks its caller to wait when the disk is behind, and nothing is los
   for (let i = 0; i < 100; i++) assert.equal(bytes[i * 100_000], i);
 });
 
+test("readers beside the writer and far behind it get the same bytes, however those come", async () => {
+  const log = newLog();
+  log.append(Buffer.from("begun"));
+  const start = async (offset: number, pauses: boolean) => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of log.follow(offset)) {
+      chunks.push(chunk);
+      if (pauses && chunks.length % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    return Buffer.concat(chunks);
+  };
+  const readers = [start(0, false), start(0, true), start(3, false), start(70_000, true)];
+  const all = [Buffer.from("begun")];
+  for (let n = 0; n < 400; n++) {
+    const size = n % 7 === 0 ? 60_000 : n % 5;
+    const chunk = Buffer.from(`${n},`.repeat(size + 1).slice(0, size));
+    all.push(chunk);
+    await log.append(chunk);
+    if (n % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (n === 200) readers.push(start(1_000_000, false), start(0, false));
+  }
+  await log.end();
+  const expected = Buffer.concat(all);
+  const offsets = [0, 0, 3, 70_000, 1_000_000, 0];
+  for (const [index, got] of (await Promise.all(readers)).entries()) {
+    assert.ok(got.equals(expected.subarray(offsets[index]!)), `reader ${index}`);
+  }
+});
+
 test("a reader that stopped in the middle holds up neither the writer nor another reader", async () => {
   const log = newLog();
   log.append(Buffer.from("x"));
