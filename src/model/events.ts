@@ -146,6 +146,8 @@ export interface CallOptions {
   readonly network?: boolean;
   /** It builds the image, and runs nothing in it; the command says how. */
   readonly builds?: true;
+  /** Where the command saw its source. */
+  readonly sourcePath?: string;
 }
 
 /** What the worker said of the command; the shape of the wire's Outcome. */

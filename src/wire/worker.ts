@@ -101,6 +101,9 @@ export const SandboxShape = CommandRequest.pick({
   diskBytes: true,
   pids: true,
   network: true,
+}).extend({
+  /** Where it sees its source, whichever that will be; absent: it has none. */
+  sourcePath: CommandSource.shape.path,
 });
 export type SandboxShape = z.infer<typeof SandboxShape>;
 

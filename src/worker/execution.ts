@@ -11,6 +11,7 @@
 import { asError } from "../lib/as-error.js";
 import { Bell } from "../lib/bell.js";
 import type { ByteLog } from "../lib/byte-log.js";
+import { defaultSourcePath } from "../wire/source.js";
 import type { CollectedFiles, CommandRequest, ExecutionEvent, Outcome } from "../wire/worker.js";
 import type { Admission } from "./admission.js";
 import {
@@ -21,8 +22,8 @@ import {
 } from "./executors/executor.js";
 import type { WorkerMetrics } from "./metrics.js";
 import { collectFiles } from "./sandbox-files.js";
-import { borrowTree, placeSource, type Sources } from "./sources/sources.js";
-import type { BorrowedTree, SourcePlace } from "./sources/store.js";
+import { borrowTree, type Sources } from "./sources/sources.js";
+import type { BorrowedTree } from "./sources/store.js";
 
 export interface ExecutionDeps {
   readonly executor: Executor;
@@ -58,7 +59,6 @@ export class Execution {
   readonly #opening = new AbortController();
   #output: ByteLog | null = null;
   #sandbox: Sandbox | null = null;
-  #place: SourcePlace | null = null;
   #tree: BorrowedTree | null = null;
   #ending: Outcome | null = null;
   #finished = false;
@@ -148,7 +148,6 @@ export class Execution {
     if (isWell) slot?.release();
     await this.#sandbox?.dispose();
     if (!isWell) slot?.release();
-    await this.#place?.release();
     this.#tree?.release();
   }
 
@@ -207,19 +206,16 @@ export class Execution {
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
     const { timeoutMs, secrets, source, build, results: _, artifacts: __, ...asked } = this.request;
     const turnAt = performance.now();
-    const placed = source && (await placeSource(this.#deps.sources, source));
-    this.#place = placed?.place ?? null;
     const tree = build && (await borrowTree(this.#deps.sources, build.source));
     this.#tree = tree ?? null;
     if (this.#finished) {
       this.#tree?.release();
-      await this.#place?.release();
       throw new ExecutorFault("ended before it ran");
     }
     const spec = {
       ...asked,
       ...(secrets && { env: { ...asked.env, ...secrets } }),
-      ...(placed && { source: placed.seen }),
+      ...(source && { source: { tree: source, path: source.path ?? defaultSourcePath } }),
       ...(tree && { build: { ...build, tree } }),
     };
     const sandbox = await this.#deps.executor.open(spec, {

@@ -11,12 +11,12 @@ import { Admission } from "./admission.js";
 import { createWorkerApp } from "./app.js";
 import { Executions } from "./executions.js";
 import type { PullPolicy } from "./executors/docker-images.js";
-import type { Executor } from "./executors/executor.js";
+import type { Executor, MakePlace } from "./executors/executor.js";
 import { createInfoFeed } from "./info-feed.js";
 import { defaultMaxPids, type Maxima } from "./maxima.js";
 import { WorkerMetrics } from "./metrics.js";
 import { unmountAll } from "./sources/overlay.js";
-import { openSources } from "./sources/sources.js";
+import { openSources, placesOf } from "./sources/sources.js";
 
 export interface WorkerOptions {
   readonly host?: string;
@@ -47,6 +47,8 @@ export interface WorkerOptions {
   readonly sourcesDir?: string;
   /** What they may take of the disk. */
   readonly maxSourceBytes?: number;
+  /** Private copies of sources even where overlays can be mounted. */
+  readonly copySources?: boolean;
   /** How long a client may be gone before its sandbox is ended. */
   readonly leaseMs?: number;
   /** From SIGTERM to SIGKILL when a command's time is up. */
@@ -111,6 +113,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     folder: options.sourcesDir,
     ownFolder: folder.path,
     maxBytes: options.maxSourceBytes ?? defaultSourceBytes,
+    copy: options.copySources ?? false,
     log,
   });
   let executor: Executor | null = null;
@@ -118,7 +121,10 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
   try {
     const opened = openAccess(options.access ?? {}, { role: "worker", host, allowHosts, log });
     access = opened;
-    executor = await createExecutor({ poolMax: 4 * slots, ...options }, folder.path, log);
+    executor = await createExecutor(
+      { poolMax: 4 * slots, ...options },
+      { folder: folder.path, place: placesOf(sources), log },
+    );
     const { name, isolated } = executor;
     let stopping = false;
     let problem: string | null = null;
@@ -235,8 +241,15 @@ async function createExecutor(
     startIn,
     maxima,
   }: WorkerOptions,
-  folder: string,
-  log: (line: string) => void,
+  {
+    folder,
+    place,
+    log,
+  }: {
+    readonly folder: string;
+    readonly place: MakePlace;
+    readonly log: (line: string) => void;
+  },
 ): Promise<Executor> {
   if (executor === "docker") {
     const { createDockerExecutor } = await import("./executors/docker.js");
@@ -248,12 +261,13 @@ async function createExecutor(
       limitsDisk: maxima?.diskBytes !== undefined,
       ...(maxima && { buildLimits: maxima }),
       ...(maxImageBytes !== undefined && { maxImageBytes }),
+      place,
       log,
     });
   }
   if (executor === "process") {
     const { createProcessExecutor } = await import("./executors/process.js");
-    return createProcessExecutor({ folder, log, ...(startIn !== undefined && { startIn }) });
+    return createProcessExecutor({ folder, place, log, ...(startIn !== undefined && { startIn }) });
   }
   return executor;
 }

@@ -92,8 +92,8 @@ export async function executeCall(
   }
   const task = `${attempt.stage}.${attempt.task}`;
   const bring = bringSources(request, sources, { ...builds.origin, task });
-  // One with a source of its own cannot be made ahead.
-  if (!bring) context.expectations.called(attempt.stage, worker, request);
+  // Which image that will be is not known yet.
+  if (!request.build) context.expectations.called(attempt.stage, worker, request);
   const outcome = await workers.execute(
     {
       worker,

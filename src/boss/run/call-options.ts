@@ -1,4 +1,5 @@
 import type { CallOptions } from "../../model/events.js";
+import { type AskedSource, defaultSourcePath } from "../../wire/source.js";
 import type { AskedCommand } from "../../wire/worker.js";
 
 /** A variable of such a name may hold what nobody should read in a history, though its author named no secret. */
@@ -15,7 +16,7 @@ export function toldOptions({ env = {}, secrets = [], ...request }: AskedCommand
   const told = variables.filter(isTold);
   const hidden = variables.filter((variable) => !isTold(variable)).map(([name]) => name);
   const names = [...new Set([...secrets, ...hidden])];
-  const { workdir, user, timeoutMs, cpus, memoryBytes, network, build } = request;
+  const { workdir, user, timeoutMs, cpus, memoryBytes, network, source, build } = request;
   return {
     ...(told.length > 0 && { env: Object.fromEntries(told) }),
     ...(names.length > 0 && { secrets: names }),
@@ -26,5 +27,10 @@ export function toldOptions({ env = {}, secrets = [], ...request }: AskedCommand
     ...(memoryBytes !== undefined && { memoryBytes }),
     ...(network !== undefined && { network }),
     ...(build?.only && { builds: true }),
+    ...(source && { sourcePath: seenAt(source) }),
   };
+}
+
+export function seenAt({ path = defaultSourcePath }: AskedSource): string {
+  return path;
 }

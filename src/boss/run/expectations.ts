@@ -4,6 +4,7 @@
 import type { RunEvent } from "../../model/events.js";
 import type { AskedCommand, ExpectedSandbox, SandboxShape } from "../../wire/worker.js";
 import type { Workers } from "../workers.js";
+import { seenAt } from "./call-options.js";
 
 /** Calls that are alike to a worker before it knows their commands. */
 interface Need {
@@ -114,8 +115,6 @@ function needsOf(events: readonly RunEvent[]): Needs {
   const needs: Needs = new Map();
   /** Which calls named no worker is told before they have started. */
   const any = new Set<string>();
-  // Events do not tell which calls had a source of their own, which cannot be made ahead.
-  if (events.some(({ type }) => type === "run-source")) return needs;
   for (const event of events) {
     if (event.type !== "call-sent" && event.type !== "call-started") continue;
     const { stage, task, attempt, call } = event;
@@ -127,13 +126,17 @@ function needsOf(events: readonly RunEvent[]): Needs {
     const ofStage = needs.get(stage) ?? new Map<string, Need>();
     needs.set(stage, ofStage);
     const worker = any.has(id) ? null : event.worker;
-    const shape = shapeOf(event);
+    const shape = shapeOfCall(event);
     add(ofStage, JSON.stringify([worker, shape]), { worker, shape, count: 1 });
   }
   return needs;
 }
 
-function shapeOf(request: SandboxShape): SandboxShape {
-  const { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network } = request;
-  return { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network };
+function shapeOf({ source, ...request }: AskedCommand): SandboxShape {
+  return shapeOfCall({ ...request, ...(source && { sourcePath: seenAt(source) }) });
+}
+
+function shapeOfCall(call: SandboxShape): SandboxShape {
+  const { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, sourcePath } = call;
+  return { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, sourcePath };
 }

@@ -8,12 +8,13 @@ import type { Duplex } from "node:stream";
 import type Docker from "dockerode";
 import { asError } from "../../lib/as-error.js";
 import type { Pooled } from "../pool/pool.js";
+import type { SourcePlace } from "../sources/store.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { readableArchive } from "./docker-files.js";
 import type { ContainerNews, EngineLife } from "./docker-link.js";
 import { hasBeenKilledForMemory } from "./docker-memory.js";
 import { watchPids } from "./docker-pids.js";
-import { scriptFor } from "./docker-script.js";
+import { type ScriptOptions, scriptFor } from "./docker-script.js";
 import { ExecutorFault, type OutputSink, type Sandbox, type SandboxExit } from "./executor.js";
 import { createMarkedOutput } from "./marked-output.js";
 import type { Removals } from "./removals.js";
@@ -22,6 +23,8 @@ export interface ContainerOptions {
   /** As the user knows it. */
   readonly image: string;
   readonly memoryBytes: number | undefined;
+  /** Goes with it. */
+  readonly place: SourcePlace | null;
   readonly life: EngineLife;
   readonly removals: Removals;
   readonly log: (line: string) => void;
@@ -29,8 +32,11 @@ export interface ContainerOptions {
 
 export interface StartedContainer extends Pooled {
   readonly life: EngineLife;
+  readonly container: Docker.Container;
+  /** Where its source is to be laid out; null: it sees none. */
+  readonly place: SourcePlace | null;
   /** Once. */
-  use(command: string, env: Readonly<Record<string, string>>): Sandbox;
+  use(task: ScriptOptions): Sandbox;
 }
 
 /** The output of a dead container ends as soon as it is read; where it does not, the engine is in trouble. */
@@ -47,7 +53,7 @@ export async function startContainer(
   container: Docker.Container,
   options: ContainerOptions,
 ): Promise<StartedContainer> {
-  const { image, life, removals } = options;
+  const { image, place, life, removals } = options;
   const news = life.follow(container.id);
   let disposal: Promise<void> | null = null;
   let output: Duplex | null = null;
@@ -55,9 +61,13 @@ export async function startContainer(
     news.forget();
     // The shell ends with its input, and everything in the container with the shell.
     output?.destroy();
-    // With its engine gone there is nobody to ask; it is removed when the engine is back.
-    disposal ??= life.isOver ? Promise.resolve() : removals.remove(container);
+    disposal ??= leave();
     return disposal;
+  };
+  const leave = async () => {
+    // With its engine gone there is nobody to ask; it is removed when the engine is back.
+    if (!life.isOver) await removals.remove(container);
+    await place?.release();
   };
   try {
     // Before the start: what a container writes while nobody is attached is lost.
@@ -77,14 +87,14 @@ export async function startContainer(
     life,
     died: Promise.race([news.died, cut]),
     discard: dispose,
-    use: (command, env) =>
-      openSandbox(container, { ...options, command, env, news, stream, dispose }),
+    container,
+    place,
+    use: (task) => openSandbox(container, { ...options, task, news, stream, dispose }),
   };
 }
 
 interface SandboxOptions extends ContainerOptions {
-  readonly command: string;
-  readonly env: Readonly<Record<string, string>>;
+  readonly task: ScriptOptions;
   readonly news: ContainerNews;
   readonly stream: Duplex;
   readonly dispose: () => Promise<void>;
@@ -98,7 +108,7 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
   let wanted: "SIGTERM" | "SIGKILL" | null = null;
 
   async function runToItsEnd(sink: OutputSink): Promise<SandboxExit> {
-    const { text, mark } = scriptFor(options.command, options.env);
+    const { text, mark } = scriptFor(options.task);
     pids.begin();
     try {
       state = "running";

@@ -4,56 +4,44 @@ import { randomBytes } from "node:crypto";
 import type Docker from "dockerode";
 import type { SandboxShape } from "../../wire/worker.js";
 import { defaultMaxPids } from "../maxima.js";
+import type { SourcePlace } from "../sources/store.js";
 import { ownerLabel } from "./docker-leftovers.js";
 import { sourceMount } from "./docker-source.js";
-import type { SandboxSource } from "./executor.js";
 
 /** All that a container is made with. */
 export interface ContainerShape extends SandboxShape {
   readonly env: Readonly<Record<string, string>>;
-  readonly source: SandboxSource | undefined;
 }
 
 /** By the name it was asked for with; the engine itself is told its id. */
 export const imageLabel = "bettertest.image";
 
 /** What can be made ahead: of nothing that is one command's alone. */
-export function isCommon({ env, source }: ContainerShape): boolean {
-  return source === undefined && Object.keys(env).length === 0;
+export function isCommon({ env }: ContainerShape): boolean {
+  return Object.keys(env).length === 0;
 }
 
 export function shapeOf(
-  {
-    image,
-    user,
-    workdir,
-    cpus,
-    memoryBytes,
-    diskBytes,
-    pids,
-    network,
-    source,
-  }: SandboxShape & {
-    readonly source?: SandboxSource;
-  },
+  { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, sourcePath }: SandboxShape,
   env: Readonly<Record<string, string>> = {},
 ): ContainerShape {
   // In this order always, since alike ones are told by their text.
-  return { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, env, source };
+  return { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, sourcePath, env };
 }
 
 export interface ContainerSettings {
   readonly imageId: string;
   readonly owner: string;
-  readonly mountsSources: boolean;
+  /** Of its source, where that is to be mounted. */
+  readonly place: SourcePlace | null;
 }
 
 export function containerConfig(
   shape: ContainerShape,
-  { imageId, owner, mountsSources }: ContainerSettings,
+  { imageId, owner, place }: ContainerSettings,
 ): Docker.ContainerCreateOptions {
-  const { source } = shape;
-  const workdir = shape.workdir ?? source?.path;
+  const { sourcePath } = shape;
+  const workdir = shape.workdir ?? sourcePath;
   return {
     name: `bettertest-${randomBytes(6).toString("hex")}`,
     Image: imageId,
@@ -82,7 +70,7 @@ export function containerConfig(
       // The shell that waits is one more than the command knows of.
       PidsLimit: (shape.pids ?? defaultMaxPids) + 1,
       ...(shape.network === false && { NetworkMode: "none" }),
-      ...(source && mountsSources && { Mounts: [sourceMount(source)] }),
+      ...(place && sourcePath !== undefined && { Mounts: [sourceMount(place, sourcePath)] }),
       ...(shape.cpus !== undefined && { NanoCpus: Math.round(shape.cpus * 1e9) }),
       ...(shape.diskBytes !== undefined && { StorageOpt: { size: String(shape.diskBytes) } }),
       // Equal, so that the limit cannot be passed by swapping.

@@ -1,14 +1,56 @@
-// How a container gets its source: by a mount, where the engine sees this machine's files; else as an archive.
+// How a container gets its source, which may be known only when it has been started: by a mount, where the engine
+// sees this machine's files; else as an archive.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { lstat, mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import type Docker from "dockerode";
+import type { SourcePlace } from "../sources/store.js";
 import { engineWords } from "./docker-errors.js";
 import { ExecutorFault, type SandboxSource } from "./executor.js";
+import { pathWithin } from "./source-path.js";
 
 /** rslave: what is mounted over the folder later is seen inside, and nothing that is mounted inside is seen here. */
-export function sourceMount({ folder, path }: SandboxSource): Docker.MountSettings {
-  return { Type: "bind", Source: folder, Target: path, BindOptions: { Propagation: "rslave" } };
+export function sourceMount(place: SourcePlace, path: string): Docker.MountSettings {
+  return {
+    Type: "bind",
+    Source: place.path,
+    Target: path,
+    ...(place.isMounted && { BindOptions: { Propagation: "rslave" } }),
+  };
+}
+
+/** The container sees it from then on. */
+export async function fillSource(
+  container: Docker.Container,
+  { tree, path }: SandboxSource,
+  {
+    place,
+    isShown,
+    workdir,
+  }: {
+    readonly place: SourcePlace;
+    /** By a mount. */
+    readonly isShown: boolean;
+    readonly workdir: string | undefined;
+  },
+): Promise<void> {
+  await place.fill(tree);
+  const within = workdir === undefined ? null : pathWithin(path, workdir);
+  if (within) await makeFolder(place.path, within);
+  if (!isShown) await copySource(container, place.path, path);
+}
+
+/** A working directory that is not there is made, as engines do it; but no link is followed out of the source. */
+async function makeFolder(folder: string, within: string): Promise<void> {
+  let path = folder;
+  for (const name of within.split("/")) {
+    path = join(path, name);
+    const found = await lstat(path).catch(() => null);
+    if (!found) await mkdir(path, { mode: 0o755 });
+    else if (!found.isDirectory()) return;
+  }
 }
 
 /** Of an engine in another place, or a worker that is in a container itself. */
@@ -16,8 +58,7 @@ export function isMissingFolder(error: unknown): boolean {
   return error instanceof ExecutorFault && /bind source path does not exist/.test(error.message);
 }
 
-/** Into a container that has not started. */
-export async function copySource(container: Docker.Container, { folder, path }: SandboxSource) {
+async function copySource(container: Docker.Container, folder: string, path: string) {
   const below = path.replace(/^\/+/, "");
   // S: what a link points to stays as it is.
   const transform = `--transform=s,^\\.,${below.replace(/[\\,&]/g, "\\$&")},S`;

@@ -22,13 +22,14 @@ import {
   isCommon,
   shapeOf,
 } from "./docker-shape.js";
-import { copySource, isMissingFolder } from "./docker-source.js";
+import { fillSource, isMissingFolder } from "./docker-source.js";
 import { DockerClient } from "./dockerode.js";
 import {
   type Executor,
   ExecutorFault,
+  type MakePlace,
   type OpenOptions,
-  type SandboxSource,
+  type Sandbox,
   type SandboxSpec,
 } from "./executor.js";
 import { Removals } from "./removals.js";
@@ -47,6 +48,8 @@ export interface DockerExecutorOptions {
   readonly poolMax?: number;
   /** How long they are kept when nothing asks for them; 0: only what is expected is made ahead. */
   readonly poolIdleMs?: number;
+  /** Absent: no command has a source. */
+  readonly place?: MakePlace;
   readonly log: (line: string) => void;
 }
 
@@ -95,12 +98,17 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   async function make(life: EngineLife, { shape, version }: KindOf<ContainerShape>) {
     const making = (async () => {
       await removals.room();
-      const mounts = mountsSources;
-      const config = containerConfig(shape, { imageId: version, owner, mountsSources: mounts });
-      const container = await createContainer(docker, config);
-      if (shape.source && !mounts) await copyInto(container, shape.source);
-      const { image, memoryBytes } = shape;
-      return startContainer(container, { image, memoryBytes, life, removals, log });
+      const place = shape.sourcePath === undefined ? null : ((await options.place?.()) ?? null);
+      try {
+        const seen = mountsSources ? place : null;
+        const config = containerConfig(shape, { imageId: version, owner, place: seen });
+        const container = await createContainer(docker, config);
+        const { image, memoryBytes } = shape;
+        return await startContainer(container, { image, memoryBytes, place, life, removals, log });
+      } catch (error) {
+        await place?.release();
+        throw error;
+      }
     })();
     try {
       return await life.during(making);
@@ -111,11 +119,19 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     }
   }
 
-  async function copyInto(container: Docker.Container, source: SandboxSource) {
+  /** All but the command itself. */
+  async function prepared(
+    container: StartedContainer,
+    { command, source, workdir }: SandboxSpec,
+    env: Readonly<Record<string, string>>,
+  ): Promise<Sandbox> {
+    if (!source || !container.place) return container.use({ command, env, folder: null });
     try {
-      await copySource(container, source);
+      const place = container.place;
+      await fillSource(container.container, source, { place, isShown: mountsSources, workdir });
+      return container.use({ command, env, folder: workdir ?? source.path });
     } catch (error) {
-      void removals.remove(container);
+      void container.discard();
       throw error;
     }
   }
@@ -146,7 +162,7 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
       spec = { ...asked, image: result.image };
     }
     const { told, madeWith } = splitEnv(spec.env);
-    const shape = shapeOf(spec, madeWith);
+    const shape = shapeOf({ ...spec, sourcePath: spec.source?.path }, madeWith);
     const pull = () => life.during(images.pull(spec.image, { signal, progress }));
     if (options.pull === "always" && !build) await pull();
     signal.throwIfAborted();
@@ -160,11 +176,11 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     }
     if (!kind) throw new ExecutorFault(`image "${spec.image}" was pulled, and is not here`);
     signal.throwIfAborted();
-    if (!isCommon(shape)) return (await make(life, kind)).use(spec.command, told);
+    if (!isCommon(shape)) return prepared(await make(life, kind), spec, told);
     for (;;) {
       const container = await pool.take(kind, signal);
       // Of an engine that has gone since: its containers are removed when it is back.
-      if (!container.life.isOver || life.isOver) return container.use(spec.command, told);
+      if (!container.life.isOver || life.isOver) return prepared(container, spec, told);
     }
   }
 
@@ -202,9 +218,11 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
 
     async open(spec, io) {
       const life = link.life();
+      const didMount = mountsSources;
       const opening = open(life, spec, io).catch((error: unknown) => {
-        if (!mountsSources || !isMissingFolder(error)) throw error;
-        log("the engine does not see this machine's files: sources are copied into containers");
+        if (!didMount || !isMissingFolder(error)) throw error;
+        if (mountsSources)
+          log("the engine does not see this machine's files: sources are copied into containers");
         mountsSources = false;
         return open(life, spec, io);
       });

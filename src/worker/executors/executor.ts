@@ -3,7 +3,7 @@
 import type { BuildResult, ImageBuild } from "../../wire/image-build.js";
 import type { CommandRequest, ExpectedSandbox } from "../../wire/worker.js";
 import type { SandboxFiles } from "../sandbox-files.js";
-import type { BorrowedTree } from "../sources/store.js";
+import type { BorrowedTree, SourceName, SourcePlace } from "../sources/store.js";
 
 export interface Executor {
   /** As in `--executor`. */
@@ -55,12 +55,15 @@ export interface SandboxBuild extends Omit<ImageBuild, "source"> {
   readonly tree: BorrowedTree;
 }
 
-/** The code under test, in a folder of this machine that is the sandbox's alone. */
+/** The code under test. */
 export interface SandboxSource {
-  readonly folder: string;
+  readonly tree: SourceName;
   /** Where the sandbox sees it, and where the command starts unless `workdir` says otherwise. */
   readonly path: string;
 }
+
+/** Gives a folder of this machine that one sandbox sees as its source: empty, until the source is known. */
+export type MakePlace = () => Promise<SourcePlace>;
 
 export interface OpenOptions {
   readonly signal: AbortSignal;

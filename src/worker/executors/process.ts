@@ -11,15 +11,25 @@ import { Socket } from "node:net";
 import { constants, userInfo } from "node:os";
 import { join } from "node:path";
 import type { SandboxFiles } from "../sandbox-files.js";
-import { type Executor, ExecutorFault, type Sandbox, type SandboxSpec } from "./executor.js";
+import type { SourcePlace } from "../sources/store.js";
+import {
+  type Executor,
+  ExecutorFault,
+  type MakePlace,
+  type Sandbox,
+  type SandboxSpec,
+} from "./executor.js";
 import { type ProcessGuard, startProcessGuard } from "./process-guard.js";
 import { createPipes, type Pipes } from "./process-pipes.js";
+import { pathWithin } from "./source-path.js";
 
 export interface ProcessExecutorOptions {
   /** Holds a working directory for each command. */
   readonly folder: string;
   /** Where commands start that name no workdir; absent: an empty folder each. */
   readonly startIn?: string;
+  /** Absent: no command has a source. */
+  readonly place?: MakePlace;
   readonly log: (line: string) => void;
 }
 
@@ -65,17 +75,20 @@ export async function createProcessExecutor(options: ProcessExecutorOptions): Pr
       opened += 1;
       const home = join(folder, `sandbox-${opened}`);
       await mkdir(home);
+      const place = spec.source && (await options.place?.());
       try {
-        const folder = folderOf(spec);
+        if (spec.source) await place?.fill(spec.source.tree);
+        const folder = folderOf(spec, place);
         if (folder !== undefined) await checkFolder(folder);
         signal.throwIfAborted();
+        const env = { ...inherited, ...spec.env };
+        const cwd = folder ?? startIn ?? home;
+        return new ProcessSandbox({ spec, home, place, cwd, env, guard, pipes, log });
       } catch (error) {
+        await place?.release();
         await rm(home, { recursive: true, force: true });
         throw error;
       }
-      const env = { ...inherited, ...spec.env };
-      const cwd = folderOf(spec) ?? startIn ?? home;
-      return new ProcessSandbox({ spec, home, cwd, env, guard, pipes, log });
     },
 
     async close() {
@@ -88,6 +101,8 @@ interface ProcessSandboxDeps {
   readonly spec: SandboxSpec;
   /** Its own folder; goes with it. */
   readonly home: string;
+  /** Of its source. */
+  readonly place: SourcePlace | undefined;
   readonly cwd: string;
   readonly env: Record<string, string>;
   readonly guard: ProcessGuard;
@@ -158,20 +173,22 @@ class ProcessSandbox implements Sandbox {
 
   async dispose() {
     this.#end();
-    const { home, log } = this.#deps;
+    const { home, place, log } = this.#deps;
     await rm(home, { recursive: true, force: true, maxRetries: 3 }).catch((error: Error) => {
       log(`could not remove ${home}: ${error.message}`);
     });
+    await place?.release();
   }
 }
 
 /** A path that a container would see below its source is here one below the source's own folder. */
-function folderOf({ workdir, source }: SandboxSpec): string | undefined {
-  if (!source || workdir === source.path) return source?.folder ?? workdir;
-  if (workdir === undefined) return source.folder;
-  return workdir.startsWith(`${source.path}/`)
-    ? join(source.folder, workdir.slice(source.path.length))
-    : workdir;
+function folderOf(
+  { workdir, source }: SandboxSpec,
+  place: SourcePlace | undefined,
+): string | undefined {
+  if (!source || !place) return workdir;
+  const within = pathWithin(source.path, workdir ?? source.path);
+  return within === null ? workdir : join(place.path, within);
 }
 
 function refuseWhatCannotBe({ user, network, diskBytes }: SandboxSpec) {

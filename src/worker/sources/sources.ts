@@ -2,11 +2,11 @@
 
 import { join } from "node:path";
 import { asError } from "../../lib/as-error.js";
-import { type CommandSource, defaultSourcePath } from "../../wire/source.js";
-import { ExecutorFault, type SandboxSource } from "../executors/executor.js";
+import type { CommandSource } from "../../wire/source.js";
+import { ExecutorFault, type MakePlace } from "../executors/executor.js";
 import { GitMirrors } from "./git-mirrors.js";
 import type { SourceRoutes } from "./routes.js";
-import { type BorrowedTree, type SourcePlace, SourceStore } from "./store.js";
+import { type BorrowedTree, SourceStore } from "./store.js";
 
 export interface Sources extends SourceRoutes {
   close(): Promise<void>;
@@ -61,18 +61,19 @@ export function openSources({ folder, ownFolder, ...options }: SourcesOptions): 
   };
 }
 
-/** A sandbox's own view of a source. Rejects with an ExecutorFault, and then leaves nothing behind. */
-export async function placeSource(
-  sources: Sources,
-  source: CommandSource,
-): Promise<{ readonly place: SourcePlace; readonly seen: SandboxSource }> {
-  let place: SourcePlace | undefined;
+/** As the store gives them; but what goes wrong is an ExecutorFault. */
+export function placesOf(sources: Sources): MakePlace {
+  return () =>
+    orFault(async () => {
+      const place = await (await sources.store()).place();
+      return { ...place, fill: (source) => orFault(() => place.fill(source)) };
+    });
+}
+
+async function orFault<T>(work: () => Promise<T>): Promise<T> {
   try {
-    place = await (await sources.store()).place();
-    await place.fill(source);
-    return { place, seen: { folder: place.path, path: source.path ?? defaultSourcePath } };
+    return await work();
   } catch (error) {
-    await place?.release();
     throw new ExecutorFault(`the source could not be laid out: ${asError(error).message}`, {
       hint: "is there room on the disk of the worker's data folder?",
     });

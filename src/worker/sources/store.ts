@@ -6,7 +6,7 @@
 //   lock        of the worker whose store this is
 
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync, realpathSync } from "node:fs";
+import { createReadStream, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { takeLock } from "../../lib/owner-lock.js";
@@ -47,6 +47,8 @@ export type TreeAnswer =
 export interface SourcePlace {
   /** A folder that is there from the start, and shows the tree once it is filled, also to those who see it already. */
   readonly path: string;
+  /** It will be shown by a mount over the folder. */
+  readonly isMounted: boolean;
   fill(source: SourceName): Promise<void>;
   release(): Promise<void>;
 }
@@ -296,6 +298,7 @@ export class SourceStore {
     let unpin = () => {};
     return {
       path,
+      isMounted: this.overlayProblem === null,
       fill: async (source) => {
         tree = this.#usable(source);
         if (!tree) throw new SourceFault(`the worker has no source tree ${source.tree} (any more)`);
@@ -308,6 +311,8 @@ export class SourceStore {
           const manifest = this.#trees.manifestOf(tree.hash);
           if (!manifest)
             throw new SourceFault(`the record of source tree ${tree.hash} cannot be read`);
+          // An engine may have made folders in it already.
+          for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true });
           await writeTree(path, manifest, { blobs: this.#blobs, how: "copy" });
         }
       },
