@@ -56,10 +56,9 @@ export class Layers {
     return name;
   }
 
-  /** One more over those of a tree. */
+  /** One more over those of a tree, which are pinned. */
   async makeDelta(below: readonly string[], changes: TreeChanges): Promise<string[]> {
     const name = newLayerName();
-    const unpin = this.pin(below);
     const { path, upper, mount, release } = await this.mountPoint();
     try {
       await mount(below);
@@ -69,7 +68,6 @@ export class Layers {
       return [name, ...below];
     } finally {
       await release();
-      unpin();
     }
   }
 

@@ -227,12 +227,17 @@ export class SourceStore {
   #build(hash: string, offer: Offer): Promise<Tree> {
     let building = this.#building.get(hash);
     if (!building) {
+      // Until the tree names them itself: the one below may become a single layer meanwhile.
+      const unpin = this.#layers.pin(offer.base?.layers ?? []);
       building = this.#makeLayers(offer)
         .then((layers) => {
           this.#offers.delete(hash);
           return this.#trees.add(hash, offer.manifest, { layers, keys: offer.keys });
         })
-        .finally(() => this.#building.delete(hash));
+        .finally(() => {
+          this.#building.delete(hash);
+          unpin();
+        });
       this.#building.set(hash, building);
       void building.then((tree) => this.#flattenAside(tree)).catch(() => {});
     }

@@ -64,6 +64,38 @@ test("only what has changed travels, and many changes later the tree is still ri
   }
 });
 
+test("a tree that is made while the one below it becomes a single layer keeps the layers it was begun on", async () => {
+  await using worker = await startSourceWorker();
+  const { store } = worker;
+  // Links need no contents, so each offer is a tree at once.
+  const links = (count: number, at: string): Manifest =>
+    Array.from({ length: count }, (_, n) => ({
+      kind: "link",
+      path: `${at}-${String(n).padStart(4, "0")}`,
+      target: at,
+    }));
+  for (const size of [10, 100]) {
+    let tree: Manifest = [];
+    let base: string | null = null;
+    // As many layers as make one of them all, aside; and one more tree right then.
+    for (const [edit, changed] of [size, 1, 1, 1, 1, 1, 300].entries()) {
+      const set = links(changed, `${edit}`);
+      tree = [...tree, ...set];
+      const hash = hashOf(tree);
+      const { status } = await store.offer(
+        { tree: hash, key },
+        { base, changes: { removed: [], set } },
+      );
+      assert.equal(status, "ready");
+      base = hash;
+    }
+    const place = await store.place();
+    await place.fill({ tree: base!, key });
+    assert.equal(readdirSync(place.path).length, tree.length);
+    await place.release();
+  }
+});
+
 test("a place may be seen before it is known what it will show", async () => {
   await using worker = await startSourceWorker();
   const { hash } = await bring(folderOf(3), createStatCache(), worker.client);
