@@ -169,7 +169,15 @@ export async function simulate({
     expectations: new Expectations({ workers, lastEvents: () => [] }).ofRun("simulated"),
     past: null,
     infraRetries: 2,
-    outputs: { open: () => noOutput, close: async () => ({ bytes: 0 }), path: () => "/none" },
+    outputs: {
+      open: () => noOutput,
+      close: async () => ({ bytes: 0 }),
+      path: () => "/none",
+      services: {
+        open: () => Promise.reject(new Error("no task has services")),
+        close: async () => 0,
+      },
+    },
     sources: () => Promise.reject(new Error("no task asks for one")),
     builds: { origin: { run: id, at: created.at }, isOwn: () => true },
     maxArtifactBytes: 0,

@@ -1,7 +1,7 @@
 // A fleet of workers that does nothing, in virtual time: what remains is what the scheduler itself costs.
 
 import type { Outcome } from "../src/wire/worker.js";
-import type { WorkerClient, WorkerState } from "../src/wire/worker-client.js";
+import { nothingLeft, type WorkerClient, type WorkerState } from "../src/wire/worker-client.js";
 
 export interface SimulatedFleet {
   readonly urls: readonly string[];
@@ -61,7 +61,7 @@ export function simulateFleet({
         io.started(`sandbox-${commands}`);
         await new Promise<void>((resolve) => at(nowMs + Number(command), resolve));
         const outcome: Outcome = { kind: "exited", exitCode: 0 };
-        await io.settled?.(outcome, null);
+        await io.settled?.(outcome, nothingLeft);
         return outcome;
       },
       async watch(listener) {

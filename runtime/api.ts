@@ -7,6 +7,7 @@ import { findFiles } from "./find-files.js";
 import type { CallResult } from "./host/host.js";
 import { buildRequest, builtImage } from "./image.js";
 import { commandRequest } from "./run-options.js";
+import { checkedServices } from "./services.js";
 import { checkedSource } from "./source.js";
 import {
   commandOutcomes,
@@ -21,7 +22,8 @@ import {
  * A stage as a class: every static or instance method whose name starts with `task_` is a task, and so is each
  * `build_` one that takes no argument. The tasks of a stage run in parallel, the stages in the order of the
  * source. `static always = true` makes a stage that runs also after a red one. `static retries = 2` tries its red tasks again, up to twice;
- * `static retries = { task_e2e: 2 }` just that one.
+ * `static retries = { task_e2e: 2 }` just that one. `static services = { db: { image: "postgres" } }` is what each
+ * command of its tasks has beside it, unless `run` says otherwise.
  */
 export abstract class Stage {}
 
@@ -31,6 +33,8 @@ export type TaskFunction = () => unknown;
 export interface StageOptions {
   /** Runs also after a red stage, for instance to clean up. */
   readonly always?: boolean;
+  /** For every command of its tasks, unless that has its own. Each command gets fresh ones. */
+  readonly services?: Services;
 }
 
 export interface TaskOptions {
@@ -54,7 +58,15 @@ export function stage(
   const always = options.always ?? false;
   if (typeof always !== "boolean")
     throw new TypeError(`stage "${name}": always must be true or false`);
-  const made: FunctionalStage = { name, always, tasks: [], calledAt: callerOf(stage) };
+  const services = options.services && checkedServices(`stage "${name}"`, options.services);
+  const calledAt = callerOf(stage);
+  const made: FunctionalStage = {
+    name,
+    always,
+    tasks: [],
+    calledAt,
+    ...(services && { services }),
+  };
   const handle: StageHandle = {
     name,
     task(taskName, run, { retries = 0 } = {}) {
@@ -114,8 +126,40 @@ export interface RunOptions {
   readonly results?: string | readonly string[];
   /** Files to keep with the run, in the same form: ["dist/**", "report.xml"]. */
   readonly artifacts?: string | readonly string[];
+  /**
+   * Fresh ones for this command alone, which reaches them by their names:
+   * { db: { image: "postgres", env: { POSTGRES_PASSWORD: "x" }, ready: "pg_isready" } }. Replaces those of the stage.
+   */
+  readonly services?: Services;
   /** `false` returns the result of a command that failed, where otherwise CommandFailed is thrown. */
   readonly check?: boolean;
+}
+
+/** By name. In place of a service the name of its image will do. */
+export type Services = Readonly<Record<string, string | Service>>;
+
+export interface Service {
+  readonly image: string;
+  /** In place of the image's own command, which its entrypoint is given: a text of words, or a list of them. */
+  readonly command?: string | readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Names of secrets from the boss's --secrets-file, which it gets as environment. */
+  readonly secrets?: readonly string[];
+  /** "name", "uid" or "uid:gid". */
+  readonly user?: string;
+  readonly cpus?: number;
+  /** A number counts bytes; or "512m", "2g". */
+  readonly memory?: number | string;
+  readonly disk?: number | string;
+  /** Processes and threads at a time. */
+  readonly pids?: number;
+  /**
+   * A command that is run inside it until it succeeds, or a port that something in it has to listen on. Absent: its
+   * image's health check; where that has none, it is ready as soon as it is started.
+   */
+  readonly ready?: string | number | { readonly port: number };
+  /** How long that may take: seconds, or "90s", "5m"; a minute unless it is said. */
+  readonly timeout?: number | string;
 }
 
 export interface CommandResult {
@@ -300,17 +344,21 @@ export function git({ url, ref, secret, path }: GitSource): Source {
 export interface Defaults {
   /** What commands start in that do not say otherwise. */
   readonly source?: Source;
+  /** What runs beside them. Each command gets fresh ones. */
+  readonly services?: Services;
 }
 
-/** For every command of this pipedef, unless its own options say otherwise. */
-export function defaults({ source, ...unknown }: Defaults): void {
+/** For every command of this pipedef, unless its stage's or its own options say otherwise. */
+export function defaults({ source, services, ...unknown }: Defaults): void {
   const [name] = Object.keys(unknown);
   if (name !== undefined)
-    throw new TypeError(`defaults: there is no option "${name}". There is: source`);
+    throw new TypeError(`defaults: there is no option "${name}". There are: source, services`);
   const registered = registration();
   if (registered?.sealed)
     throw new Error("defaults(...) comes too late: the pipedef is loaded already");
   if (registered && source !== undefined) registered.defaults.source = checkedSource(source);
+  if (registered && services !== undefined)
+    registered.defaults.services = checkedServices("defaults", services);
 }
 
 /** Paths of the repo's files that match, sorted, relative to its root. Knows `*`, `**`, `?` and `{a,b}`. */

@@ -4,15 +4,16 @@ import { patternProblem } from "../src/lib/file-pattern.js";
 import { parseBytes, parseDurationMs } from "../src/lib/units.js";
 import type { CallRequest } from "./host/host.js";
 import { recipeOf } from "./image.js";
+import { checkedServices } from "./services.js";
 import { checkedSource } from "./source.js";
-import { registration } from "./task-context.js";
+import { registration, taskContext } from "./task-context.js";
 
 export interface CheckedCall extends CallRequest {
   readonly check: boolean;
 }
 
 const optionNames =
-  "env, secrets, workdir, user, timeout, cpus, memory, disk, pids, network, source, results, artifacts, check";
+  "env, secrets, workdir, user, timeout, cpus, memory, disk, pids, network, source, results, artifacts, services, check";
 
 /** `(worker, image, command, options?)` or `(image, command, options?)`: three texts name a worker. */
 export function commandRequest(given: readonly unknown[]): CheckedCall {
@@ -55,6 +56,7 @@ function checkOptions(
   };
   let check = true;
   let source = registration()?.defaults.source;
+  let services = taskContext.getStore()?.services ?? registration()?.defaults.services;
   for (const [name, value] of options) {
     if (value === undefined) continue;
     switch (name) {
@@ -112,6 +114,9 @@ function checkOptions(
       case "artifacts":
         request[name] = checkedPatterns(name, value);
         break;
+      case "services":
+        services = checkedServices("run", value);
+        break;
       case "check":
         if (typeof value !== "boolean") throw bad(name, value, "must be true or false");
         check = value;
@@ -123,6 +128,7 @@ function checkOptions(
   const both = request.secrets?.find((name) => request.env?.[name] !== undefined);
   if (both !== undefined) throw bad("secrets", both, "must name nothing that env sets");
   if (source && source.kind !== "none") request.source = source;
+  if (services && Object.keys(services).length > 0) request.services = services;
   return { worker, request, check };
 }
 

@@ -1,6 +1,7 @@
 // What links the public API to the host that runs a pipedef: who is running, and where things go.
 
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { AskedServices } from "../src/wire/service.js";
 import type { Outcome } from "../src/wire/worker.js";
 import type { Source } from "./api.js";
 import type { CallRequest, CallResult } from "./host/host.js";
@@ -11,6 +12,8 @@ export interface TaskContext {
    * cancelled.
    */
   call(request: CallRequest): Promise<CallResult>;
+  /** Those of its stage. */
+  readonly services?: AskedServices | undefined;
 }
 
 /** How the command of a CommandFailed ended, in the boss's words. */
@@ -22,6 +25,7 @@ export const taskContext = new AsyncLocalStorage<TaskContext>();
 export interface FunctionalStage {
   readonly name: string;
   readonly always: boolean;
+  readonly services?: AskedServices;
   readonly tasks: FunctionalTask[];
   /** Where `stage(...)` was called; read for its place in the source. */
   readonly calledAt: Error;
@@ -45,7 +49,7 @@ export interface Registration {
   readonly root: string;
   readonly stages: FunctionalStage[];
   /** For every command that does not say otherwise. */
-  readonly defaults: { source?: Source };
+  readonly defaults: { source?: Source; services?: AskedServices };
   sealed: boolean;
 }
 

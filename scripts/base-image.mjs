@@ -40,6 +40,21 @@ export function ensureBaseImage({ name = baseImage } = {}) {
     run("docker", ["tag", "busybox", name]);
     return name;
   }
+  const named = Object.fromEntries(tools.map((tool) => [tool, programOf(tool)]));
+  return importPrograms(name, named, ['CMD ["sh"]']);
+}
+
+function programOf(tool) {
+  const found = run("sh", ["-c", `PATH=/usr/bin:/bin command -v ${tool}`]).stdout.trim();
+  const path = found.startsWith("/") ? found : `/usr/bin/${tool}`;
+  return existsSync(path) ? realpathSync(path) : null;
+}
+
+/**
+ * An image of programs of this machine, by the names that they have in it, with the libraries they need.
+ * @returns {string} its name
+ */
+export function importPrograms(name, programs, changes) {
   const folder = mkdtempSync(join(tmpdir(), "bettertest-image-"));
   try {
     for (const dir of ["bin", "tmp", "root", "proc", "dev", "etc", "usr"])
@@ -50,11 +65,8 @@ export function ensureBaseImage({ name = baseImage } = {}) {
       "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n",
     );
     writeFileSync(join(folder, "etc/group"), "root:x:0:\nnogroup:x:65534:\n");
-    for (const tool of tools) {
-      const found = run("sh", ["-c", `PATH=/usr/bin:/bin command -v ${tool}`]).stdout.trim();
-      const path = found.startsWith("/") ? found : `/usr/bin/${tool}`;
-      if (!existsSync(path)) continue;
-      const program = realpathSync(path);
+    for (const [tool, program] of Object.entries(programs)) {
+      if (program === null) continue;
       cpSync(program, join(folder, "bin", tool));
       for (const library of libraries(program)) {
         const target = join(folder, library);
@@ -64,8 +76,8 @@ export function ensureBaseImage({ name = baseImage } = {}) {
       }
     }
     const tar = spawnSync("tar", ["-C", folder, "-c", "."], { maxBuffer: 2 ** 28 });
-    const env = ["--change", "ENV PATH=/usr/bin:/bin", "--change", 'CMD ["sh"]'];
-    const made = run("docker", ["import", ...env, "-", name], { input: tar.stdout });
+    const all = ["ENV PATH=/usr/bin:/bin", ...changes].flatMap((change) => ["--change", change]);
+    const made = run("docker", ["import", ...all, "-", name], { input: tar.stdout });
     if (made.status !== 0) throw new Error(`docker import failed: ${made.stderr.trim()}`);
     return name;
   } finally {

@@ -63,6 +63,8 @@ async function ensurePrograms() {
   if (!findProgram("ps")) missing.push("procps");
   if (!findProgram("nginx")) missing.push("nginx-light");
   if (!findProgram("openssl")) missing.push("openssl");
+  // Debian's one program of Redis is named for what it checks, and is the server under another name.
+  if (!findProgram("redis-check-rdb")) missing.push("redis-tools");
   if (!hasMetricsParser()) missing.push("python3-prometheus-client");
   // The browser's package only recommends fonts, and a page without letters is hard to judge.
   if (!findChromium()) missing.push("chromium", "fonts-dejavu-core");

@@ -3,10 +3,12 @@
 import math
 import re
 
+from ._services import checked as checked_services
+from ._services import default_services
 from ._source import checked, default_source
 
 _TARGET = ("worker", "image", "command")
-_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "disk", "pids", "network", "source", "results", "artifacts", "check")
+_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "disk", "pids", "network", "source", "results", "artifacts", "services", "check")
 _MS_PER_UNIT = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000}
 
 
@@ -35,11 +37,12 @@ def parse_call(positional, options):
     # What image() gave brings along how it is made, for a worker that has to build it first.
     recipe = getattr(target["image"], "_recipe", None)
     name = target["image"] if recipe is None else str(target["image"])
-    request = {"image": _image(name), "command": _command(target["command"])}
+    request = {"image": image_name("image", name), "command": _command(target["command"])}
     if recipe is not None:
         request["build"] = recipe
     check = True
     source = default_source()
+    services = default_services()
     for name, value in options.items():
         if name not in _OPTIONS:
             raise TypeError("run: there is no option %s. There are: %s" % (name, ", ".join(_OPTIONS)))
@@ -49,11 +52,15 @@ def parse_call(positional, options):
             check = _flag(name, value)
         elif name == "source":
             source = checked(value)
+        elif name == "services":
+            services = checked_services("run", value)
         else:
             key, read = _READERS[name]
             request[key] = read(name, value)
     if source.asked is not None:
         request["source"] = source.asked
+    if services:
+        request["services"] = services
     for name in request.get("secrets", ()):
         if name in request.get("env", ()):
             raise _bad("secrets", name, "must name nothing that env sets")
@@ -80,9 +87,9 @@ def _is_text(value):
     return True
 
 
-def _image(value):
+def image_name(name, value):
     if not _is_text(value) or not re.fullmatch(r"\S+", value):
-        raise _bad("image", value, "must be the name of an image, or what image() gave")
+        raise _bad(name, value, "must be the name of an image, or what image() gave")
     return value
 
 
@@ -210,3 +217,8 @@ _READERS = {
     "results": ("results", _patterns),
     "artifacts": ("artifacts", _patterns),
 }
+
+
+def option_reader(name):
+    """The request's name of an option, and what checks its value."""
+    return _READERS[name]

@@ -2,6 +2,8 @@
 
 import re
 
+from ._services import set_default
+
 
 class Source:
     """Made by workspace(), git(url=..., ref=...), or none."""
@@ -39,9 +41,10 @@ def git(url, ref, secret=None, path=None):
     return Source(_placed(asked, path))
 
 
-def defaults(source=none):
-    """For every command of this pipedef, unless its own options say otherwise."""
+def defaults(source=none, services=None):
+    """For every command of this pipedef, unless its stage's or its own options say otherwise."""
     _defaults["source"] = checked(source)
+    set_default(services)
 
 
 def checked(value):

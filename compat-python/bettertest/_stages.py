@@ -3,6 +3,7 @@
 import types
 
 from ._paths import relative, source_lines
+from ._services import of_stage, set_stage
 from ._stage import Stage
 
 
@@ -21,6 +22,7 @@ def find_stages(module, root):
         tasks = find_tasks(value)
         if not tasks:
             continue
+        of_stage(value)  # so that what cannot be is told when the pipedef is loaded
         definitions = []
         for task, raw in tasks.items():
             functions[name, task] = _caller(value, task, raw)
@@ -69,6 +71,7 @@ def _caller(stage, name, raw):
     """A task may be written with or without @staticmethod, as a classmethod, or as a method with self."""
 
     def call():
+        set_stage(stage)
         function = _unwrap(raw)
         if isinstance(raw, types.FunctionType) and _needs_self(function):
             return getattr(stage(), name)()

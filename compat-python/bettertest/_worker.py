@@ -34,6 +34,12 @@ class Workers:
                 "message": "the command asks for the secret %s, which only a boss has and masks" % request["secrets"][0],
                 "hint": "Run it with: bettertest run --secrets-file FILE",
             }
+        if "services" in request:
+            return {
+                "kind": "faulted",
+                "message": "the command asks for services, whose output only a boss keeps",
+                "hint": "Run it with: bettertest run",
+            }
         if "source" in request or "build" in request:
             return {
                 "kind": "faulted",

@@ -9,7 +9,12 @@ import {
   type ExpectedSandbox,
   type Outcome,
 } from "../wire/worker.js";
-import type { ExecutionIo, KnownExecution, WorkerClient } from "../wire/worker-client.js";
+import {
+  type ExecutionIo,
+  type KnownExecution,
+  nothingLeft,
+  type WorkerClient,
+} from "../wire/worker-client.js";
 import { causeOf, NoAnswerError, WorkerError } from "../wire/worker-connection.js";
 import { type KnownWorker, KnownWorkers, type WorkersOptions } from "./known-workers.js";
 import { SourceTrouble } from "./run/sources.js";
@@ -198,7 +203,7 @@ function faultOfSource({ view }: KnownWorker, error: unknown): Outcome {
 }
 
 async function settle(io: ExecutionIo, outcome: Outcome): Promise<Outcome> {
-  await io.settled?.(outcome, null);
+  await io.settled?.(outcome, nothingLeft);
   return outcome;
 }
 

@@ -4,6 +4,7 @@
 import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
 import type { BuildResult } from "./image-build.js";
 import type { Pipeline, TaskRef } from "./pipeline.js";
+import type { ServiceEnded, ServiceSent } from "./service.js";
 import type { FilesSummary } from "./test-results.js";
 
 export type RunEvent =
@@ -114,6 +115,8 @@ export interface CallSent extends CallRef {
   readonly digest: string;
   /** So many bytes the task's own code had printed before. */
   readonly printedBytes: number;
+  /** What is to run beside the command. */
+  readonly services?: readonly ServiceSent[];
 }
 
 export interface CallFilesKept extends CallRef {
@@ -123,6 +126,7 @@ export interface CallFilesKept extends CallRef {
 export interface CallFinished extends CallRef {
   readonly outcome: CallOutcome;
   readonly durationMs: number;
+  readonly services?: readonly ServiceEnded[];
 }
 
 export interface CallStarted extends CallRef, CallOptions {

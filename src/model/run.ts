@@ -4,6 +4,7 @@ import type { CallStarted, RunCreated, RunEvent, RunSource, StoredOutput } from 
 import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
 import { type BuildResult, describeCached } from "./image-build.js";
 import { type Pipeline, type TaskRef, taskKey, taskPositions } from "./pipeline.js";
+import type { ServiceEnded, ServiceSent, ServiceState } from "./service.js";
 import type { FilesSummary } from "./test-results.js";
 
 export interface Run {
@@ -59,6 +60,8 @@ export interface AttemptState {
   readonly files?: Readonly<Record<number, FilesSummary>>;
   /** Of its calls that built an image, or whose image could not be built, by their numbers; absent: none did. */
   readonly builds?: Readonly<Record<number, BuildResult>>;
+  /** What runs beside its commands, by the numbers of their calls; absent: nothing does. */
+  readonly services?: Readonly<Record<number, readonly ServiceState[]>>;
   /** Known after its end. */
   readonly output?: StoredOutput;
 }
@@ -145,18 +148,28 @@ export function applyOwned(run: Run, event: RunEvent, own: OwnLists): Run {
           files: { ...attempt.files, [event.call]: event.files },
         })),
       }));
+    case "call-sent":
     case "call-finished": {
-      const build = event.outcome.kind === "exited" ? event.outcome.build : undefined;
-      if (!build) return run;
+      const { services, call } = event;
+      const build =
+        event.type === "call-finished" && event.outcome.kind === "exited"
+          ? event.outcome.build
+          : undefined;
+      if (!build && !services) return run;
       return changeTask(run, event, own, (task) => ({
         ...task,
         attempts: changedAt(task.attempts, event.attempt - 1, (attempt) => ({
           ...attempt,
-          builds: { ...attempt.builds, [event.call]: build },
+          ...(build && { builds: { ...attempt.builds, [call]: build } }),
+          ...(services && {
+            services: {
+              ...attempt.services,
+              [call]: servicesAfter(attempt.services?.[call], services),
+            },
+          }),
         })),
       }));
     }
-    case "call-sent":
     case "run-resumed":
       return run;
     case "attempt-finished":
@@ -179,6 +192,17 @@ export function applyOwned(run: Run, event: RunEvent, own: OwnLists): Run {
     default:
       return event satisfies never;
   }
+}
+
+function servicesAfter(
+  known: readonly ServiceState[] = [],
+  news: readonly (ServiceSent | ServiceEnded)[],
+): ServiceState[] {
+  return news.map((one) => {
+    if ("image" in one) return one;
+    const { name, ...ended } = one;
+    return { name, image: known.find((sent) => sent.name === name)?.image ?? "", ended };
+  });
 }
 
 function waitingStages(pipeline: Pipeline): StageState[] {

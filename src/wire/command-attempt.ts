@@ -12,6 +12,7 @@
 
 import { setTimeout as wait } from "node:timers/promises";
 import { parseSse } from "../lib/sse.js";
+import type { ServiceEnd } from "./service.js";
 import {
   type CollectedFiles,
   type CommandRequest,
@@ -40,16 +41,28 @@ export interface ExecutionIo {
   readonly output: OutputTaker;
   /** The pack of files that the request asked for (see file-pack.ts), after all of the output. */
   readonly files?: OutputTaker;
+  /** What a service of it prints, from its first byte on. */
+  readonly service?: (name: string) => OutputTaker;
   /** Waits for a slot of the worker, with so many ahead. */
   queued?(ahead: number): void;
   started(sandbox: string): void;
   /** Its outcome, after all of its output: the worker keeps both until this is done. */
-  settled?(outcome: Outcome, files: CollectedFiles | null): Promise<void> | void;
+  settled?(outcome: Outcome, left: LeftBehind): Promise<void> | void;
 }
+
+/** What the worker has said of it at its end. */
+export interface LeftBehind {
+  readonly files: CollectedFiles | null;
+  readonly services: Readonly<Record<string, ServiceEnd>>;
+}
+
+export const nothingLeft: LeftBehind = { files: null, services: {} };
 
 export interface AttemptOptions {
   readonly request: CommandRequest | null;
   readonly outputBytes: number;
+  /** Names of its services. */
+  readonly services: readonly string[];
   readonly io: ExecutionIo;
   readonly path: string;
   readonly leaseMs: number;
@@ -65,7 +78,8 @@ export class CommandAttempt {
   readonly #options: AttemptOptions;
   readonly #output: OutputCopy;
   readonly #pack: OutputCopy;
-  #files: CollectedFiles | null = null;
+  readonly #services = new Map<string, OutputCopy>();
+  #left = nothingLeft;
   /** From the answer of an earlier request; absent: this is the first to that worker. */
   readonly #instance: string | undefined;
   #mayStart: boolean;
@@ -91,11 +105,20 @@ export class CommandAttempt {
       take: options.io.files ?? (() => undefined),
       heard: () => this.#heard(),
     });
+    for (const name of options.io.service ? options.services : []) {
+      const copy = new OutputCopy(worker, {
+        path: `${options.path}/services/${name}/output`,
+        received: 0,
+        take: options.io.service!(name),
+        heard: () => this.#heard(),
+      });
+      this.#services.set(name, copy);
+    }
   }
 
-  /** What the worker has said of the files; all of them have been taken. */
-  get files(): CollectedFiles | null {
-    return this.#files;
+  /** All of it has been taken. */
+  get left(): LeftBehind {
+    return this.#left;
   }
 
   /** Whether the worker may still hold something of this execution. */
@@ -165,18 +188,19 @@ export class CommandAttempt {
     const lost = new Promise<never>((_, reject) => {
       broken = reject;
     });
-    const copy = () => {
-      const copied = this.#output.run(signal);
+    const copies = [this.#output, ...this.#services.values()];
+    const copy = async () => {
+      const copied = Promise.all(copies.map((one) => one.run(signal)));
       copied.catch(broken);
-      return copied;
+      await copied;
     };
     try {
       const followed = async () => {
         if (!this.#outcome) await this.#followEvents(signal, { copy, broken });
         else void this.#keepLease(signal, broken);
         await copy();
-        this.#output.checkLength();
-        if (this.#options.io.files && this.#files && this.#files.bytes > 0) {
+        for (const one of copies) one.checkLength();
+        if (this.#options.io.files && (this.#left.files?.bytes ?? 0) > 0) {
           await this.#pack.run(signal);
           this.#pack.checkLength();
         }
@@ -213,9 +237,11 @@ export class CommandAttempt {
         else if (event.type === "started") io.started(event.sandbox);
         else {
           this.#outcome = event.outcome;
+          const { files = null, services = {} } = event;
+          this.#left = { files, services };
           this.#output.expect(event.outputBytes);
-          this.#files = event.files ?? null;
-          this.#pack.expect(event.files?.bytes ?? 0);
+          this.#pack.expect(files?.bytes ?? 0);
+          for (const [name, one] of this.#services) one.expect(services[name]?.outputBytes ?? 0);
         }
       }
     } finally {

@@ -119,6 +119,7 @@ const fields: Record<RunEvent["type"], z.ZodRawShape> = {
     any: z.literal(true).optional(),
     digest: z.string(),
     printedBytes: z.number().int().nonnegative(),
+    services: z.array(z.looseObject({ name: z.string(), image: z.string() })).optional(),
   },
   "call-started": {
     ...call,

@@ -1,7 +1,7 @@
 // One command on one worker, from the first request until the worker has forgotten it.
 
 import { setMaxListeners } from "node:events";
-import { CommandAttempt, type ExecutionIo } from "./command-attempt.js";
+import { CommandAttempt, type ExecutionIo, nothingLeft } from "./command-attempt.js";
 import type { CommandRequest, Outcome } from "./worker.js";
 import type { WorkerConnection } from "./worker-connection.js";
 
@@ -9,6 +9,8 @@ export interface KnownExecution {
   readonly id: string;
   /** So many bytes of its output are here already. */
   readonly outputBytes: number;
+  /** Names of its services. */
+  readonly services?: readonly string[];
 }
 
 interface CommandCall {
@@ -35,7 +37,7 @@ export async function executeOn(
     );
   if (signal.aborted) {
     if (!request) await forget();
-    await io.settled?.({ kind: "cancelled" }, null);
+    await io.settled?.({ kind: "cancelled" }, nothingLeft);
     return { kind: "cancelled" };
   }
   const cancelled = new Promise<Outcome>((resolve) => {
@@ -52,6 +54,7 @@ export async function executeOn(
   const attempt = new CommandAttempt(worker, {
     request,
     outputBytes: execution.outputBytes,
+    services: execution.services ?? Object.keys(request?.services ?? {}),
     io,
     path,
     leaseMs,
@@ -61,7 +64,7 @@ export async function executeOn(
   // Once aborted, what else happened is no news: the sandbox is to be gone, and that is worth the wait.
   const outcome = signal.aborted ? await cancelled : first;
   over.abort();
-  await io.settled?.(outcome, outcome.kind === "cancelled" ? null : attempt.files);
+  await io.settled?.(outcome, outcome.kind === "cancelled" ? nothingLeft : attempt.left);
   if (outcome.kind !== "cancelled" && attempt.mayBeKept) void forget();
   return outcome;
 }

@@ -20,7 +20,8 @@ import {
   WorkerError,
 } from "./worker-connection.js";
 
-export type { ExecutionIo } from "./command-attempt.js";
+export type { ExecutionIo, LeftBehind } from "./command-attempt.js";
+export { nothingLeft } from "./command-attempt.js";
 export type { KnownExecution } from "./worker-call.js";
 
 export type WorkerState =

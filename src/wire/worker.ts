@@ -11,6 +11,8 @@
 //                                      Last-Event-ID: N leaves out the first N events.
 //   POST   /executions/{id}/lease      204: the client lives; 404: nothing of that id is here
 //   GET    /executions/{id}/output     ?offset=N -> raw bytes from there on, until the end of the output
+//   GET    /executions/{id}/services/{name}/output
+//                                      ?offset=N -> what a service of it prints, in the same way
 //   GET    /executions/{id}/files      ?offset=N -> after `finished`: the files that were asked for, as a pack
 //                                      (see file-pack.ts); `finished` says how many bytes that has
 //   POST   /expected                   ExpectedSandboxes -> 204: so many commands of these shapes are about to come
@@ -26,6 +28,8 @@
 import * as z from "zod";
 import { patternProblem } from "../lib/file-pattern.js";
 import { AskedBuild, BuildResult, ImageBuild } from "./image-build.js";
+import { text, variableName } from "./program-text.js";
+import { AskedServices, ServiceEnd, Services } from "./service.js";
 import { AskedSource, CommandSource } from "./source.js";
 
 export const defaultWorkerPort = 9009;
@@ -43,13 +47,8 @@ export const workerHeaders = {
   instance: "bettertest-instance",
 } as const;
 
-/** What a program can be started with: such a text ends at the first zero byte. */
-const text = z.string().regex(/^[^\0]*$/, "must not hold a zero byte");
-
 /** Linux starts no program with a longer argument. Refused here, where it is not taken for a red test. */
 const longestCommandBytes = 128 * 1024 - 1;
-
-const variableName = z.string().regex(/^[^=\0]+$/, "must not hold '='");
 
 const filePatterns = z
   .array(
@@ -88,6 +87,8 @@ export const CommandRequest = z.strictObject({
   /** Files with test results, and files to keep: patterns, from the folder that the command starts in. */
   results: filePatterns.optional(),
   artifacts: filePatterns.optional(),
+  /** Fresh ones, for this command alone. */
+  services: Services.optional(),
 });
 export type CommandRequest = z.infer<typeof CommandRequest>;
 
@@ -118,8 +119,10 @@ export const AskedCommand = CommandRequest.omit({
   secrets: true,
   source: true,
   build: true,
+  services: true,
 }).extend({
   secrets: z.array(variableName).optional(),
+  services: AskedServices.optional(),
   source: AskedSource.optional(),
   build: AskedBuild.optional(),
 });
@@ -174,6 +177,7 @@ export const ExecutionEvent = z.discriminatedUnion("type", [
     outputBytes: z.number().int(),
     /** Where files were asked for and the command has ended by itself or for its time. */
     files: CollectedFiles.exactOptional(),
+    services: z.record(z.string(), ServiceEnd).exactOptional(),
   }),
 ]);
 export type ExecutionEvent = z.infer<typeof ExecutionEvent>;

@@ -167,6 +167,19 @@ export function createWorkerApp(deps: AppDeps): Hono {
     return bytesResponse(bytes, { closed: executions.attach(id) });
   });
 
+  app.get("/executions/:id/services/:name/output", (c) => {
+    const { id, name } = c.req.param();
+    const execution = executions.get(id);
+    if (!execution) return unknown(c, id);
+    if (!execution.hasService(name)) {
+      return c.json({ error: `execution ${id} has no service ${JSON.stringify(name)}` }, 400);
+    }
+    const offset = readCount(c.req.query("offset"));
+    if (offset === null) return c.json({ error: "offset: must be a number of bytes" }, 400);
+    const bytes = streams.counted((signal) => execution.followService(name, offset, signal));
+    return bytesResponse(bytes, { closed: executions.attach(id) });
+  });
+
   app.get("/executions/:id/files", (c) => {
     const id = c.req.param("id");
     if (!executions.get(id)) return unknown(c, id);

@@ -22,13 +22,15 @@ import {
 } from "./executors/executor.js";
 import type { WorkerMetrics } from "./metrics.js";
 import { collectFiles } from "./sandbox-files.js";
+import { ServiceOutputs, withSecrets } from "./service-outputs.js";
 import { borrowTree, type Sources } from "./sources/sources.js";
 import type { BorrowedTree } from "./sources/store.js";
 
 export interface ExecutionDeps {
   readonly executor: Executor;
   readonly admission: Admission;
-  readonly openOutput: (id: string) => ByteLog;
+  /** Of the command, or of a service of it. */
+  readonly openOutput: (service?: string) => ByteLog;
   readonly metrics: WorkerMetrics;
   readonly sources: Sources;
   readonly log: (line: string) => void;
@@ -47,6 +49,8 @@ const filesMustBeReadWithinMs = 10 * 60_000;
 
 /** setTimeout fires at once for more than 31 bits can hold; a deadline in 25 days is none. */
 const longestTimerMs = 2 ** 31 - 1;
+
+const lineFeed = 10;
 
 export class Execution {
   readonly id: string;
@@ -67,6 +71,8 @@ export class Execution {
     this.#giveUp = resolve;
   });
   #giveUpTimer: NodeJS.Timeout | undefined;
+  readonly #services: ServiceOutputs | null;
+  #atLineStart = true;
   readonly #collecting = new AbortController();
   #isCollecting = false;
   #files: CollectedFiles | null = null;
@@ -75,6 +81,9 @@ export class Execution {
     this.id = id;
     this.request = request;
     this.#deps = deps;
+    this.#services = request.services
+      ? new ServiceOutputs(Object.keys(request.services), (text) => this.#say(text))
+      : null;
     this.disposed = this.#live();
   }
 
@@ -118,11 +127,30 @@ export class Execution {
 
   /** Waits for the command's turn, then follows its output to the end. */
   async *followOutput(offset: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    if (await this.#hasBegun(signal)) yield* this.#output!.follow(offset, signal);
+  }
+
+  hasService(name: string): boolean {
+    return Object.hasOwn(this.request.services ?? {}, name);
+  }
+
+  /** As followOutput, of one of its services. */
+  async *followService(
+    name: string,
+    offset: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    if (!(await this.#hasBegun(signal))) return;
+    const log = this.#services?.log(name);
+    if (log) yield* log.follow(offset, signal);
+  }
+
+  async #hasBegun(signal: AbortSignal): Promise<boolean> {
     while (!this.#output) {
-      if (this.#finished || signal.aborted) return;
+      if (this.#finished || signal.aborted) return false;
       await this.#changes.heard(signal);
     }
-    yield* this.#output.follow(offset, signal);
+    return true;
   }
 
   async #live(): Promise<void> {
@@ -140,6 +168,7 @@ export class Execution {
       outcome: this.#ending ?? outcome ?? { kind: "cancelled" },
       outputBytes: this.#output?.length ?? 0,
       ...(this.#files && { files: this.#files }),
+      ...(this.#services && { services: this.#services.ends() }),
     } as const;
     this.#deps.metrics.finished(finished.outcome, finished.outputBytes);
     this.#tell(finished);
@@ -152,7 +181,8 @@ export class Execution {
   }
 
   async #attempt(): Promise<Outcome> {
-    const output = this.#deps.openOutput(this.id);
+    const output = this.#deps.openOutput();
+    this.#services?.open(this.#deps.openOutput);
     this.#output = output;
     this.#changes.ring();
     try {
@@ -160,9 +190,13 @@ export class Execution {
       if (!exit)
         throw new ExecutorFault(`sandbox ${this.#sandbox?.id} was killed, and did not end`);
       const outcome = this.#outcomeOf(exit);
+      // They must not say anything of what the command does no more.
+      const ended = this.#sandbox?.endServices?.();
       await this.#collect(outcome);
+      await ended;
       return outcome;
     } finally {
+      await this.#services?.end();
       await output.end();
     }
   }
@@ -204,7 +238,8 @@ export class Execution {
   }
 
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
-    const { timeoutMs, secrets, source, build, results: _, artifacts: __, ...asked } = this.request;
+    const { timeoutMs, secrets, source, build, services, ...more } = this.request;
+    const { results: _, artifacts: __, ...asked } = more;
     const turnAt = performance.now();
     const tree = build && (await borrowTree(this.#deps.sources, build.source));
     this.#tree = tree ?? null;
@@ -217,12 +252,14 @@ export class Execution {
       ...(secrets && { env: { ...asked.env, ...secrets } }),
       ...(source && { source: { tree: source, path: source.path ?? defaultSourcePath } }),
       ...(tree && { build: { ...build, tree } }),
+      ...(services && { services: withSecrets(services) }),
     };
     const sandbox = await this.#deps.executor.open(spec, {
       signal: this.#opening.signal,
       progress: (text) => {
         if (!this.#finished) output.append(Buffer.from(text));
       },
+      ...(this.#services && { services: this.#services }),
     });
     this.#sandbox = sandbox;
     if (this.#finished) await sandbox.dispose();
@@ -247,12 +284,20 @@ export class Execution {
     }
   }
 
+  /** Between what the command writes. */
+  #say(text: string) {
+    if (this.#finished || this.#output?.error) return;
+    this.#output?.append(Buffer.from(this.#atLineStart ? text : `\n${text}`));
+    this.#atLineStart = true;
+  }
+
   #keep(chunk: Uint8Array, output: ByteLog): Promise<void> | undefined {
     if (output.error) {
       this.end(faulted(spoolFault(output.error)));
     }
     // After giving up, or on a full disk, the rest is read and dropped, so that the engine can go on.
-    if (output.error || this.#finished) return undefined;
+    if (output.error || this.#finished || chunk.length === 0) return undefined;
+    this.#atLineStart = chunk.at(-1) === lineFeed;
     return output.append(chunk);
   }
 

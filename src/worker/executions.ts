@@ -80,7 +80,10 @@ export class Executions {
     const execution = new Execution(id, request, {
       ...this.#options,
       packPath: packPathOf(outputPath),
-      openOutput: () => new ByteLog(outputPath, { limitBytes: this.#options.maxOutputBytes }),
+      openOutput: (service) =>
+        new ByteLog(service === undefined ? outputPath : servicePathOf(outputPath, service), {
+          limitBytes: this.#options.maxOutputBytes,
+        }),
     });
     const entry: Entry = {
       execution,
@@ -141,7 +144,9 @@ export class Executions {
 
   async #leave({ execution, outputPath }: Entry) {
     await execution.disposed;
-    for (const path of [outputPath, packPathOf(outputPath)]) {
+    const services = Object.keys(execution.request.services ?? {});
+    const ofServices = services.map((name) => servicePathOf(outputPath, name));
+    for (const path of [outputPath, packPathOf(outputPath), ...ofServices]) {
       await rm(path, { force: true }).catch((error: Error) => {
         this.#options.log(`could not remove ${path}: ${error.message}`);
       });
@@ -186,6 +191,10 @@ export class Executions {
     if (entry.lease) clearTimeout(entry.lease);
     entry.lease = null;
   }
+}
+
+function servicePathOf(outputPath: string, name: string): string {
+  return `${outputPath}.service-${name}`;
 }
 
 function packPathOf(outputPath: string): string {

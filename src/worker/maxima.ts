@@ -3,6 +3,7 @@
 
 import { formatBytes, formatDuration } from "../lib/units.js";
 import { BadRequest } from "../wire/body.js";
+import type { ServiceRequest } from "../wire/service.js";
 import type { CommandRequest, SandboxShape } from "../wire/worker.js";
 
 export interface Maxima {
@@ -25,20 +26,34 @@ const fields = [
 ] as const;
 
 export function withinMaxima(request: CommandRequest, maxima: Maxima): CommandRequest {
+  refuseBeyond(request, maxima);
+  if (!request.services) return { ...maxima, ...request };
+  // Each of its services may have as much as a command.
+  const services = Object.entries(request.services).map(([name, service]) => {
+    refuseBeyond(service, maxima, `services.${name}.`);
+    return [name, shapeWithinMaxima(service, maxima)] as const;
+  });
+  return { ...maxima, ...request, services: Object.fromEntries(services) };
+}
+
+function refuseBeyond(
+  asked: { readonly [Field in keyof Maxima]?: number | undefined },
+  maxima: Maxima,
+  prefix = "",
+): void {
   for (const { field, flag, words } of fields) {
     const most = maxima[field];
-    const asked = request[field];
-    if (most === undefined || asked === undefined || asked <= most) continue;
+    const wanted = asked[field];
+    if (most === undefined || wanted === undefined || wanted <= most) continue;
     const message =
-      `${field}: ${words(asked)} is more than this worker gives (${flag} ${words(most)}); ` +
+      `${prefix}${field}: ${words(wanted)} is more than this worker gives (${flag} ${words(most)}); ` +
       "ask for less, or raise it there";
-    throw new BadRequest(message, { status: 422, field });
+    throw new BadRequest(message, { status: 422, field: prefix + field });
   }
-  return { ...maxima, ...request };
 }
 
 /** The shape that a command of this one will have. */
-export function shapeWithinMaxima<Shape extends SandboxShape>(
+export function shapeWithinMaxima<Shape extends SandboxShape | ServiceRequest>(
   shape: Shape,
   { timeoutMs: _, ...maxima }: Maxima,
 ): Shape {

@@ -8,6 +8,7 @@ import type { AttemptRef, StoredOutput } from "../../model/events.js";
 import { type Pipeline, taskKey, taskPositions } from "../../model/pipeline.js";
 import { AttemptOutput, marksPath } from "./attempt-output.js";
 import { type Mark, marksInFile, readMarks } from "./output-marks.js";
+import { ServiceOutputs } from "./service-outputs.js";
 
 /** Names one attempt of a run. The file is named by position, since task names may hold anything. */
 export interface OutputRef {
@@ -31,6 +32,7 @@ const readSize = 512 * 1024;
 
 export class Outputs {
   readonly folder: string;
+  readonly services: ServiceOutputs;
   readonly #limitBytes: number;
   readonly #onLoss: () => void;
   readonly #live = new Map<string, AttemptOutput>();
@@ -47,6 +49,7 @@ export class Outputs {
     this.#onLoss = onTrouble;
     // What a worker has cut must not be cut again here, so the boss takes a little more than the worker sends.
     this.#limitBytes = maxOutputBytes + overLimit(maxOutputBytes) + noteBytes;
+    this.services = new ServiceOutputs(this.#limitBytes, onTrouble);
   }
 
   /**

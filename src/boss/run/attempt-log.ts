@@ -14,6 +14,8 @@ export interface LoggedCall {
   readonly any: boolean;
   readonly digest: string;
   readonly printedBytes: number;
+  /** By name. */
+  readonly services: readonly string[];
   readonly sentAt: number;
   /** Its sandbox was told. */
   started: boolean;
@@ -120,7 +122,7 @@ interface GrowingPast {
 }
 
 function loggedCall(sent: CallSent, sentAt: number): LoggedCall {
-  const { call, worker, execution, any = false, digest, printedBytes } = sent;
+  const { call, worker, execution, any = false, digest, printedBytes, services = [] } = sent;
   return {
     call,
     worker,
@@ -128,6 +130,7 @@ function loggedCall(sent: CallSent, sentAt: number): LoggedCall {
     any,
     digest,
     printedBytes,
+    services: services.map(({ name }) => name),
     sentAt,
     started: false,
     finished: null,

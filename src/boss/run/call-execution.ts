@@ -6,9 +6,11 @@
 import { createHash } from "node:crypto";
 import type { CallRequest, CallResult } from "../../../runtime/host/host.js";
 import type { AttemptRef, CallOutcome, RunEvent } from "../../model/events.js";
-import type { CollectedFiles, Outcome } from "../../wire/worker.js";
+import type { Outcome } from "../../wire/worker.js";
+import { type LeftBehind, nothingLeft } from "../../wire/worker-client.js";
 import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
 import { OutputTail } from "../output/output-tail.js";
+import type { ServiceOutputs } from "../output/service-outputs.js";
 import { maskedOutput } from "../secrets/masked-output.js";
 import type { Secrets } from "../secrets/secrets.js";
 import type { LostWorker, SentTo, Workers } from "../workers.js";
@@ -16,6 +18,7 @@ import type { LoggedCall } from "./attempt-log.js";
 import { bringSources, type RunBuilds, secretInArguments, withKnownOrigin } from "./call-builds.js";
 import { CallFiles } from "./call-files.js";
 import { toldOptions } from "./call-options.js";
+import { CallServices, servicesIn } from "./call-services.js";
 import type { RunExpectations } from "./expectations.js";
 import type { RunSources } from "./sources.js";
 
@@ -26,6 +29,7 @@ export interface CallContext {
   readonly outputPath: string;
   /** Of one command. */
   readonly maxArtifactBytes: number;
+  readonly serviceOutputs: Pick<ServiceOutputs, "open" | "close">;
   readonly secrets: Secrets;
   readonly emit: (event: RunEvent) => void;
   readonly now: () => number;
@@ -46,6 +50,11 @@ export async function executeCall(
   context: CallContext,
 ): Promise<CallResult> {
   const { attempt, output, secrets, emit, now, workers, avoid, sources, builds } = context;
+  const services = servicesIn(request);
+  const beside = new CallServices(
+    services.map(({ name }) => name),
+    { ...context, call },
+  );
   const tail = new OutputTail();
   const startedAt = performance.now();
   let chosen = worker ?? "";
@@ -64,12 +73,13 @@ export async function executeCall(
       ...(worker === null && { any: true }),
       digest: digestOf({ worker, request }),
       printedBytes: output.receivedFrom(ownSource),
+      ...(services.length > 0 && { services }),
     });
   };
   let durationMs = 0;
   const files = new CallFiles({ ...context, call });
   let end: Outcome | undefined;
-  const settled = async (outcome: Outcome, collected: CollectedFiles | null) => {
+  const settled = async (outcome: Outcome, left: LeftBehind) => {
     // Where it went to nobody: that it was made must be known as well.
     sent({ url: chosen, execution: "" });
     void copy.release();
@@ -77,7 +87,7 @@ export async function executeCall(
     if (isLost(outcome)) {
       context.lose({ url: chosen, any: worker === null, refused: isRefused(outcome) });
     }
-    end = await finishCall(call, outcome, { durationMs, files, collected }, context);
+    end = await finishCall(call, outcome, { durationMs, files, beside, left }, context);
   };
   const copy = maskedOutput(secrets, (bytes) => {
     tail.push(bytes);
@@ -87,7 +97,7 @@ export async function executeCall(
   const refused = sendable.ok ? secretInArguments(request, secrets) : sendable.outcome;
   if (!sendable.ok || refused) {
     const outcome = refused ?? { kind: "cancelled" };
-    await settled(outcome, null);
+    await settled(outcome, nothingLeft);
     return { outcome, durationMs, output: tail.bytes(), outputBytes: 0 };
   }
   const task = `${attempt.stage}.${attempt.task}`;
@@ -119,6 +129,7 @@ export async function executeCall(
       },
       output: copy.write,
       files: files.take,
+      ...(services.length > 0 && { service: beside.take }),
       settled,
     },
     signal,
@@ -128,7 +139,7 @@ export async function executeCall(
 
 /** Takes up again what an earlier boss had sent; `request` comes when the task's code has made it again. Never rejects. */
 export async function resumeCall(
-  { call, worker, any, execution, sentAt, started }: LoggedCall,
+  { call, worker, any, execution, services, sentAt, started }: LoggedCall,
   request: Promise<CallRequest>,
   signal: AbortSignal,
   context: CallContext,
@@ -149,10 +160,11 @@ export async function resumeCall(
   });
   let durationMs = 0;
   const files = new CallFiles({ ...context, call });
+  const beside = new CallServices(services, { ...context, call });
   let end: Outcome | undefined;
   const outcome = await workers.resume(
     { url: worker, any },
-    { id: execution, outputBytes: from },
+    { id: execution, outputBytes: from, services },
     {
       started: (sandbox) => {
         if (started) return;
@@ -165,10 +177,11 @@ export async function resumeCall(
       },
       output: copy.write,
       files: files.take,
-      settled: async (settled, collected) => {
+      ...(services.length > 0 && { service: beside.take }),
+      settled: async (settled, left) => {
         void copy.release();
         durationMs = Math.max(0, now() - sentAt);
-        end = await finishCall(call, settled, { durationMs, files, collected }, context);
+        end = await finishCall(call, settled, { durationMs, files, beside, left }, context);
       },
     },
     signal,
@@ -194,22 +207,26 @@ async function finishCall(
   {
     durationMs,
     files,
-    collected,
+    beside,
+    left,
   }: {
     readonly durationMs: number;
     readonly files: CallFiles;
-    readonly collected: CollectedFiles | null;
+    readonly beside: CallServices;
+    readonly left: LeftBehind;
   },
   { attempt, output, emit, now, builds }: CallContext,
 ): Promise<Outcome> {
   await output.flush();
-  const left = await files.finish(collected);
-  if (left) emit({ type: "call-files", at: now(), ...attempt, call, files: left });
-  const failedTests = left?.tests?.failed ?? 0;
+  const kept = await files.finish(left.files);
+  if (kept) emit({ type: "call-files", at: now(), ...attempt, call, files: kept });
+  const services = await beside.finish(left.services);
+  const failedTests = kept?.tests?.failed ?? 0;
   const known = withKnownOrigin(given, builds);
   const outcome: Outcome =
     known.kind === "exited" && failedTests > 0 ? { ...known, failedTests } : known;
-  emit({ type: "call-finished", at: now(), ...attempt, call, outcome, durationMs });
+  const ended = { outcome, durationMs, ...(services && { services }) };
+  emit({ type: "call-finished", at: now(), ...attempt, call, ...ended });
   return outcome;
 }
 

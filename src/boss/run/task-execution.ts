@@ -55,6 +55,7 @@ export interface TaskOutputs {
   open(ref: OutputRef, options: { readonly reopen: boolean }): PrintedOutput;
   close(ref: OutputRef): Promise<StoredOutput>;
   path(ref: OutputRef): string;
+  readonly services: CallContext["serviceOutputs"];
 }
 
 /** How a boss stops that leaves its runs to the next one. */
@@ -205,6 +206,7 @@ async function runAttempt(
     output,
     outputPath,
     maxArtifactBytes,
+    serviceOutputs: deps.outputs.services,
     secrets,
     emit,
     now,

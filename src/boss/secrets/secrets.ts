@@ -27,12 +27,33 @@ export class Secrets {
   }
 
   /** Of an asked command, that with the values in place of the names. */
-  withValues({ secrets: names, source: _, build: __, ...request }: AskedCommand): SendableCommand {
-    if (!names || names.length === 0) return { ok: true, request };
-    const missing = names.find((name) => !this.#values.has(name));
+  withValues({
+    secrets: names = [],
+    source: _,
+    build: __,
+    services,
+    ...request
+  }: AskedCommand): SendableCommand {
+    const ofServices = Object.values(services ?? {}).flatMap(({ secrets = [] }) => secrets);
+    const missing = [...names, ...ofServices].find((name) => !this.#values.has(name));
     if (missing !== undefined) return { ok: false, outcome: this.#isMissing(missing) };
-    const secrets = Object.fromEntries(names.map((name) => [name, this.#values.get(name)!]));
-    return { ok: true, request: { ...request, secrets } };
+    const sendable = Object.entries(services ?? {}).map(([name, { secrets, ...service }]) => [
+      name,
+      { ...service, ...this.#named(secrets) },
+    ]);
+    return {
+      ok: true,
+      request: {
+        ...request,
+        ...this.#named(names),
+        ...(services && { services: Object.fromEntries(sendable) }),
+      },
+    };
+  }
+
+  #named(names: readonly string[] = []): { secrets?: Record<string, string> } {
+    if (names.length === 0) return {};
+    return { secrets: Object.fromEntries(names.map((name) => [name, this.#values.get(name)!])) };
   }
 
   valueOf(name: string): string | undefined {

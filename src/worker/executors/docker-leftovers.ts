@@ -1,11 +1,10 @@
-// Containers whose owner has died, or has lost them.
+// Containers and networks whose owner has died, or has lost them.
 
 import type Docker from "dockerode";
 import { type Owner, parseOwnerKey } from "../../lib/owner.js";
+import { ownerLabel } from "./docker-labels.js";
+import { removeNetwork } from "./docker-network.js";
 import { Removals } from "./removals.js";
-
-/** On every container: the process that made it. */
-export const ownerLabel = "bettertest.owner";
 
 /** Resolves to how many there were. */
 export async function removeLeftovers(
@@ -13,15 +12,20 @@ export async function removeLeftovers(
   log: (line: string) => void,
   isLeft: (owner: Owner) => boolean,
 ): Promise<number> {
-  const found = await docker.listContainers({ all: true, filters: { label: [ownerLabel] } });
-  const orphans = found.filter((container) => {
-    const owner = parseOwnerKey(container.Labels[ownerLabel] ?? "");
+  const filters = { label: [ownerLabel] };
+  const isOrphan = ({ Labels }: { readonly Labels?: Record<string, string> | undefined }) => {
+    const owner = parseOwnerKey(Labels?.[ownerLabel] ?? "");
     return owner !== null && isLeft(owner);
-  });
-  if (orphans.length === 0) return 0;
-  const containers = orphans.length === 1 ? "a container" : `${orphans.length} containers`;
-  log(`removing ${containers} that a killed worker or engine left behind`);
+  };
+  const containers = (await docker.listContainers({ all: true, filters })).filter(isOrphan);
+  if (containers.length > 0) {
+    const what = containers.length === 1 ? "a container" : `${containers.length} containers`;
+    log(`removing ${what} that a killed worker or engine left behind`);
+  }
   const removals = new Removals(log);
-  await Promise.all(orphans.map(({ Id }) => removals.remove(docker.getContainer(Id))));
-  return orphans.length;
+  await Promise.all(containers.map(({ Id }) => removals.remove(docker.getContainer(Id))));
+  // Only now is nothing on them any more.
+  const networks = (await docker.listNetworks({ filters })).filter(isOrphan);
+  await Promise.all(networks.map(({ Id }) => removeNetwork(docker.getNetwork(Id), log)));
+  return containers.length + networks.length;
 }

@@ -6,6 +6,7 @@
 // once and without asking, and each of its lives is told from the next: nothing begun in one is believed or
 // continued in another.
 
+import { setMaxListeners } from "node:events";
 import { watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Readable } from "node:stream";
@@ -30,6 +31,8 @@ export interface ContainerNews {
   readonly signals: readonly string[];
   /** Resolves when the engine has told that it ended, and so all that came before. */
   readonly died: Promise<void>;
+  /** Resolves when its health check has passed. */
+  readonly healthy: Promise<void>;
   forget(): void;
 }
 
@@ -105,7 +108,7 @@ export class EngineLink {
 
   async #begin(): Promise<Life> {
     const { docker, label, address } = this.#options;
-    const filters = { label: [label], event: ["kill", "die"] };
+    const filters = { label: [label], event: ["kill", "die", "health_status"] };
     // All that it remembers, so that nothing is missed between its answer and its first event.
     const stream = await answered(docker.getEvents({ since: 1, filters }));
     return new Life(stream as Readable, address);
@@ -191,6 +194,7 @@ const EngineEvent = z.object({
 interface Followed {
   readonly signals: string[];
   readonly died: () => void;
+  readonly healthy: () => void;
 }
 
 class Life implements EngineLife {
@@ -205,6 +209,8 @@ class Life implements EngineLife {
   constructor(stream: Readable, address: string) {
     this.#stream = stream;
     this.#address = address;
+    // Whatever is under way listens, and there is no leak in that.
+    setMaxListeners(0, this.#lost.signal);
     this.over = new Promise((resolve) => {
       this.#over = resolve;
     });
@@ -233,10 +239,14 @@ class Life implements EngineLife {
 
   follow(container: string): ContainerNews {
     const signals: string[] = [];
-    const died = new Promise<void>((resolve) => {
-      this.#followed.set(container, { signals, died: resolve });
+    let tellHealth = () => {};
+    const healthy = new Promise<void>((resolve) => {
+      tellHealth = resolve;
     });
-    return { signals, died, forget: () => this.#followed.delete(container) };
+    const died = new Promise<void>((resolve) => {
+      this.#followed.set(container, { signals, died: resolve, healthy: tellHealth });
+    });
+    return { signals, died, healthy, forget: () => this.#followed.delete(container) };
   }
 
   end(reason: unknown): void {
@@ -273,6 +283,7 @@ class Life implements EngineLife {
     const followed = this.#followed.get(Actor.ID);
     if (Action === "kill") followed?.signals.push(Actor.Attributes.signal ?? "?");
     else if (Action === "die") followed?.died();
+    else if (Action === "health_status: healthy") followed?.healthy();
   }
 }
 

@@ -5,7 +5,7 @@ import type Docker from "dockerode";
 import type { SandboxShape } from "../../wire/worker.js";
 import { defaultMaxPids } from "../maxima.js";
 import type { SourcePlace } from "../sources/store.js";
-import { ownerLabel } from "./docker-leftovers.js";
+import { ownerLabel } from "./docker-labels.js";
 import { sourceMount } from "./docker-source.js";
 
 /** All that a container is made with. */

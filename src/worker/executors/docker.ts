@@ -12,9 +12,11 @@ import { diskLimitProblem } from "./docker-disk.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { startDockerGuard } from "./docker-guard.js";
 import { createImages, type PullPolicy } from "./docker-images.js";
-import { ownerLabel, removeLeftovers } from "./docker-leftovers.js";
+import { ownerLabel } from "./docker-labels.js";
+import { removeLeftovers } from "./docker-leftovers.js";
 import { type EngineLife, EngineLink } from "./docker-link.js";
 import { splitEnv } from "./docker-script.js";
+import { openWithServices } from "./docker-services.js";
 import {
   type ContainerShape,
   containerConfig,
@@ -149,36 +151,57 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     throw new ExecutorFault("the Docker engine went away while it built", { lost: true });
   }
 
-  async function open(life: EngineLife, asked: SandboxSpec, { signal, progress }: OpenOptions) {
+  /** What `look` finds of an image, which is pulled where it is missing. */
+  async function withImage<T>(
+    life: EngineLife,
+    { image, look }: { readonly image: string; readonly look: () => Promise<T | null> },
+    io: OpenOptions,
+  ): Promise<T> {
+    const pull = () => life.during(images.pull(image, io));
+    if (options.pull === "always") await pull();
+    io.signal.throwIfAborted();
+    let found = await life.during(look());
+    if (found === null) {
+      await pull();
+      io.signal.throwIfAborted();
+      found = await life.during(look());
+    }
+    if (found === null) throw new ExecutorFault(`image "${image}" was pulled, and is not here`);
+    io.signal.throwIfAborted();
+    return found;
+  }
+
+  async function open(life: EngineLife, asked: SandboxSpec, io: OpenOptions): Promise<Sandbox> {
     const { build } = asked;
     if (build?.only) return buildSandbox(build, (...given) => makeImage(life, ...given));
     let spec = asked;
     if (build) {
       const { result, ...failed } = await makeImage(life, build, {
-        signal,
-        output: (text) => void progress(text),
+        signal: io.signal,
+        output: (text) => void io.progress(text),
       });
       if (result.kind === "failed") return unbuiltSandbox({ result, ...failed });
       spec = { ...asked, image: result.image };
     }
+    const openOne = (one: SandboxSpec, oneIo: OpenOptions) => openContainer(life, one, oneIo);
+    if (!spec.services) return openOne(spec, io);
+    return openWithServices(spec, io, openOne, {
+      ...{ docker, owner, life, removals, log },
+      imageId: (image, ofImage) =>
+        withImage(life, { image, look: () => idOfImage(docker, image) }, ofImage),
+    });
+  }
+
+  async function openContainer(life: EngineLife, spec: SandboxSpec, io: OpenOptions) {
     const { told, madeWith } = splitEnv(spec.env);
     const shape = shapeOf({ ...spec, sourcePath: spec.source?.path }, madeWith);
-    const pull = () => life.during(images.pull(spec.image, { signal, progress }));
-    if (options.pull === "always" && !build) await pull();
-    signal.throwIfAborted();
-    let kind = await life.during(kindOf(shape));
-    if (!kind && build)
-      throw new ExecutorFault(`image ${spec.image} was removed as soon as it was built`);
-    if (!kind) {
-      await pull();
-      signal.throwIfAborted();
-      kind = await life.during(kindOf(shape));
-    }
-    if (!kind) throw new ExecutorFault(`image "${spec.image}" was pulled, and is not here`);
-    signal.throwIfAborted();
+    const look = () => life.during(kindOf(shape));
+    const kind = spec.build ? await look() : await withImage(life, { image: spec.image, look }, io);
+    if (!kind) throw new ExecutorFault(`image ${spec.image} was removed as soon as it was built`);
+    io.signal.throwIfAborted();
     if (!isCommon(shape)) return prepared(await make(life, kind), spec, told);
     for (;;) {
-      const container = await pool.take(kind, signal);
+      const container = await pool.take(kind, io.signal);
       // Of an engine that has gone since: its containers are removed when it is back.
       if (!container.life.isOver || life.isOver) return prepared(container, spec, told);
     }

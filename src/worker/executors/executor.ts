@@ -1,6 +1,7 @@
 // What every way of running a command must offer. test/contracts/executor.ts holds all of them to it.
 
 import type { BuildResult, ImageBuild } from "../../wire/image-build.js";
+import type { ServiceRequest } from "../../wire/service.js";
 import type { CommandRequest, ExpectedSandbox } from "../../wire/worker.js";
 import type { SandboxFiles } from "../sandbox-files.js";
 import type { BorrowedTree, SourceName, SourcePlace } from "../sources/store.js";
@@ -14,6 +15,9 @@ export interface Executor {
   /**
    * Makes a sandbox for one command, without running it. An implementation may have made the sandbox
    * long before it knew the command; the caller cannot tell, and need not.
+   *
+   * With services, resolves when all of them are ready, and reach the command and each other by their names, on
+   * a network that no other sandbox is on. An executor that cannot do that rejects, before it starts anything.
    *
    * Rejects with an ExecutorFault where that is impossible, and soon after the signal is aborted.
    * A rejected open leaves nothing behind.
@@ -44,16 +48,20 @@ export interface Executor {
 /** Everything about a command but its deadline, which is the worker's business; `env` may hold secrets. */
 export type SandboxSpec = Omit<
   CommandRequest,
-  "timeoutMs" | "secrets" | "source" | "build" | "results" | "artifacts"
+  "timeoutMs" | "secrets" | "source" | "build" | "results" | "artifacts" | "services"
 > & {
   readonly source?: SandboxSource;
   /** The image is to be made of this; `only`: the sandbox is the build itself, and `run` builds. */
   readonly build?: SandboxBuild;
+  readonly services?: Readonly<Record<string, ServiceSpec>>;
 };
 
 export interface SandboxBuild extends Omit<ImageBuild, "source"> {
   readonly tree: BorrowedTree;
 }
+
+/** `env` may hold secrets. */
+export type ServiceSpec = Omit<ServiceRequest, "secrets">;
 
 /** The code under test. */
 export interface SandboxSource {
@@ -69,6 +77,15 @@ export interface OpenOptions {
   readonly signal: AbortSignal;
   /** What the user should see while waiting (an image is being pulled); becomes part of the output. */
   readonly progress: (text: string) => void;
+  /** Given where the spec has services. */
+  readonly services?: ServicesIo;
+}
+
+export interface ServicesIo {
+  /** Where what it prints goes, from its first byte on; asked for once. */
+  output(service: string): OutputSink;
+  /** It has ended by itself, after open has resolved and before the command has ended. */
+  died(service: string, exit: SandboxExit): void;
 }
 
 /**
@@ -91,6 +108,12 @@ export interface Sandbox {
 
   /** What the command has left; to be asked for between the end of run and dispose. Absent: it cannot be read. */
   readonly files?: SandboxFiles;
+
+  /**
+   * To be called when the command has ended: ends the services, and resolves when all that they wrote has been
+   * taken. Never rejects. Absent: there are none.
+   */
+  endServices?(): Promise<void>;
 
   /** Ends what still runs and removes every trace. Never rejects. */
   dispose(): Promise<void>;

@@ -191,8 +191,11 @@ function folderOf(
   return within === null ? workdir : join(place.path, within);
 }
 
-function refuseWhatCannotBe({ user, network, diskBytes }: SandboxSpec) {
+function refuseWhatCannotBe({ user, network, diskBytes, services }: SandboxSpec) {
   const elsewhere = { hint: "Use a worker with --executor docker for this command" };
+  if (services) {
+    throw new ExecutorFault("the process executor cannot start services", elsewhere);
+  }
   if (network === false) {
     throw new ExecutorFault(
       "the process executor cannot take the network away from a command",

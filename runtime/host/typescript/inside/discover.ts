@@ -1,5 +1,6 @@
 // From a loaded pipedef to its stages. Reads only; no task runs.
 
+import type { AskedServices } from "../../../../src/wire/service.js";
 import { type FunctionalStage, isRetryCount, retryCounts } from "../../../task-context.js";
 import type { DiscoveredStage, LoadFailure, Place } from "../messages.js";
 import { shortPath } from "./describe-thrown.js";
@@ -20,7 +21,13 @@ export interface Discovery {
   readonly stages: readonly DiscoveredStage[];
   readonly warnings: readonly string[];
   /** What to call for a task. */
-  find(stage: string, task: string): (() => unknown) | undefined;
+  find(stage: string, task: string): TaskCode | undefined;
+}
+
+export interface TaskCode {
+  readonly run: () => unknown;
+  /** For its commands, unless they have their own. */
+  readonly services: AskedServices | undefined;
 }
 
 export type DiscoveryResult =
@@ -49,6 +56,7 @@ export function discover(
     firstDuplicate(stages) ??
     firstBadAlways(stages) ??
     firstBadRetries(stages) ??
+    firstBadServices(stages) ??
     noStage(stages, source.entry);
   if (failure) return { ok: false, failure };
 
@@ -56,9 +64,13 @@ export function discover(
   const forgottenPlaces = forgotten.length > 0 ? placesOf(forgotten) : [];
   const withTasks = stages.filter(({ tasks }) => tasks.length > 0);
   const runners = new Map(
-    withTasks.flatMap(({ name, tasks }) =>
-      tasks.map((task) => [`${name}\0${task.name}`, task.run]),
-    ),
+    withTasks.flatMap(({ name, tasks, services }) => {
+      const ofStage = services();
+      return tasks.map(({ name: task, run }): [string, TaskCode] => [
+        `${name}\0${task}`,
+        { run, services: ofStage },
+      ]);
+    }),
   );
   return {
     ok: true,
@@ -139,6 +151,18 @@ function firstBadRetries(stages: readonly PlacedStage[]): LoadFailure | undefine
       message: `stage ${name}: retries of ${bad.name} must be ${retryCounts}`,
       ...(place && { place }),
     };
+  }
+  return undefined;
+}
+
+function firstBadServices(stages: readonly PlacedStage[]): LoadFailure | undefined {
+  for (const { services, place } of stages) {
+    try {
+      services();
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      return { kind: "threw", message: error.message, ...(place && { place }) };
+    }
   }
   return undefined;
 }

@@ -1,6 +1,8 @@
 // The stages a loaded pipedef has made, as classes or by calls, in no order yet.
 
+import type { AskedServices } from "../../../../src/wire/service.js";
 import { Stage } from "../../../api.js";
+import { checkedServices } from "../../../services.js";
 import type { FunctionalStage } from "../../../task-context.js";
 import type { Locatable } from "./places.js";
 
@@ -20,6 +22,8 @@ export interface FoundStage {
   readonly name: string;
   /** Of a class, whatever its author wrote. */
   readonly always: unknown;
+  /** Throws where a class has what cannot be. */
+  readonly services: () => AskedServices | undefined;
   readonly tasks: readonly FoundTask[];
   readonly definition?: StageClass;
   readonly calledAt?: Error;
@@ -50,6 +54,11 @@ export function classStage(definition: StageClass, exportName: string): FoundSta
   return {
     name: definition.name || exportName,
     always: Reflect.get(definition, "always") ?? false,
+    services: () => {
+      const services: unknown = Reflect.get(definition, "services");
+      const what = `stage ${definition.name || exportName}`;
+      return services === undefined ? undefined : checkedServices(what, services);
+    },
     definition,
     tasks: classTasks(definition),
   };
@@ -95,10 +104,17 @@ function taskMethods(holder: object): [string, (this: unknown) => unknown][] {
     });
 }
 
-export function functionalStage({ name, always, tasks, calledAt }: FunctionalStage): FoundStage {
+export function functionalStage({
+  name,
+  always,
+  services,
+  tasks,
+  calledAt,
+}: FunctionalStage): FoundStage {
   return {
     name,
     always,
+    services: () => services,
     calledAt,
     tasks: tasks.map((task) => ({ ...task, definition: task.run })),
   };

@@ -116,7 +116,7 @@ export function startHome(link: Link): void {
       link.send({ type: "ended", id, end: { status: "errored", fault } });
       return;
     }
-    const task = createTask({ id, label: `${stage}.${name}`, run: code }, link);
+    const task = createTask({ id, label: `${stage}.${name}`, ...code }, link);
     tasks.set(id, task);
     contexts.set(task, task);
     task.start().then((result) => {

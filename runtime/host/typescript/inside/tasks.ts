@@ -4,6 +4,7 @@
 import { setImmediate } from "node:timers";
 import type { Failure, TaskEnd } from "../../../../src/model/failure.js";
 import { describeUnbuilt } from "../../../../src/model/image-build.js";
+import type { AskedServices } from "../../../../src/wire/service.js";
 import { CommandFailed, InfrastructureError } from "../../../api.js";
 import { commandOutcomes, type TaskContext, taskContext } from "../../../task-context.js";
 import type { CallRequest, CallResult } from "../../host.js";
@@ -29,7 +30,12 @@ class Cancelled extends Error {
 }
 
 export function createTask(
-  { id, label, run }: { id: number; label: string; run: () => unknown },
+  {
+    id,
+    label,
+    run,
+    services,
+  }: { id: number; label: string; run: () => unknown; services?: AskedServices | undefined },
   link: Link,
 ): RunningTask {
   const calls = new Map<
@@ -45,6 +51,7 @@ export function createTask(
   const task: RunningTask = {
     id,
     label,
+    services,
     print(bytes) {
       link.send({ type: "output", task: ended ? null : id }, bytes);
     },
