@@ -3,6 +3,7 @@
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { Readable } from "node:stream";
+import { onSilence, type Silence } from "../lib/silence.js";
 import { Turns } from "../lib/turns.js";
 import { isLoopback } from "./loopback-guard.js";
 import { workerHeaders } from "./worker.js";
@@ -170,19 +171,19 @@ export class WorkerConnection {
         signal: call.signal,
       });
       const fail = (error: Error) => {
-        clearTimeout(timer);
+        silence.stop();
         body.destroy();
         reject(error);
       };
       const silent = () => request.destroy(silenceError(this.silenceMs));
-      const timer = setTimeout(silent, this.silenceMs);
-      body.on("data", () => timer.refresh());
+      const silence = onSilence(this.silenceMs, silent);
+      body.on("data", () => silence.broken());
       body.once("error", (error) => {
         request.destroy();
         fail(error);
       });
       request.once("response", (response) => {
-        clearTimeout(timer);
+        silence.stop();
         resolve(response);
       });
       request.on("error", fail);
@@ -207,10 +208,10 @@ function limitWaiting(
   request: ClientRequest,
   limits: { connectMs: number; answerMs: number; connected: () => void },
 ) {
-  let timer: NodeJS.Timeout | undefined;
+  let silence: Silence | undefined;
   const wait = (ms: number) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => request.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
+    silence?.stop();
+    silence = onSilence(ms, () => request.destroy(new Error(`no answer within ${ms / 1000} s`)));
   };
   const waitForAnswer = () => {
     limits.connected();
@@ -221,20 +222,20 @@ function limitWaiting(
     if (socket.connecting) socket.once("connect", waitForAnswer);
     else waitForAnswer();
   });
-  request.once("response", () => clearTimeout(timer));
-  request.once("close", () => clearTimeout(timer));
+  request.once("response", () => silence?.stop());
+  request.once("close", () => silence?.stop());
 }
 
 /** Fails when nothing arrives for so long: the other end is then gone without having said so. */
 export async function* untilSilent(response: IncomingMessage, silenceMs: number) {
-  const timer = setTimeout(() => response.destroy(silenceError(silenceMs)), silenceMs);
+  const silence = onSilence(silenceMs, () => response.destroy(silenceError(silenceMs)));
   try {
     for await (const chunk of response) {
-      timer.refresh();
+      silence.broken();
       yield chunk;
     }
   } finally {
-    clearTimeout(timer);
+    silence.stop();
   }
 }
 

@@ -2,6 +2,7 @@
 // it goes on at the byte after the last one handed over.
 
 import type { IncomingMessage } from "node:http";
+import { onSilence, type Silence } from "../lib/silence.js";
 import {
   causeOf,
   refusal,
@@ -33,7 +34,7 @@ export class OutputCopy {
   #expected: number | null = null;
   #taking: Promise<void> | undefined;
   #response: IncomingMessage | null = null;
-  #silence: NodeJS.Timeout | undefined;
+  #silence: Silence | undefined;
   #copied: Promise<void> | null = null;
 
   constructor(
@@ -73,7 +74,7 @@ export class OutputCopy {
       })
       .finally(() => {
         this.#response = null;
-        clearTimeout(this.#silence);
+        this.#silence?.stop();
       });
     return this.#copied;
   }
@@ -128,10 +129,10 @@ export class OutputCopy {
   }
 
   #watchSilence() {
-    clearTimeout(this.#silence);
+    this.#silence?.stop();
     const { silenceMs } = this.#worker;
     const response = this.#response;
     if (this.#expected === null || !response || response.isPaused()) return;
-    this.#silence = setTimeout(() => response.destroy(silenceError(silenceMs)), silenceMs);
+    this.#silence = onSilence(silenceMs, () => response.destroy(silenceError(silenceMs)));
   }
 }

@@ -7,6 +7,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { ByteLog } from "../lib/byte-log.js";
+import { onSilence, type Silence } from "../lib/silence.js";
 import { formatDuration } from "../lib/units.js";
 import { type CommandRequest, longestLeaseMs, type Outcome } from "../wire/worker.js";
 import { Execution, type ExecutionDeps } from "./execution.js";
@@ -43,7 +44,7 @@ interface Entry {
   readonly leaseMs: number | null;
   streams: number;
   /** Ends it; set while its client is not known to be there. */
-  lease: NodeJS.Timeout | null;
+  lease: Silence | null;
 }
 
 export class Executions {
@@ -184,11 +185,11 @@ export class Executions {
     const leaseMs = entry.leaseMs ?? this.#options.leaseMs;
     const patienceMs = finished ? Math.max(leaseMs, keptMs) : leaseMs;
     const outcome = entry.leaseMs === null ? undefined : leaseIsOver;
-    entry.lease = setTimeout(() => void this.remove(id, outcome), patienceMs);
+    entry.lease = onSilence(patienceMs, () => void this.remove(id, outcome));
   }
 
   #stopLease(entry: Entry) {
-    if (entry.lease) clearTimeout(entry.lease);
+    entry.lease?.stop();
     entry.lease = null;
   }
 }

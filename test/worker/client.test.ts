@@ -92,7 +92,23 @@ test("keep-alives are a sign of life", async () => {
   const client = createWorkerClient(worker.url, { silenceMs: 200 });
   const ended = execute(client, request);
   const command = await executor.nextCommand();
+  // There is no event for nothing: three times what would be silence.
   await new Promise((resolve) => setTimeout(resolve, 600));
+  command.exit(0);
+  assert.deepEqual((await ended).outcome, { kind: "exited", exitCode: 0 });
+  client.close();
+});
+
+test("who was suspended for longer than the silence hears the worker all the same", async () => {
+  const executor = createScriptedExecutor();
+  await using worker = await startTestWorker({ executor, keepAliveMs: 20 });
+  const client = createWorkerClient(worker.url, { silenceMs: 200, leaseMs: 300 });
+  const ended = execute(client, request);
+  const command = await executor.nextCommand();
+  for (let times = 0; times < 3; times++) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   command.exit(0);
   assert.deepEqual((await ended).outcome, { kind: "exited", exitCode: 0 });
   client.close();
