@@ -17,8 +17,8 @@ export const commandLineBench: Bench = {
     const cli = (...args: string[]) => commandMs(process.execPath, [program, ...args], folder);
     const rows: Row[] = [];
     const cases = [
-      ["bettertest --version", ["--version"], "ratio <= 1"],
-      ["bettertest run, one trivial task", ["run", pipedef], "ratio <= 2"],
+      ["bettertest --version", ["--version"], { of: "ratio", atMost: 1 }],
+      ["bettertest run, one trivial task", ["run", pipedef], { of: "ratio", atMost: 2 }],
     ] as const;
     await docker();
     for (const [what, args, target] of cases) {

@@ -6,6 +6,13 @@ export interface Pair {
   readonly baseline: number;
 }
 
+/** Of the medians. */
+export interface Target {
+  readonly of: "ratio" | "measured";
+  readonly atMost?: number;
+  readonly atLeast?: number;
+}
+
 export interface Row {
   readonly what: string;
   /** What it is compared with. */
@@ -13,8 +20,8 @@ export interface Row {
   /** Of both values: "ms", "MB/s". */
   readonly unit: string;
   readonly rounds: readonly Pair[];
-  /** What it should be, in words: "ratio <= 0.03". Nothing fails where it is not. */
-  readonly target: string;
+  /** What it should be; absent: it is only told. Nothing fails where it is not. */
+  readonly target?: Target;
   /** What else was seen. */
   readonly note?: string;
 }
@@ -36,6 +43,22 @@ export interface Bench {
 }
 
 export type Need = "docker" | "python3";
+
+export function ratios({ rounds }: Row): Spread {
+  return spread(rounds.map(({ measured, baseline }) => measured / baseline));
+}
+
+/** Null where there is nothing to meet. */
+export function isMet(row: Row): boolean | null {
+  const { target, rounds } = row;
+  if (!target) return null;
+  const { median } =
+    target.of === "ratio" ? ratios(row) : spread(rounds.map(({ measured }) => measured));
+  return (
+    median <= (target.atMost ?? Number.POSITIVE_INFINITY) &&
+    median >= (target.atLeast ?? Number.NEGATIVE_INFINITY)
+  );
+}
 
 /** Rounds of pairs. The order within a round changes each time: whoever is second may find a warm cache. */
 export async function interleaved(
@@ -70,7 +93,12 @@ export interface Spread {
 
 export function spread(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
-  return { median: quantile(sorted, 0.5), min: sorted[0]!, max: sorted.at(-1)! };
+  return { median: middle(sorted), min: sorted[0]!, max: sorted.at(-1)! };
+}
+
+function middle(sorted: readonly number[]): number {
+  const half = sorted.length / 2;
+  return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
 }
 
 /** Of sorted values. */

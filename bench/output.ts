@@ -43,7 +43,7 @@ export const outputBench: Bench = {
       what: `${bytes / 1e6} MB of short lines, container to a reader of the boss`,
       against: "docker run | cat, with the engine's default log driver",
       unit: "MB/s",
-      target: "ratio >= 6",
+      target: { of: "ratio", atLeast: 6 },
       rounds: await interleaved(
         rounds,
         () => megabytesPerSecond(() => received(stand, "flood", 1)),
@@ -59,8 +59,8 @@ export const outputBench: Bench = {
       async () => plain.push(await latencies((text) => printed(clock, text))),
     );
     for (const [name, q, target] of [
-      ["p50", 0.5, "<= 3 ms"],
-      ["p99", 0.99, "<= 20 ms"],
+      ["p50", 0.5, { of: "measured", atMost: 3 }],
+      ["p99", 0.99, { of: "measured", atMost: 20 }],
     ] as const) {
       rows.push({
         what: `a printed line until a reader of the boss has it, ${name}`,
@@ -85,7 +85,7 @@ export const outputBench: Bench = {
       what: `100 readers of one live output of ${shared / 1e6} MB, CPU of boss and worker`,
       against: "one reader",
       unit: "ms",
-      target: "ratio <= 4",
+      target: { of: "ratio", atMost: 4 },
       rounds: await interleaved(
         rounds,
         () => cpuOf(100),

@@ -85,6 +85,13 @@ export function profileInto(folder: string): void {
   profiling = ["--cpu-prof", "--cpu-prof-dir", folder];
 }
 
+const served = new Set<() => Promise<void>>();
+
+/** Of a benchmark that broke off. */
+export async function endAll(): Promise<void> {
+  await Promise.all([...served].map((end) => end()));
+}
+
 export interface Served extends AsyncDisposable {
   /** Of the process. */
   cpuMs(): number;
@@ -106,6 +113,14 @@ async function serve(
   // Whoever interrupts the benchmarks must not leave it behind.
   const end = () => void child.kill("SIGTERM");
   process.once("exit", end);
+  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const dispose = async () => {
+    process.off("exit", end);
+    served.delete(dispose);
+    end();
+    await gone;
+  };
+  served.add(dispose);
   let printed = "";
   const urls: Record<string, string> = {};
   await new Promise<void>((resolve, reject) => {
@@ -126,13 +141,7 @@ async function serve(
     urls,
     cpuMs: () => cpuMsOf(child.pid!),
     memoryBytes: () => memoryBytesOf(child.pid!),
-    async [Symbol.asyncDispose]() {
-      process.off("exit", end);
-      if (child.exitCode !== null) return;
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.kill("SIGTERM");
-      await ended;
-    },
+    [Symbol.asyncDispose]: dispose,
   };
 }
 
