@@ -38,13 +38,17 @@ export function describeUnbuilt(result: BuildResult | undefined): string | undef
   return step === null ? `(${message})` : `at step ${step} (${message})`;
 }
 
-/** "cached, made by run 12"; null where something was made. */
-export function describeCached(results: readonly BuildResult[]): string | null {
-  const origins = results.map((result) =>
-    result.kind === "made" && result.cached ? originOf(result) : null,
-  );
-  if (origins.length === 0 || origins.includes(null)) return null;
+/** Of images that were all there already: "cached, made by run 12". */
+export function describeCached(results: readonly BuildResult[]): string {
+  const origins = results.flatMap((result) => (result.kind === "made" ? originOf(result) : []));
   return `cached, made ${[...new Set(origins)].join(" and ")}`;
+}
+
+/** The one run that has made all of these; null: several, or none that is known here. */
+export function madeByRun(results: readonly BuildResult[]): number | null {
+  const runs = new Set(results.map((result) => (result.kind === "made" && result.by?.run) || null));
+  const [run = null, ...more] = runs;
+  return more.length > 0 ? null : run;
 }
 
 function originOf({ by, madeAt }: Extract<BuildResult, { kind: "made" }>): string {

@@ -258,15 +258,15 @@ export function isFlaky({ status, attempts }: TaskState): boolean {
 }
 
 /**
- * In words, where all that it did was to ask for images that were there already: "cached, made by run 12". One that has
- * run a command is never cached.
+ * The images that it asked for, where that was all that it did and all were there already; null: it has done more. A
+ * task that has run a command is never cached.
  */
-export function cachedNote({ status, attempts }: TaskState): string | null {
+export function cachedBuilds({ status, attempts }: TaskState): readonly BuildResult[] | null {
   const { calls = [], builds = {} } = attempts.at(-1) ?? {};
-  if (status !== "passed" || calls.length === 0 || !calls.every(({ builds }) => builds))
-    return null;
-  const results = calls.flatMap(({ call }) => builds[call] ?? []);
-  return results.length < calls.length ? null : describeCached(results);
+  if (status !== "passed" || calls.length === 0) return null;
+  const made = calls.flatMap(({ call, builds: isBuild }) => (isBuild && builds[call]) || []);
+  const areCached = made.every((build) => build.kind === "made" && build.cached);
+  return areCached && made.length === calls.length ? made : null;
 }
 
 /** "attempt 2", "flaky, attempt 2", "cached, made by run 12", what is missing of its output; null where there is nothing to add. */
@@ -275,8 +275,8 @@ export function attemptNote(task: TaskState): string | null {
   const notes = [];
   if (isFlaky(task)) notes.push("flaky");
   if (length > 1) notes.push(`attempt ${length}`);
-  const cached = cachedNote(task);
-  if (cached !== null) notes.push(cached);
+  const cached = cachedBuilds(task);
+  if (cached) notes.push(describeCached(cached));
   const missing = task.attempts.at(-1)?.output?.missing;
   if (missing) {
     notes.push(`${missing.bytes} bytes of its output could not be stored: ${missing.because}`);

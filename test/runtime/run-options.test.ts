@@ -25,7 +25,7 @@ test("three texts name a worker, two do not", () => {
 
 test("a wrong argument is refused by its name, with what it should be", () => {
   const cases: [unknown[], RegExp][] = [
-    [[], /^run: image must be the name of an image, not undefined$/],
+    [[], /^run: image must be the name of an image, or what image\(\.\.\.\) gave, not undefined$/],
     [["img"], /^run: command must be a text/],
     [["img", ""], /^run: command must be a text that sh can run, not ""$/],
     [

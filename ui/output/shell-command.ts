@@ -11,6 +11,7 @@ export function quote(word: string): string {
 export type ReproducedCall = CallOptions & Pick<CallStarted, "image" | "command">;
 
 export function dockerCommand(call: ReproducedCall): string {
+  if (call.builds) return call.command;
   const words = ["docker", "run", "--rm", "--init"];
   for (const [name, value] of Object.entries(call.env ?? {})) words.push("-e", `${name}=${value}`);
   // Docker takes the value from the environment of whoever runs it.

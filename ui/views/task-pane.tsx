@@ -1,7 +1,8 @@
 // One task beside the list: why it is red, and what it printed.
 
+import { madeByRun } from "../../src/model/image-build.js";
 import { taskLabel } from "../../src/model/pipeline.js";
-import { attemptNote, type Run } from "../../src/model/run.js";
+import { attemptNote, cachedBuilds, type Run, type TaskState } from "../../src/model/run.js";
 import { lazy } from "../lazy.js";
 import { hrefOf, type RunRoute, runHref } from "../route.js";
 import { mayAct, type ShownTask } from "../state.js";
@@ -40,7 +41,7 @@ export function TaskPane({ state, actions, run, shown: { ref, task }, route }: P
         </h2>
         <StatusBadge status={end?.status ?? task.status} />
         <Duration from={startedAt ?? null} to={finishedAt ?? null} now={state.now} />
-        {attemptNote(task) && <span class="note">{attemptNote(task)}</span>}
+        <TaskNote task={task} />
         <span class="pane-buttons">
           <a
             class="button"
@@ -87,5 +88,18 @@ export function TaskPane({ state, actions, run, shown: { ref, task }, route }: P
         />
       )}
     </section>
+  );
+}
+
+/** Of a cached task it leads to the run that did the work. */
+function TaskNote({ task }: { readonly task: TaskState }) {
+  const note = attemptNote(task);
+  if (note === null) return null;
+  const run = madeByRun(cachedBuilds(task) ?? []);
+  if (run === null) return <span class="note">{note}</span>;
+  return (
+    <a class="note" href={runHref(run)}>
+      {note}
+    </a>
   );
 }

@@ -21,6 +21,8 @@ export class BuildStream {
   /** The last image of each stage of the Dockerfile so far ("": none yet): all that is made hangs on these. */
   readonly heads: string[] = [];
   #isNewStage = true;
+  /** Of what no Dockerfile says. */
+  #isHidden = false;
   #unfinished = "";
   readonly #statusOf = new Map<string, string>();
 
@@ -45,17 +47,24 @@ export class BuildStream {
       this.error = { message: error, code: errorDetail?.code ?? 0 };
       return `${error}\n`;
     }
-    const step = /^Step (\d+\/\d+) : (.*)/s.exec(stream);
+    const step = /^Step (\d+)\/(\d+) : (.*)/s.exec(stream);
+    let shown = stream;
     if (step) {
-      const [, place, words = ""] = step;
-      this.step = `${place}: ${words.trim()}`;
+      const [, number, last, words = ""] = step;
+      // The engine counts our label as the last one.
+      const place = `${number}/${Number(last) - 1}`;
+      this.#isHidden = number === last;
+      if (!this.#isHidden) this.step = `${place}: ${words.trim()}`;
+      shown = `Step ${place} : ${words}`;
       this.#isNewStage = /^FROM\s/i.test(words);
       if (this.#isNewStage) this.heads.push("");
     }
     const made = /^ ---> ([0-9a-f]{12,64})\n?$/.exec(stream)?.[1];
     // Of a FROM it is the image that was there before.
     if (made !== undefined && !this.#isNewStage) this.heads[this.heads.length - 1] = made;
-    if (status === undefined) return stream;
+    if (stream.startsWith("Successfully built")) this.#isHidden = false;
+    if (this.#isHidden) return "";
+    if (status === undefined) return shown;
     // The engine reports each layer many times a second; a log wants each state once.
     if (this.#statusOf.get(id) === status) return "";
     this.#statusOf.set(id, status);
@@ -72,7 +81,7 @@ function parseJson(text: string): unknown {
 }
 
 /** The engine's classic builder builds; what only the newer one knows looks to it like a mistake. */
-export function buildKitHint(message: string, dockerfile = ""): string {
+export function buildKitHint(message: string, dockerfile: string): string {
   const isNewer =
     /requires BuildKit/i.test(message) ||
     /Unknown flag: (link|parents|exclude|checksum|keep-git-dir|mount|network|security)/i.test(

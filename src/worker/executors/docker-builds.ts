@@ -8,21 +8,13 @@ import { Readable } from "node:stream";
 import type Docker from "dockerode";
 import * as z from "zod";
 import { asError } from "../../lib/as-error.js";
-import { BuildOrigin, type BuildResult, builtImages } from "../../wire/image-build.js";
+import { type BuildResult, builtImages } from "../../wire/image-build.js";
 import { type BuildPlan, planBuild, UnbuildableSource } from "../images/build-plan.js";
 import { BuildStream, buildKitHint } from "./build-stream.js";
-import { removeUnusedImages } from "./docker-built-images.js";
+import { buildLabel, readBuildLabel, removeUnusedImages } from "./docker-built-images.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import type { Images } from "./docker-images.js";
 import { ExecutorFault, type OutputSink, type SandboxBuild } from "./executor.js";
-
-/** On every built image. Containers and images made of it inherit them, so nothing is removed for these alone. */
-export const builtLabels = {
-  key: "bettertest.image.key",
-  owner: "bettertest.image.owner",
-  by: "bettertest.image.by",
-  base: "bettertest.image.base",
-} as const;
 
 export interface BuildsOptions {
   readonly docker: Docker;
@@ -56,8 +48,6 @@ interface SharedBuild {
 
 /** Of what a build has printed, for those who join it. */
 const mostSaid = 1024 * 1024;
-
-const Origin = BuildOrigin.nullable().catch(null);
 
 export class Builds {
   readonly #options: BuildsOptions;
@@ -119,7 +109,8 @@ export class Builds {
       const audience: SharedBuild["audience"] = new Set();
       const abort = new AbortController();
       const tell = (text: string) => {
-        started.said = (started.said + text).slice(-mostSaid);
+        started.said += text;
+        if (started.said.length > 2 * mostSaid) started.said = started.said.slice(-mostSaid);
         return Promise.all([...audience].map((listener) => listener(text)));
       };
       const done = Promise.resolve()
@@ -171,12 +162,7 @@ export class Builds {
         forcerm: true,
         ...(build.target !== undefined && { target: build.target }),
         ...(build.args && { buildargs: { ...build.args } }),
-        labels: {
-          [builtLabels.key]: key,
-          [builtLabels.owner]: owner,
-          [builtLabels.base]: baseId,
-          [builtLabels.by]: JSON.stringify(by),
-        },
+        labels: { [buildLabel]: JSON.stringify({ key, owner, base: baseId, by }) },
         ...limitsOf(limits),
         abortSignal: signal,
       });
@@ -189,7 +175,7 @@ export class Builds {
       if (statusOf(error) !== 400) throw fault(error);
       const message = engineWords(error);
       await tell(`${message}\n`);
-      return failed(message + buildKitHint(message));
+      return failed(message + buildKitHint(message, plan.text));
     }
     const { error, imageId, step, heads } = told;
     if (error && isFault(error.message)) {
@@ -198,7 +184,7 @@ export class Builds {
     }
     if (error) {
       await this.#nameParts(key, heads);
-      const message = error.message + buildKitHint(error.message);
+      const message = error.message + buildKitHint(error.message, plan.text);
       return failed(message, { step, exitCode: error.code });
     }
     if (imageId === null) {
@@ -208,7 +194,7 @@ export class Builds {
     await this.#nameParts(key, heads.slice(0, -1));
     const madeAt = await this.#name(key, imageId);
     this.#sweeping = this.#sweeping.then(() =>
-      removeUnusedImages(docker, this.#options.maxBytes).catch((error: unknown) =>
+      removeUnusedImages(docker, { maxBytes: this.#options.maxBytes }).catch((error: unknown) =>
         log(`built images could not be looked through: ${engineWords(error)}`),
       ),
     );
@@ -267,11 +253,10 @@ export class Builds {
     const { docker } = this.#options;
     try {
       const found = await answered(docker.getImage(imageName(key)).inspect());
-      const labels = found.Config?.Labels ?? {};
+      const label = readBuildLabel(found.Config?.Labels);
       // The name is only its beginning; and anybody can name an image.
-      if (labels[builtLabels.key] !== key) return null;
-      const by = Origin.parse(parseJson(labels[builtLabels.by] ?? "null"));
-      return { id: found.Id, madeAt: Date.parse(found.Created), by };
+      if (label?.key !== key) return null;
+      return { id: found.Id, madeAt: Date.parse(found.Created), by: label.by };
     } catch (error) {
       if (statusOf(error) === 404) return null;
       throw fault(error);
@@ -337,14 +322,6 @@ function fault(error: unknown): ExecutorFault {
   return new ExecutorFault(`the image could not be built: ${words}`, {
     lost: error instanceof Error && "syscall" in error,
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

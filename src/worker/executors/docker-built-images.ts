@@ -3,14 +3,35 @@
 
 import type Docker from "dockerode";
 import * as z from "zod";
-import { builtImages } from "../../wire/image-build.js";
+import { BuildOrigin, builtImages } from "../../wire/image-build.js";
 import { answered, statusOf } from "./docker-errors.js";
 
 /** What was used so short a time ago may be about to be used again. */
 const recentMs = 10 * 60_000;
 /** However small they are. */
 const mostImages = 200;
-const baseLabel = "bettertest.image.base";
+
+/** On every built image. Containers and images made of it inherit it, so nothing is removed for that alone. */
+export const buildLabel = "bettertest.build";
+
+const BuildLabel = z.object({
+  key: z.string(),
+  /** The process of the worker that built it. */
+  owner: z.string(),
+  /** Id of the image that it builds upon. */
+  base: z.string(),
+  by: BuildOrigin.nullable(),
+});
+
+export function readBuildLabel(
+  labels: Readonly<Record<string, string>> | null | undefined,
+): z.infer<typeof BuildLabel> | null {
+  try {
+    return BuildLabel.parse(JSON.parse(labels?.[buildLabel] ?? "null"));
+  } catch {
+    return null;
+  }
+}
 
 /** The engine says when a name was given last; the client's types do not know it. */
 const Named = z.object({ Metadata: z.object({ LastTagTime: z.string().optional() }).optional() });
@@ -22,13 +43,21 @@ interface Built {
   bytes: number;
 }
 
+export interface KeptImages {
+  readonly maxBytes: number;
+  /** However small they are; default: 200. */
+  readonly most?: number;
+  /** Under which they are named. */
+  readonly repo?: string;
+  readonly now?: number;
+}
+
 export async function removeUnusedImages(
   docker: Docker,
-  maxBytes: number,
-  { now = Date.now() }: { readonly now?: number } = {},
+  { maxBytes, most = mostImages, repo = builtImages, now = Date.now() }: KeptImages,
 ): Promise<void> {
   const found = await answered(
-    docker.listImages({ filters: JSON.stringify({ reference: [builtImages] }) }),
+    docker.listImages({ filters: JSON.stringify({ reference: [repo] }) }),
   );
   const all = new Map<string, Built>();
   for (const { RepoTags } of found) {
@@ -37,7 +66,7 @@ export async function removeUnusedImages(
       if (key === undefined) continue;
       const image = await inspected(docker, name);
       if (!image) continue;
-      const base = image.Config?.Labels?.[baseLabel];
+      const base = readBuildLabel(image.Config?.Labels)?.base;
       const below = base ? await inspected(docker, base) : null;
       const built = all.get(key) ?? { names: [], usedAt: 0, bytes: 0 };
       all.set(key, built);
@@ -53,7 +82,7 @@ export async function removeUnusedImages(
   let bytes = oldest.reduce((sum, built) => sum + built.bytes, 0);
   let count = oldest.length;
   for (const built of oldest) {
-    if (bytes <= maxBytes && count <= mostImages) return;
+    if (bytes <= maxBytes && count <= most) return;
     if (now - built.usedAt < recentMs) return;
     const isGone = await removeAll(docker, built.names);
     if (!isGone) continue;

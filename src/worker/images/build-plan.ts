@@ -23,6 +23,8 @@ export interface BuildPlan {
   readonly bases: readonly string[];
   /** Where the engine finds the Dockerfile in the archive. */
   readonly dockerfile: string;
+  /** What is in it. */
+  readonly text: string;
   keyWith(baseIds: readonly string[]): string;
   archive(): AsyncGenerator<Uint8Array>;
 }
@@ -91,6 +93,7 @@ export function planBuild(tree: BorrowedTree, recipe: Recipe): BuildPlan {
   return {
     bases: baseImages(text, recipe.target, recipe.args),
     dockerfile: isCopied ? bytesToText(place.slice(inContext.length)) : foreignDockerfile,
+    text,
     keyWith: (baseIds) => hash.copy().update(baseIds.join("\n")).digest("hex"),
     archive: () => writeTar(items()),
   };
