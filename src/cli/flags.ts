@@ -276,6 +276,13 @@ export const workerFlags = {
     group: tasks,
     describe: "Disk for the sources that commands start in; the least used go first",
   },
+  "max-images": {
+    type: "string",
+    requiresArg: true,
+    default: "20g",
+    group: tasks,
+    describe: "Disk for images that image(...) has built; the least used go first",
+  },
   docker: {
     type: "string",
     requiresArg: true,

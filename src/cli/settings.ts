@@ -196,6 +196,7 @@ export interface WorkerFlags {
   readonly "max-pids": number;
   readonly "max-timeout"?: string | undefined;
   readonly "max-sources": string;
+  readonly "max-images": string;
 }
 
 function maximaOf(flags: WorkerFlags): Maxima {
@@ -245,6 +246,7 @@ export function workerSettings(flags: WorkerFlags) {
     pull: flags.pull,
     maxima: maximaOf(flags),
     maxSourceBytes: sizeOf("max-sources", flags["max-sources"]),
+    maxImageBytes: sizeOf("max-images", flags["max-images"]),
     ...(flags.slots !== undefined && { slots: flags.slots }),
     ...(poolMax !== undefined && { poolMax }),
     ...(poolIdle !== undefined && {
