@@ -185,7 +185,11 @@ export class Executions {
     const leaseMs = entry.leaseMs ?? this.#options.leaseMs;
     const patienceMs = finished ? Math.max(leaseMs, keptMs) : leaseMs;
     const outcome = entry.leaseMs === null ? undefined : leaseIsOver;
-    entry.lease = onSilence(patienceMs, () => void this.remove(id, outcome));
+    entry.lease = onSilence(patienceMs, () => {
+      // It ended meanwhile, while its client was away.
+      if (entry.execution.finished && !finished) this.#startLease(entry);
+      else void this.remove(id, outcome);
+    });
   }
 
   #stopLease(entry: Entry) {

@@ -175,6 +175,23 @@ test("a client with a lease keeps its command as long as it is heard from, and n
   await eventually(async () => (await renew()).status === 404);
 });
 
+test("what ended while its client was away is kept for longer than the lease", async () => {
+  await using rig = await setUp();
+  const headers = { "bettertest-lease-ms": "500" };
+  const away = new AbortController();
+  await put(rig.url, "a", { headers, signal: away.signal });
+  const command = await rig.executor.nextCommand();
+  away.abort();
+  command.write("done");
+  command.exit(3);
+  // A lease that began later, of a command that goes on, shows that the time is up.
+  const events = allEventsOf(await put(rig.url, "b", { headers }));
+  assert.match(JSON.stringify((await events).at(-1)), /longer than the lease/);
+  const resumed = await put(rig.url, "a", { headers: { ...headers, "bettertest-resume": "1" } });
+  assert.match(JSON.stringify((await allEventsOf(resumed)).at(-1)), /"exitCode":3/);
+  assert.equal(await (await fetch(`${rig.url}/executions/a/output`)).text(), "done");
+});
+
 test("who resumes starts nothing, and sees who answers", async () => {
   await using rig = await setUp();
   const resume = { "bettertest-resume": "1" };
