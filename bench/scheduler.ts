@@ -166,7 +166,9 @@ export async function simulate({
         close: async () => 0,
       },
     },
-    sources: () => Promise.reject(new Error("no task asks for one")),
+    sources: Object.assign(() => Promise.reject(new Error("no task asks for one")), {
+      cacheScope: () => Promise.resolve("none"),
+    }),
     builds: { origin: { run: id, at: created.at }, isOwn: () => true },
     maxArtifactBytes: 0,
     secrets: noSecrets,

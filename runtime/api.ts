@@ -3,6 +3,7 @@
 
 import { describeExit } from "../src/model/failure.js";
 import { describeUnbuilt } from "../src/model/image-build.js";
+import { checkedHashFiles } from "./cache.js";
 import { findFiles } from "./find-files.js";
 import type { CallResult } from "./host/host.js";
 import { buildRequest, builtImage } from "./image.js";
@@ -126,6 +127,8 @@ export interface RunOptions {
   readonly results?: string | readonly string[];
   /** Files to keep with the run, in the same form: ["dist/**", "report.xml"]. */
   readonly artifacts?: string | readonly string[];
+  /** Folders that the worker keeps for later commands, such as installed dependencies. */
+  readonly cache?: Cache | readonly Cache[];
   /**
    * Fresh ones for this command alone, which reaches them by their names:
    * { db: { image: "postgres", env: { POSTGRES_PASSWORD: "x" }, ready: "pg_isready" } }. Replaces those of the stage.
@@ -133,6 +136,27 @@ export interface RunOptions {
   readonly services?: Services;
   /** `false` returns the result of a command that failed, where otherwise CommandFailed is thrown. */
   readonly check?: boolean;
+}
+
+/**
+ * The command finds its own copy of the folders as they were left by the one that has saved them under this key. Where
+ * there is none, what it leaves is saved when it has passed. It must be able to do without.
+ */
+export interface Cache {
+  /** Names what is in it: `hashFiles("package-lock.json")`, or a text around that. */
+  readonly key: string;
+  /** Folders: absolute, or from the folder that the command starts in. */
+  readonly paths: string | readonly string[];
+  /** Beginnings of keys: the latest cache with such a key will do where the key itself has none. */
+  readonly restoreKeys?: string | readonly string[];
+}
+
+/**
+ * Stands, in the key of a cache, for the hash of the files that match: those that the command tests, or those of the
+ * working tree. It is found out where the code under test is known, so the text itself is always the same.
+ */
+export function hashFiles(...patterns: string[]): string {
+  return checkedHashFiles(patterns);
 }
 
 /** By name. In place of a service the name of its image will do. */

@@ -2,6 +2,7 @@
 
 import { patternProblem } from "../src/lib/file-pattern.js";
 import { parseBytes, parseDurationMs } from "../src/lib/units.js";
+import { checkedCaches } from "./cache.js";
 import type { CallRequest } from "./host/host.js";
 import { recipeOf } from "./image.js";
 import { checkedServices } from "./services.js";
@@ -13,7 +14,7 @@ export interface CheckedCall extends CallRequest {
 }
 
 const optionNames =
-  "env, secrets, workdir, user, timeout, cpus, memory, disk, pids, network, source, results, artifacts, services, check";
+  "env, secrets, workdir, user, timeout, cpus, memory, disk, pids, network, source, results, artifacts, cache, services, check";
 
 /** `(worker, image, command, options?)` or `(image, command, options?)`: three texts name a worker. */
 export function commandRequest(given: readonly unknown[]): CheckedCall {
@@ -113,6 +114,9 @@ function checkOptions(
       case "results":
       case "artifacts":
         request[name] = checkedPatterns(name, value);
+        break;
+      case "cache":
+        request.cache = checkedCaches(value);
         break;
       case "services":
         services = checkedServices("run", value);

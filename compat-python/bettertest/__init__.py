@@ -9,6 +9,7 @@
 A boss runs the file by itself. Without a boss: python3 -m bettertest .bettertest/pipedef.py
 """
 
+from ._cache import hash_files
 from ._errors import CommandFailed, InfrastructureError
 from ._image import BuiltImage, image
 from ._run import run
@@ -23,6 +24,7 @@ __all__ = [
     "Stage",
     "defaults",
     "git",
+    "hash_files",
     "image",
     "none",
     "run",

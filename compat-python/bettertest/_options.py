@@ -3,12 +3,13 @@
 import math
 import re
 
+from ._cache import checked_caches
 from ._services import checked as checked_services
 from ._services import default_services
 from ._source import checked, default_source
 
 _TARGET = ("worker", "image", "command")
-_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "disk", "pids", "network", "source", "results", "artifacts", "services", "check")
+_OPTIONS = ("env", "secrets", "workdir", "user", "timeout", "cpus", "memory", "disk", "pids", "network", "source", "results", "artifacts", "cache", "services", "check")
 _MS_PER_UNIT = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000}
 
 
@@ -197,6 +198,10 @@ def _patterns(name, value):
     return list(patterns)
 
 
+def _cache(name, value):
+    return checked_caches(value)
+
+
 def _flag(name, value):
     if not isinstance(value, bool):
         raise _bad(name, value, "must be True or False")
@@ -216,6 +221,7 @@ _READERS = {
     "network": ("network", _flag),
     "results": ("results", _patterns),
     "artifacts": ("artifacts", _patterns),
+    "cache": ("cache", _cache),
 }
 
 

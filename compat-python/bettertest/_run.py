@@ -32,7 +32,8 @@ def run(*where_and_what, **options):
 
     Options: env={"NAME": "value"}, secrets=["NPM_TOKEN"], workdir="/src", user="nobody", timeout=90 or "90s" or
     "5m", cpus=1.5, memory="512m", network=False, source=workspace(), results="junit.xml" (tests that fail there
-    make the task red), artifacts=["dist/**"], services={"db": {"image": "postgres", "ready": "pg_isready"}}, check=True.
+    make the task red), artifacts=["dist/**"], services={"db": {"image": "postgres", "ready": "pg_isready"}},
+    cache={"key": hash_files("uv.lock"), "paths": [".venv"], "restore_keys": ["venv-"]}, check=True.
     """
     call = parse_call(where_and_what, options)
     return need_context("run", "never runs a task").make(call)

@@ -283,6 +283,13 @@ export const workerFlags = {
     group: tasks,
     describe: "Disk for images that image(...) has built; the least used go first",
   },
+  "max-caches": {
+    type: "string",
+    requiresArg: true,
+    default: "10g",
+    group: tasks,
+    describe: "Disk for the folders that commands cache; the least used go first",
+  },
   docker: {
     type: "string",
     requiresArg: true,

@@ -197,6 +197,7 @@ export interface WorkerFlags {
   readonly "max-timeout"?: string | undefined;
   readonly "max-sources": string;
   readonly "max-images": string;
+  readonly "max-caches": string;
 }
 
 function maximaOf(flags: WorkerFlags): Maxima {
@@ -247,6 +248,7 @@ export function workerSettings(flags: WorkerFlags) {
     maxima: maximaOf(flags),
     maxSourceBytes: sizeOf("max-sources", flags["max-sources"]),
     maxImageBytes: sizeOf("max-images", flags["max-images"]),
+    maxCacheBytes: sizeOf("max-caches", flags["max-caches"]),
     ...(flags.slots !== undefined && { slots: flags.slots }),
     ...(poolMax !== undefined && { poolMax }),
     ...(poolIdle !== undefined && {

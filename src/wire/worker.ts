@@ -27,6 +27,7 @@
 
 import * as z from "zod";
 import { patternProblem } from "../lib/file-pattern.js";
+import { AskedCache, CommandCaches } from "./cache.js";
 import { AskedBuild, BuildResult, ImageBuild } from "./image-build.js";
 import { text, variableName } from "./program-text.js";
 import { AskedServices, ServiceEnd, Services } from "./service.js";
@@ -87,6 +88,7 @@ export const CommandRequest = z.strictObject({
   /** Files with test results, and files to keep: patterns, from the folder that the command starts in. */
   results: filePatterns.optional(),
   artifacts: filePatterns.optional(),
+  cache: CommandCaches.optional(),
   /** Fresh ones, for this command alone. */
   services: Services.optional(),
 });
@@ -119,12 +121,14 @@ export const AskedCommand = CommandRequest.omit({
   secrets: true,
   source: true,
   build: true,
+  cache: true,
   services: true,
 }).extend({
   secrets: z.array(variableName).optional(),
   services: AskedServices.optional(),
   source: AskedSource.optional(),
   build: AskedBuild.optional(),
+  cache: z.array(AskedCache).min(1).max(10).optional(),
 });
 export type AskedCommand = z.infer<typeof AskedCommand>;
 

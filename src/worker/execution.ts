@@ -14,6 +14,7 @@ import type { ByteLog } from "../lib/byte-log.js";
 import { defaultSourcePath } from "../wire/source.js";
 import type { CollectedFiles, CommandRequest, ExecutionEvent, Outcome } from "../wire/worker.js";
 import type { Admission } from "./admission.js";
+import { OpenCaches } from "./caches/open-caches.js";
 import {
   type Executor,
   ExecutorFault,
@@ -64,6 +65,7 @@ export class Execution {
   #output: ByteLog | null = null;
   #sandbox: Sandbox | null = null;
   #tree: BorrowedTree | null = null;
+  #caches: OpenCaches | null = null;
   #ending: Outcome | null = null;
   #finished = false;
   #giveUp: () => void = () => {};
@@ -178,6 +180,7 @@ export class Execution {
     await this.#sandbox?.dispose();
     if (!isWell) slot?.release();
     this.#tree?.release();
+    await this.#caches?.release();
   }
 
   async #attempt(): Promise<Outcome> {
@@ -193,6 +196,7 @@ export class Execution {
       // They must not say anything of what the command does no more.
       const ended = this.#sandbox?.endServices?.();
       await this.#collect(outcome);
+      await this.#saveCaches(outcome);
       await ended;
       return outcome;
     } finally {
@@ -237,24 +241,63 @@ export class Execution {
     }
   }
 
+  /** What a command has left that passed; of any other it cannot be known whether it is whole. */
+  async #saveCaches(outcome: Outcome): Promise<void> {
+    const caches = this.#caches;
+    if (!caches || (this.#ending !== null && this.#ending.kind !== "timed-out")) return;
+    const hasPassed = outcome.kind === "exited" && outcome.exitCode === 0 && this.#ending === null;
+    let whyNot = hasPassed ? null : "the command did not pass";
+    const sandbox = this.#sandbox;
+    if (hasPassed && sandbox) {
+      this.#isCollecting = true;
+      const late = AbortSignal.timeout(filesMustBeReadWithinMs);
+      const signal = AbortSignal.any([this.#collecting.signal, late]);
+      try {
+        const saving = (async () => {
+          await sandbox.settle?.();
+          await caches.save(sandbox, signal);
+        })();
+        await orAborted(saving, signal);
+      } catch (error) {
+        if (this.#collecting.signal.aborted) return;
+        whyNot = late.aborted ? "it took too long" : asError(error).message;
+      }
+    }
+    const { bytes = 0, notes = [] } = this.#files ?? {};
+    this.#files = { bytes, notes: [...notes, ...caches.notes(whyNot)] };
+  }
+
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
-    const { timeoutMs, secrets, source, build, services, ...more } = this.request;
+    const { timeoutMs, secrets, source, build, services, cache, ...more } = this.request;
     const { results: _, artifacts: __, ...asked } = more;
     const turnAt = performance.now();
+    const { sources, executor, packPath } = this.#deps;
+    this.#caches = cache
+      ? await OpenCaches.open(sources, {
+          request: cache,
+          source,
+          workdir: asked.workdir,
+          executor,
+          scratch: `${packPath}.cache`,
+        })
+      : null;
+    const { layers = [], folders = [] } = this.#caches ?? {};
     const tree = build && (await borrowTree(this.#deps.sources, build.source));
     this.#tree = tree ?? null;
     if (this.#finished) {
       this.#tree?.release();
+      await this.#caches?.release();
       throw new ExecutorFault("ended before it ran");
     }
     const spec = {
       ...asked,
       ...(secrets && { env: { ...asked.env, ...secrets } }),
-      ...(source && { source: { tree: source, path: source.path ?? defaultSourcePath } }),
+      ...(source && { source: { tree: source, path: source.path ?? defaultSourcePath, layers } }),
       ...(tree && { build: { ...build, tree } }),
+      folders,
       ...(services && { services: withSecrets(services) }),
     };
-    const sandbox = await this.#deps.executor.open(spec, {
+    const sandbox = await executor.open(spec, {
       signal: this.#opening.signal,
       progress: (text) => {
         if (!this.#finished) output.append(Buffer.from(text));

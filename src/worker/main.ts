@@ -49,6 +49,8 @@ export interface WorkerOptions {
   readonly maxSourceBytes?: number;
   /** Private copies of sources even where overlays can be mounted. */
   readonly copySources?: boolean;
+  /** What caches may take of it. */
+  readonly maxCacheBytes?: number;
   /** How long a client may be gone before its sandbox is ended. */
   readonly leaseMs?: number;
   /** From SIGTERM to SIGKILL when a command's time is up. */
@@ -80,6 +82,7 @@ export interface RunningWorker {
 }
 
 const defaultSourceBytes = 20 * 2 ** 30;
+const defaultCacheBytes = 10 * 2 ** 30;
 
 /** Together well below the 12 s in which a stopped worker must be gone. */
 const sandboxesMs = 9_500;
@@ -114,6 +117,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     ownFolder: folder.path,
     maxBytes: options.maxSourceBytes ?? defaultSourceBytes,
     copy: options.copySources ?? false,
+    maxCacheBytes: options.maxCacheBytes ?? defaultCacheBytes,
     log,
   });
   let executor: Executor | null = null;

@@ -37,6 +37,7 @@ const sources = openSources({
   folder: undefined,
   ownFolder: folder,
   maxBytes: 1_000_000,
+  maxCacheBytes: 1_000_000,
   log: () => {},
 });
 const executions = new Executions({

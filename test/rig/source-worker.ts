@@ -27,7 +27,14 @@ export async function startSourceWorker(
 ): Promise<SourceWorker> {
   const own = mkdtempSync(join(tmpdir(), "bettertest-source-worker-"));
   const { folder = join(own, "store"), copy = false, maxBytes = 2 ** 30 } = options;
-  const sources = openSources({ folder, ownFolder: own, maxBytes, copy, log: () => {} });
+  const sources = openSources({
+    folder,
+    ownFolder: own,
+    maxBytes,
+    maxCacheBytes: 2 ** 30,
+    copy,
+    log: () => {},
+  });
   const app = sourceRoutes(sources);
   const server = await listen({
     fetch: (request) => app.fetch(request),

@@ -4,6 +4,7 @@ import type { BuildOrigin } from "../../model/image-build.js";
 import type { AskedCommand, CommandRequest, Outcome } from "../../wire/worker.js";
 import type { WorkerClient } from "../../wire/worker-client.js";
 import type { Secrets } from "../secrets/secrets.js";
+import { cachesOf } from "./call-caches.js";
 import type { RunSources } from "./sources.js";
 
 export interface RunBuilds {
@@ -15,17 +16,21 @@ export interface RunBuilds {
 
 /** Brings the sources of a call to its worker; gives what the worker is to know of them. Null: it has none. */
 export function bringSources(
-  { source, build }: AskedCommand,
+  { source: asked, build, cache }: AskedCommand,
   sources: RunSources,
   origin: BuildOrigin,
 ): ((worker: WorkerClient, signal: AbortSignal) => Promise<Partial<CommandRequest>>) | null {
-  if (!source && !build) return null;
-  return async (worker, signal) => ({
-    ...(source && { source: await sources(source, worker, signal) }),
-    ...(build && {
-      build: { ...build, source: await sources(build.source, worker, signal), by: origin },
-    }),
-  });
+  if (!asked && !build && !cache) return null;
+  return async (worker, signal) => {
+    const source = asked && (await sources(asked, worker, signal));
+    return {
+      ...(source && { source }),
+      ...(build && {
+        build: { ...build, source: await sources(build.source, worker, signal), by: origin },
+      }),
+      ...(cache && { cache: await cachesOf(cache, { source, sources, worker, signal }) }),
+    };
+  };
 }
 
 /** Why the call is not made; null: it can be. Arguments stay readable in the image, for whoever has it. */

@@ -16,6 +16,7 @@ import type { Secrets } from "../secrets/secrets.js";
 import type { LostWorker, SentTo, Workers } from "../workers.js";
 import type { LoggedCall } from "./attempt-log.js";
 import { bringSources, type RunBuilds, secretInArguments, withKnownOrigin } from "./call-builds.js";
+import { mountsCaches } from "./call-caches.js";
 import { CallFiles } from "./call-files.js";
 import { toldOptions } from "./call-options.js";
 import { CallServices, servicesIn } from "./call-services.js";
@@ -102,8 +103,9 @@ export async function executeCall(
   }
   const task = `${attempt.stage}.${attempt.task}`;
   const bring = bringSources(request, sources, { ...builds.origin, task });
-  // Which image that will be is not known yet.
-  if (!request.build) context.expectations.called(attempt.stage, worker, request);
+  // Which image that will be is not known yet; folders of its own are not made ahead.
+  if (!request.build && !mountsCaches(request))
+    context.expectations.called(attempt.stage, worker, request);
   const outcome = await workers.execute(
     {
       worker,

@@ -42,11 +42,11 @@ export interface FoundWorkspace {
 }
 
 /** The source of a run's commands. */
-export type RunSources = (
-  asked: AskedSource,
-  worker: WorkerClient,
-  signal: AbortSignal,
-) => Promise<CommandSource>;
+export interface RunSources {
+  (asked: AskedSource, worker: WorkerClient, signal: AbortSignal): Promise<CommandSource>;
+  /** Of the repo and this user: who shares caches. Nobody else can guess it. */
+  cacheScope(): Promise<string>;
+}
 
 /** A worker keeps what it was told of for longer. */
 const rememberedMs = 5 * 60_000;
@@ -96,7 +96,7 @@ export class Sources {
       return finding;
     };
 
-    return async (asked, worker, signal) => {
+    const bring = async (asked: AskedSource, worker: WorkerClient, signal: AbortSignal) => {
       const key = await this.#keyOf();
       const path = asked.path === undefined ? {} : { path: asked.path };
       if (asked.kind === "workspace") {
@@ -121,6 +121,12 @@ export class Sources {
       });
       return { tree, key, ...path };
     };
+    return Object.assign(bring, { cacheScope: () => this.#cacheScope(root) });
+  }
+
+  async #cacheScope(root: string): Promise<string> {
+    const text = `${await this.#keyOf()}\0${await repoOf(root)}`;
+    return createHash("sha256").update(text).digest("hex");
   }
 
   async look(root: string): Promise<FoundWorkspace> {
@@ -250,6 +256,13 @@ async function readKey(folder: string | undefined): Promise<string> {
     const found = await readFile(path, "utf8").catch(() => "");
     return found.length >= 16 ? found : made;
   }
+}
+
+/** What tells one repo from another: its git folder, which all its worktrees have in common; else the folder. */
+async function repoOf(root: string): Promise<string> {
+  const pointer = await readFile(join(root, ".git"), "utf8").catch(() => null);
+  const worktree = pointer && /^gitdir: (.+)\/worktrees\/[^/\n]+\n?$/.exec(pointer);
+  return worktree?.[1] ?? join(root, ".git");
 }
 
 const smallBytes = 512 * 1024;

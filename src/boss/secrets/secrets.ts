@@ -31,6 +31,7 @@ export class Secrets {
     secrets: names = [],
     source: _,
     build: __,
+    cache: ___,
     services,
     ...request
   }: AskedCommand): SendableCommand {

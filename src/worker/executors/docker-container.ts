@@ -25,6 +25,8 @@ export interface ContainerOptions {
   readonly memoryBytes: number | undefined;
   /** Goes with it. */
   readonly place: SourcePlace | null;
+  /** The folders it sees are copies, in it. */
+  readonly copied: boolean;
   readonly life: EngineLife;
   readonly removals: Removals;
   readonly log: (line: string) => void;
@@ -150,11 +152,19 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
 
   const archive = readableArchive(container, (work) => life.during(work));
   /** What the command has left running must not go on writing what is about to be read. */
-  async function endOfAll() {
-    stream.end("exit\n");
-    await life.during(
-      within(newsMustComeWithinMs, news.died, "the engine did not tell of its end"),
-    );
+  function endOfAll(): Promise<void> {
+    ended ??= (async () => {
+      stream.end("exit\n");
+      await life.during(
+        within(newsMustComeWithinMs, news.died, "the engine did not tell of its end"),
+      );
+    })();
+    return ended;
+  }
+  let ended: Promise<void> | null = null;
+  async function readFolder(path: string) {
+    await endOfAll();
+    return archive.open(path);
   }
 
   function deliver(name: "SIGTERM" | "SIGKILL") {
@@ -180,13 +190,9 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
         throw error;
       }
     },
-    files: {
-      kind: "archive",
-      async open(path) {
-        await endOfAll();
-        return archive.open(path);
-      },
-    },
+    files: { kind: "archive", open: readFolder },
+    settle: endOfAll,
+    ...(options.copied && { readFolder }),
     kill(name) {
       if (wanted !== "SIGKILL") wanted = name;
       if (state === "running") deliver(name);

@@ -20,10 +20,11 @@ export function readableArchive(
     kind: "archive",
     async open(path) {
       try {
-        workdir ??= startedIn();
+        const isWhole = path.startsWith("/");
+        if (!isWhole) workdir ??= startedIn();
+        const from = isWhole ? "/" : ((await workdir) ?? "/");
         // With "/." a folder that is a link is entered: the one that the command was started in.
-        const full =
-          path === "" ? posix.join(await workdir, "/.") : posix.join(await workdir, path);
+        const full = path === "" ? posix.join(from, "/.") : posix.join(from, path);
         return (await during(
           answered(container.getArchive({ path: full })),
         )) as NodeJS.ReadableStream & AsyncIterable<Uint8Array>;

@@ -6,27 +6,31 @@ import type { SandboxShape } from "../../wire/worker.js";
 import { defaultMaxPids } from "../maxima.js";
 import type { SourcePlace } from "../sources/store.js";
 import { ownerLabel } from "./docker-labels.js";
-import { sourceMount } from "./docker-source.js";
+import { folderMount, sourceMount } from "./docker-source.js";
+import type { SandboxFolder } from "./executor.js";
 
 /** All that a container is made with. */
 export interface ContainerShape extends SandboxShape {
   readonly env: Readonly<Record<string, string>>;
+  readonly folders: readonly SandboxFolder[];
 }
 
 /** By the name it was asked for with; the engine itself is told its id. */
 export const imageLabel = "bettertest.image";
 
 /** What can be made ahead: of nothing that is one command's alone. */
-export function isCommon({ env }: ContainerShape): boolean {
-  return Object.keys(env).length === 0;
+export function isCommon({ env, folders }: ContainerShape): boolean {
+  return folders.length === 0 && Object.keys(env).length === 0;
 }
 
 export function shapeOf(
   { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, sourcePath }: SandboxShape,
   env: Readonly<Record<string, string>> = {},
+  folders: readonly SandboxFolder[] = [],
 ): ContainerShape {
+  const limits = { cpus, memoryBytes, diskBytes, pids, network };
   // In this order always, since alike ones are told by their text.
-  return { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, sourcePath, env };
+  return { image, user, workdir, ...limits, sourcePath, env, folders };
 }
 
 export interface ContainerSettings {
@@ -34,14 +38,18 @@ export interface ContainerSettings {
   readonly owner: string;
   /** Of its source, where that is to be mounted. */
   readonly place: SourcePlace | null;
+  /** The engine sees this machine's files. */
+  readonly mountsFolders: boolean;
 }
 
 export function containerConfig(
   shape: ContainerShape,
-  { imageId, owner, place }: ContainerSettings,
+  { imageId, owner, place, mountsFolders }: ContainerSettings,
 ): Docker.ContainerCreateOptions {
-  const { sourcePath } = shape;
+  const { sourcePath, folders } = shape;
   const workdir = shape.workdir ?? sourcePath;
+  const seen = place && sourcePath !== undefined ? [sourceMount(place, sourcePath)] : [];
+  if (mountsFolders) for (const { folder, path } of folders) seen.push(folderMount(folder, path));
   return {
     name: `bettertest-${randomBytes(6).toString("hex")}`,
     Image: imageId,
@@ -70,7 +78,7 @@ export function containerConfig(
       // The shell that waits is one more than the command knows of.
       PidsLimit: (shape.pids ?? defaultMaxPids) + 1,
       ...(shape.network === false && { NetworkMode: "none" }),
-      ...(place && sourcePath !== undefined && { Mounts: [sourceMount(place, sourcePath)] }),
+      ...(seen.length > 0 && { Mounts: seen }),
       ...(shape.cpus !== undefined && { NanoCpus: Math.round(shape.cpus * 1e9) }),
       ...(shape.diskBytes !== undefined && { StorageOpt: { size: String(shape.diskBytes) } }),
       // Equal, so that the limit cannot be passed by swapping.

@@ -21,10 +21,14 @@ export function sourceMount(place: SourcePlace, path: string): Docker.MountSetti
   };
 }
 
+export function folderMount(folder: string, path: string): Docker.MountSettings {
+  return { Type: "bind", Source: folder, Target: path };
+}
+
 /** The container sees it from then on. */
 export async function fillSource(
   container: Docker.Container,
-  { tree, path }: SandboxSource,
+  { tree, path, layers }: SandboxSource,
   {
     place,
     isShown,
@@ -36,7 +40,7 @@ export async function fillSource(
     readonly workdir: string | undefined;
   },
 ): Promise<void> {
-  await place.fill(tree);
+  await place.fill(tree, layers);
   const within = workdir === undefined ? null : pathWithin(path, workdir);
   if (within) await makeFolder(place.path, within);
   if (!isShown) await copySource(container, place.path, path);
@@ -58,7 +62,7 @@ export function isMissingFolder(error: unknown): boolean {
   return error instanceof ExecutorFault && /bind source path does not exist/.test(error.message);
 }
 
-async function copySource(container: Docker.Container, folder: string, path: string) {
+export async function copySource(container: Docker.Container, folder: string, path: string) {
   const below = path.replace(/^\/+/, "");
   // S: what a link points to stays as it is.
   const transform = `--transform=s,^\\.,${below.replace(/[\\,&]/g, "\\$&")},S`;

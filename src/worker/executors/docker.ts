@@ -1,6 +1,7 @@
 // A fresh container for each command.
 
 import { Agent } from "node:http";
+import { posix } from "node:path";
 import { inspect } from "node:util";
 import type Docker from "dockerode";
 import { currentOwner, isDead, ownerKey } from "../../lib/owner.js";
@@ -24,7 +25,7 @@ import {
   isCommon,
   shapeOf,
 } from "./docker-shape.js";
-import { fillSource, isMissingFolder } from "./docker-source.js";
+import { copySource, fillSource, isMissingFolder } from "./docker-source.js";
 import { DockerClient } from "./dockerode.js";
 import {
   type Executor,
@@ -32,6 +33,7 @@ import {
   type MakePlace,
   type OpenOptions,
   type Sandbox,
+  type SandboxFolder,
   type SandboxSpec,
 } from "./executor.js";
 import { Removals } from "./removals.js";
@@ -102,11 +104,14 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
       await removals.room();
       const place = shape.sourcePath === undefined ? null : ((await options.place?.()) ?? null);
       try {
-        const seen = mountsSources ? place : null;
-        const config = containerConfig(shape, { imageId: version, owner, place: seen });
-        const container = await createContainer(docker, config);
+        const copied = !mountsSources;
+        const seen = copied ? null : place;
+        const settings = { imageId: version, owner, place: seen, mountsFolders: !copied };
+        const container = await createContainer(docker, containerConfig(shape, settings));
+        if (copied) await copyFolders(container, shape.folders);
         const { image, memoryBytes } = shape;
-        return await startContainer(container, { image, memoryBytes, place, life, removals, log });
+        const made = { image, memoryBytes, place, copied, life, removals, log };
+        return await startContainer(container, made);
       } catch (error) {
         await place?.release();
         throw error;
@@ -121,6 +126,15 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     }
   }
 
+  async function copyFolders(container: Docker.Container, folders: readonly SandboxFolder[]) {
+    try {
+      for (const { folder, path } of folders) await copySource(container, folder, path);
+    } catch (error) {
+      void removals.remove(container);
+      throw error;
+    }
+  }
+
   /** All but the command itself. */
   async function prepared(
     container: StartedContainer,
@@ -131,7 +145,8 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     try {
       const place = container.place;
       await fillSource(container.container, source, { place, isShown: mountsSources, workdir });
-      return container.use({ command, env, folder: workdir ?? source.path });
+      const sandbox = container.use({ command, env, folder: workdir ?? source.path });
+      return mountsSources ? { ...sandbox, sourceFolder: place.path } : sandbox;
     } catch (error) {
       void container.discard();
       throw error;
@@ -142,6 +157,16 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   async function kindOf(shape: ContainerShape): Promise<KindOf<ContainerShape> | null> {
     const version = await idOfImage(docker, shape.image);
     return version === null ? null : { key: JSON.stringify(shape), version, shape };
+  }
+
+  /** What begins where the image starts commands is named by its whole path. */
+  async function placedFolders({ image, folders }: ContainerShape): Promise<SandboxFolder[]> {
+    if (folders.every(({ path }) => path.startsWith("/"))) return [...folders];
+    const { Config } = await answered(docker.getImage(image).inspect());
+    return folders.map(({ folder, path }) => ({
+      folder,
+      path: posix.join("/", Config.WorkingDir, path),
+    }));
   }
 
   /** What a build that ended says is believed only while its engine is sound. */
@@ -194,12 +219,15 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
 
   async function openContainer(life: EngineLife, spec: SandboxSpec, io: OpenOptions) {
     const { told, madeWith } = splitEnv(spec.env);
-    const shape = shapeOf({ ...spec, sourcePath: spec.source?.path }, madeWith);
+    const shape = shapeOf({ ...spec, sourcePath: spec.source?.path }, madeWith, spec.folders);
     const look = () => life.during(kindOf(shape));
     const kind = spec.build ? await look() : await withImage(life, { image: spec.image, look }, io);
     if (!kind) throw new ExecutorFault(`image ${spec.image} was removed as soon as it was built`);
     io.signal.throwIfAborted();
-    if (!isCommon(shape)) return prepared(await make(life, kind), spec, told);
+    if (!isCommon(shape)) {
+      const folders = await life.during(placedFolders(shape));
+      return prepared(await make(life, { ...kind, shape: { ...shape, folders } }), spec, told);
+    }
     for (;;) {
       const container = await pool.take(kind, io.signal);
       // Of an engine that has gone since: its containers are removed when it is back.
@@ -221,6 +249,7 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   return {
     name: "docker",
     isolated: true,
+    takesFolders: true,
     onReady(listener) {
       tellReady = listener;
     },

@@ -4,13 +4,16 @@ import type { BuildResult, ImageBuild } from "../../wire/image-build.js";
 import type { ServiceRequest } from "../../wire/service.js";
 import type { CommandRequest, ExpectedSandbox } from "../../wire/worker.js";
 import type { SandboxFiles } from "../sandbox-files.js";
-import type { BorrowedTree, SourceName, SourcePlace } from "../sources/store.js";
+import type { BorrowedTree, SourceLayer, SourceName, SourcePlace } from "../sources/store.js";
 
 export interface Executor {
   /** As in `--executor`. */
   readonly name: string;
   /** Whether a command is kept apart from the machine it runs on. */
   readonly isolated: boolean;
+
+  /** Whether a sandbox can see folders beside its source. */
+  readonly takesFolders?: true;
 
   /**
    * Makes a sandbox for one command, without running it. An implementation may have made the sandbox
@@ -48,9 +51,11 @@ export interface Executor {
 /** Everything about a command but its deadline, which is the worker's business; `env` may hold secrets. */
 export type SandboxSpec = Omit<
   CommandRequest,
-  "timeoutMs" | "secrets" | "source" | "build" | "results" | "artifacts" | "services"
+  "timeoutMs" | "secrets" | "source" | "build" | "results" | "artifacts" | "cache" | "services"
 > & {
   readonly source?: SandboxSource;
+  /** Others that are the sandbox's alone. A path that is not absolute begins where the image starts commands. */
+  readonly folders?: readonly SandboxFolder[];
   /** The image is to be made of this; `only`: the sandbox is the build itself, and `run` builds. */
   readonly build?: SandboxBuild;
   readonly services?: Readonly<Record<string, ServiceSpec>>;
@@ -67,6 +72,15 @@ export type ServiceSpec = Omit<ServiceRequest, "secrets">;
 export interface SandboxSource {
   readonly tree: SourceName;
   /** Where the sandbox sees it, and where the command starts unless `workdir` says otherwise. */
+  readonly path: string;
+  /** What it finds there besides. */
+  readonly layers?: readonly SourceLayer[];
+}
+
+/** A folder of this machine that is the sandbox's alone. */
+export interface SandboxFolder {
+  readonly folder: string;
+  /** Where the sandbox sees it. */
   readonly path: string;
 }
 
@@ -109,6 +123,17 @@ export interface Sandbox {
   /** What the command has left; to be asked for between the end of run and dispose. Absent: it cannot be read. */
   readonly files?: SandboxFiles;
 
+  /** Resolves when nothing of the command runs any more; after run. Absent: that is so when run has resolved. */
+  settle?(): Promise<void>;
+
+  /** The source as the command has left it, where it sees a folder of this machine. */
+  readonly sourceFolder?: string;
+
+  /**
+   * A tar of a folder, by its path in the sandbox; null: there is none. Absent: what the command writes in the folders
+   * of the spec is written on this machine.
+   */
+  readonly readFolder?: (path: string) => Promise<AsyncIterable<Uint8Array> | null>;
   /**
    * To be called when the command has ended: ends the services, and resolves when all that they wrote has been
    * taken. Never rejects. Absent: there are none.

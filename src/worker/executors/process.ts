@@ -77,7 +77,7 @@ export async function createProcessExecutor(options: ProcessExecutorOptions): Pr
       await mkdir(home);
       const place = spec.source && (await options.place?.());
       try {
-        if (spec.source) await place?.fill(spec.source.tree);
+        if (spec.source) await place?.fill(spec.source.tree, spec.source.layers);
         const folder = folderOf(spec, place);
         if (folder !== undefined) await checkFolder(folder);
         signal.throwIfAborted();
@@ -117,10 +117,12 @@ class ProcessSandbox implements Sandbox {
   #ended = false;
   #wanted: "SIGTERM" | "SIGKILL" | null = null;
   readonly files: SandboxFiles;
+  readonly sourceFolder?: string;
 
   constructor(deps: ProcessSandboxDeps) {
     this.#deps = deps;
-    const { cwd, home } = deps;
+    const { cwd, home, place } = deps;
+    if (place) this.sourceFolder = place.path;
     this.files = { kind: "folder", path: cwd, ...(cwd !== home && { since: Date.now() }) };
     this.id = `${process.pid}-${deps.home.slice(deps.home.lastIndexOf("-") + 1)}`;
   }

@@ -5,7 +5,7 @@
 
 import { readdirSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import type { Manifest, TreeChanges } from "../../source/manifest.js";
 import type { Blobs } from "./blobs.js";
 import { mountOverlay, unmount, unmountAll } from "./overlay.js";
@@ -21,13 +21,21 @@ export interface LayersOptions {
   readonly log: (line: string) => void;
 }
 
+/** Folders of this machine that lie over or below the layers, on the same disk; the last one is the lowest. */
+export interface Around {
+  readonly over: readonly string[];
+  readonly under: readonly string[];
+}
+
+const nothingAround: Around = { over: [], under: [] };
+
 /** A private layer over others. */
 export interface MountPoint {
   readonly path: string;
   /** What was written at `path` since it was mounted. */
   readonly upper: string;
   /** The last of `layers` is the lowest. */
-  mount(layers: readonly string[]): Promise<void>;
+  mount(layers: readonly string[], around?: Around): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -84,9 +92,13 @@ export class Layers {
     return {
       path,
       upper,
-      mount: (layers) =>
+      mount: (layers, { over, under } = nothingAround) =>
         mountOverlay(this.#folder, {
-          lower: layers.map((layer) => `layers/${layer}`),
+          lower: [
+            ...over.map((folder) => relative(this.#folder, folder)),
+            ...layers.map((layer) => `layers/${layer}`),
+            ...under.map((folder) => relative(this.#folder, folder)),
+          ],
           upper: `${own}/upper`,
           work: `${own}/work`,
           target,

@@ -3,12 +3,14 @@
 import { join } from "node:path";
 import { asError } from "../../lib/as-error.js";
 import type { CommandSource } from "../../wire/source.js";
+import { CacheStore } from "../caches/cache-store.js";
 import { ExecutorFault, type MakePlace } from "../executors/executor.js";
 import { GitMirrors } from "./git-mirrors.js";
 import type { SourceRoutes } from "./routes.js";
 import { type BorrowedTree, SourceStore } from "./store.js";
 
 export interface Sources extends SourceRoutes {
+  caches(): Promise<CacheStore>;
   close(): Promise<void>;
 }
 
@@ -17,14 +19,22 @@ export interface SourcesOptions {
   readonly folder: string | undefined;
   readonly ownFolder: string;
   readonly maxBytes: number;
+  /** Of caches, beside the sources. */
+  readonly maxCacheBytes: number;
   /** Private copies even where overlays can be mounted. */
   readonly copy?: boolean;
   readonly log: (line: string) => void;
 }
 
-export function openSources({ folder, ownFolder, ...options }: SourcesOptions): Sources {
+export function openSources({
+  folder,
+  ownFolder,
+  maxCacheBytes,
+  ...options
+}: SourcesOptions): Sources {
   const { log } = options;
-  let opened: Promise<{ store: SourceStore; mirrors: GitMirrors }> | null = null;
+  let opened: Promise<{ store: SourceStore; mirrors: GitMirrors; caches: CacheStore }> | null =
+    null;
 
   async function open() {
     const own = join(ownFolder, "sources");
@@ -41,7 +51,11 @@ export function openSources({ folder, ownFolder, ...options }: SourcesOptions): 
         `each task gets a copy of its source, since overlays cannot be used: ${store.overlayProblem}`,
       );
     }
-    return { store, mirrors: new GitMirrors(join(path, "mirrors"), store) };
+    return {
+      store,
+      mirrors: new GitMirrors(join(path, "mirrors"), store),
+      caches: new CacheStore({ folder: join(path, "caches"), maxBytes: maxCacheBytes, log }),
+    };
   }
 
   const get = () => {
@@ -54,8 +68,10 @@ export function openSources({ folder, ownFolder, ...options }: SourcesOptions): 
   return {
     store: async () => (await get()).store,
     mirrors: async () => (await get()).mirrors,
+    caches: async () => (await get()).caches,
     close: async () => {
       const all = await opened?.catch(() => null);
+      await all?.caches.close();
       await all?.store.close();
     },
   };
@@ -66,7 +82,7 @@ export function placesOf(sources: Sources): MakePlace {
   return () =>
     orFault(async () => {
       const place = await (await sources.store()).place();
-      return { ...place, fill: (source) => orFault(() => place.fill(source)) };
+      return { ...place, fill: (source, more) => orFault(() => place.fill(source, more)) };
     });
 }
 

@@ -6,8 +6,15 @@
 //   lock        of the worker whose store this is
 
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+} from "node:fs";
+import { chmod, chown, mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { takeLock } from "../../lib/owner-lock.js";
 import { formatBytes } from "../../lib/units.js";
@@ -21,7 +28,9 @@ import {
   pathBytes,
   type TreeChanges,
 } from "../../source/manifest.js";
+import { meets } from "../../source/meets.js";
 import { type PackedFile, pack, unpack } from "../../source/pack.js";
+import { copy } from "../caches/copy.js";
 import { Blobs } from "./blobs.js";
 import { ContentTaker } from "./content-taker.js";
 import { Layers } from "./layers.js";
@@ -49,8 +58,16 @@ export interface SourcePlace {
   readonly path: string;
   /** It will be shown by a mount over the folder. */
   readonly isMounted: boolean;
-  fill(source: SourceName): Promise<void>;
+  fill(source: SourceName, more?: readonly SourceLayer[]): Promise<void>;
   release(): Promise<void>;
+}
+
+/** What a sandbox finds beside its source. Where the two have the same name, that of the source counts. */
+export interface SourceLayer {
+  /** On the disk of the store. */
+  readonly folder: string;
+  /** What is in it, relative to the source. */
+  readonly paths: readonly string[];
 }
 
 export interface SourceName {
@@ -304,21 +321,32 @@ export class SourceStore {
     return {
       path,
       isMounted: this.overlayProblem === null,
-      fill: async (source) => {
+      fill: async (source, more = []) => {
         tree = this.#usable(source);
         if (!tree) throw new SourceFault(`the worker has no source tree ${source.tree} (any more)`);
         tree.users += 1;
         this.#trees.touch(tree);
         const { layers } = tree;
         unpin = this.#layers.pin(layers);
-        if (this.overlayProblem === null) await mount(layers);
-        else {
+        if (this.overlayProblem === null) {
+          const manifest = more.length > 0 ? (this.#trees.manifestOf(tree.hash) ?? []) : [];
+          // A layer of the source may say that a folder is gone, and so would hide it: it lies on top where it can.
+          const isApart = ({ paths }: SourceLayer) => !meets(manifest, paths);
+          await mount(layers, {
+            over: more.filter(isApart).map(({ folder }) => folder),
+            under: more.filter((layer) => !isApart(layer)).map(({ folder }) => folder),
+          });
+        } else {
           const manifest = this.#trees.manifestOf(tree.hash);
           if (!manifest)
             throw new SourceFault(`the record of source tree ${tree.hash} cannot be read`);
           // An engine may have made folders in it already.
           for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true });
           await writeTree(path, manifest, { blobs: this.#blobs, how: "copy" });
+          if (more.length > 0) {
+            const items = more.map(({ folder }) => ({ from: folder, to: path }));
+            await copy({ kind: "copy", items, maxBytes: Number.MAX_SAFE_INTEGER, keep: true });
+          }
         }
       },
       release: async () => {
@@ -331,6 +359,33 @@ export class SourceStore {
         unpin = () => {};
       },
     };
+  }
+
+  /** A folder of one sandbox's own, which at first holds what another one does that nobody writes to. */
+  async folder(like: string | null): Promise<Pick<SourcePlace, "path" | "release">> {
+    const point = await this.#layers.mountPoint();
+    const release = () =>
+      point.release().catch((error: Error) => {
+        this.#options.log(`could not remove ${point.path}: ${error.message}`);
+      });
+    try {
+      // Whoever the command runs as.
+      if (like === null || !existsSync(like)) await chmod(point.path, 0o777);
+      else if (this.overlayProblem !== null) {
+        await rm(point.path, { recursive: true });
+        const items = [{ from: like, to: point.path }];
+        await copy({ kind: "copy", items, maxBytes: Number.MAX_SAFE_INTEGER });
+      } else {
+        const { mode, uid, gid } = await stat(like);
+        await chown(point.upper, uid, gid);
+        await chmod(point.upper, mode & 0o7777);
+        await point.mount([], { over: [like], under: [] });
+      }
+      return { path: point.path, release };
+    } catch (error) {
+      await release();
+      throw error;
+    }
   }
 
   /** Forgets the least used trees, and the contents of none, until what is offered fits. */
