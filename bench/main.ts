@@ -13,6 +13,7 @@ import type { Bench, BenchContext, Need } from "./measure.js";
 import { outputBench } from "./output.js";
 import { latencyBench, stageBench } from "./sandboxes.js";
 import { schedulerBench } from "./scheduler.js";
+import { sourcesBench } from "./sources.js";
 import { endAll, image, profileInto } from "./stand.js";
 import { markdown, type Section, terminalTable } from "./table.js";
 import { memoryBench, pipedefBench, pythonBench } from "./tasks.js";
@@ -22,6 +23,7 @@ const benches: readonly Bench[] = [
   stageBench,
   commandLineBench,
   outputBench,
+  sourcesBench,
   pipedefBench,
   pythonBench,
   memoryBench,

@@ -42,7 +42,7 @@ export interface Bench {
   run(context: BenchContext): Promise<readonly Row[]>;
 }
 
-export type Need = "docker" | "python3";
+export type Need = "docker" | "python3" | "rsync" | "git";
 
 export function ratios({ rounds }: Row): Spread {
   return spread(rounds.map(({ measured, baseline }) => measured / baseline));

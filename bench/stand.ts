@@ -69,12 +69,13 @@ export interface WorkerStand extends Served {
   readonly url: string;
 }
 
-/** `bettertest worker` with real containers. */
+/** `bettertest worker`, with real containers unless said otherwise. */
 export async function startWorkerStand(
   folder: string,
   args: readonly string[] = [],
+  executor: StandOptions["executor"] = "docker",
 ): Promise<WorkerStand> {
-  const served = await serve("worker", folder, ["--executor", "docker", ...args]);
+  const served = await serve("worker", folder, ["--executor", executor, ...args]);
   return { ...served, url: served.urls.worker! };
 }
 
@@ -105,6 +106,7 @@ async function serve(
   args: readonly string[],
 ): Promise<Served & { readonly urls: Readonly<Record<string, string>> }> {
   const data = join(folder, `data-${command}`);
+  mkdirSync(folder, { recursive: true });
   const all = [program, command, "--port", "0", "--json", "--data", data, ...args];
   const child = spawn(process.execPath, [...profiling, ...all], {
     cwd: folder,

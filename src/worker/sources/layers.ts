@@ -122,9 +122,9 @@ export class Layers {
 
   /** Those of them that no tree is made of and nobody has pinned. */
   async removeUnused(layers: readonly string[]): Promise<void> {
-    const named = this.#options.named();
     for (const layer of layers) {
-      if (named.has(layer) || this.#pinned.get(layer)) continue;
+      // Asked for each: the removal of the one before may have taken a while.
+      if (this.#pinned.get(layer) || this.#options.named().has(layer)) continue;
       this.#pinned.delete(layer);
       await rm(join(this.#folder, "layers", layer), { recursive: true, force: true });
     }
