@@ -2,18 +2,20 @@
 
 import { Component } from "preact";
 import type { CallStarted } from "../../src/model/events.js";
-import type { OutputFold, OutputMarksView } from "../../src/wire/boss.js";
-import { ask } from "../request.js";
+import type { OutputFold } from "../../src/wire/boss.js";
 import type { LineRange } from "../route.js";
 import { AttemptsDiff } from "./attempts-diff.js";
-import { type FoldKey, FoldMap, foldKey, isFolded } from "./fold-map.js";
+import type { Toggled } from "./fold-map.js";
+import { Folding, withLineShown, withToggled } from "./folding.js";
+import { lineAt } from "./line-at.js";
 import { LineSearch } from "./line-search.js";
 import { OutputKeys } from "./output-keys.js";
 import { OutputSource, outputPath } from "./output-source.js";
 import { OutputToolbar } from "./output-toolbar.js";
 import type { Query } from "./query.js";
 import { loadSettings, type Settings, saveSettings } from "./settings.js";
-import { Times } from "./times.js";
+import type { Times } from "./times.js";
+import { TimesFeed } from "./times-feed.js";
 import { Viewport } from "./viewport.js";
 
 export interface OutputViewProps {
@@ -38,7 +40,7 @@ export interface OutputViewProps {
 
 interface State {
   readonly settings: Settings;
-  readonly toggled: ReadonlySet<FoldKey>;
+  readonly toggled: Toggled;
   readonly query: Query | null;
   /** The line that n, N or e led to. */
   readonly current: number | null;
@@ -50,8 +52,6 @@ interface State {
   /** The output is compared with that of another attempt. */
   readonly isCompared: boolean;
 }
-
-const timesMs = 1000;
 
 export class OutputView extends Component<OutputViewProps, State> {
   override state: State = {
@@ -66,24 +66,22 @@ export class OutputView extends Component<OutputViewProps, State> {
     isCompared: false,
   };
   #source = this.#open();
+  #times = this.#openTimes();
   #search: LineSearch | null = null;
   #errors: LineSearch | null = null;
-  #map = new FoldMap(0, [], new Set());
-  #mapKey = "";
-  #foldStarts = new Map<number, OutputFold>();
+  readonly #folding = new Folding();
   #viewport: Viewport | null = null;
   #field: HTMLInputElement | null = null;
   #isPlaced = false;
   #frame = 0;
-  #marksBytes = -1;
 
   override componentDidMount() {
-    if (this.state.settings.hasTimes) void this.#loadTimes();
+    if (this.state.settings.hasTimes) void this.#times.load();
   }
 
   override componentWillUnmount() {
     cancelAnimationFrame(this.#frame);
-    if (this.#timesSoon !== null) clearTimeout(this.#timesSoon);
+    this.#times.close();
     this.#source.close();
     this.#search?.cancel();
     this.#errors?.cancel();
@@ -114,16 +112,23 @@ export class OutputView extends Component<OutputViewProps, State> {
     return new OutputSource(place, () => this.#redraw());
   }
 
+  #openTimes(): TimesFeed {
+    return new TimesFeed(
+      this.#source,
+      (times) => new Promise((done) => this.setState({ times }, done)),
+    );
+  }
+
   #reopen() {
+    this.#times.close();
     this.#source.close();
     this.#search?.cancel();
     this.#errors?.cancel();
     this.#search = null;
     this.#errors = null;
     this.#isPlaced = false;
-    this.#marksBytes = -1;
     this.#source = this.#open();
-    this.#mapKey = "";
+    this.#times = this.#openTimes();
     const { lines, isLive, isRed } = this.props;
     this.setState({
       toggled: new Set(),
@@ -132,7 +137,7 @@ export class OutputView extends Component<OutputViewProps, State> {
       isFollowing: lines === null && (isLive || isRed === true),
     });
     if (this.state.query) this.#startSearch(this.state.query);
-    if (this.state.settings.hasTimes) void this.#loadTimes();
+    if (this.state.settings.hasTimes) void this.#times.load();
   }
 
   /** Once a frame, whatever comes. */
@@ -141,7 +146,7 @@ export class OutputView extends Component<OutputViewProps, State> {
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
       this.#search?.goOn();
-      if (this.state.settings.hasTimes) this.#loadTimesSoon();
+      if (this.state.settings.hasTimes) this.#times.loadSoon();
       this.setState(({ version }) => ({ version: version + 1 }));
     });
   }
@@ -168,18 +173,12 @@ export class OutputView extends Component<OutputViewProps, State> {
 
   /** Unfolds what hides it. */
   #show(line: number) {
-    const toggled = new Set(this.state.toggled);
-    for (const fold of this.#source.folds.values()) {
-      const last = fold.last ?? Number.POSITIVE_INFINITY;
-      if (fold.first < line && line <= last && isFolded(fold, toggled)) toggle(toggled, fold);
-    }
+    const toggled = withLineShown(this.state.toggled, this.#source.folds.values(), line);
     this.setState({ toggled, isFollowing: false }, () => this.#viewport?.goToLine(line));
   }
 
   #toggleFold = (fold: OutputFold) => {
-    const toggled = new Set(this.state.toggled);
-    toggle(toggled, fold);
-    this.setState({ toggled, isFollowing: false });
+    this.setState({ toggled: withToggled(this.state.toggled, fold), isFollowing: false });
   };
 
   // Search
@@ -256,59 +255,20 @@ export class OutputView extends Component<OutputViewProps, State> {
 
   /** Nothing looks like an error: then the last words of the command are the best guess. */
   async #goToEndOfCalls() {
-    await this.#loadTimes();
+    await this.#times.load();
     const { extent } = this.#source;
     const offset = this.state.times?.endOfCalls(extent?.bytes ?? 0) ?? null;
-    const line = offset === null ? null : await this.#lineAt(offset - 1);
+    const line = offset === null ? null : await lineAt(this.#source, offset - 1);
     if (line !== null) this.#goToMatch(line);
     else this.#viewport?.goToEnd();
     this.#say("No line looks like an error: this is the end of the last command");
   }
 
-  /** By halves: few requests, and no further kind of them. */
-  async #lineAt(offset: number): Promise<number | null> {
-    let low = 1;
-    let high = this.#source.lines;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      const url = this.#source.url("/lines", { from: middle, count: 1 });
-      const { offsets } = await ask<{ offsets: number[] }>(url).catch(() => ({ offsets: [] }));
-      if (offsets[0] === undefined) return null;
-      if (offsets[0] <= offset) low = middle;
-      else high = middle - 1;
-    }
-    return high === 0 ? null : low;
-  }
-
-  // Times
-
-  /** Of a live output, now and then: all marks come each time. */
-  #loadTimesSoon() {
-    this.#timesSoon ??= setTimeout(() => {
-      this.#timesSoon = null;
-      void this.#loadTimes();
-    }, timesMs);
-  }
-  #timesSoon: ReturnType<typeof setTimeout> | null = null;
-
-  #loadTimes = async () => {
-    const bytes = this.#source.extent?.bytes ?? 0;
-    if (bytes === this.#marksBytes) return;
-    this.#marksBytes = bytes;
-    const source = this.#source;
-    const url = source.url("/marks");
-    const view = await ask<OutputMarksView>(url).catch(() => null);
-    if (!view) this.#marksBytes = -1;
-    if (view && source === this.#source) {
-      await new Promise<void>((done) => this.setState({ times: new Times(view.marks) }, done));
-    }
-  };
-
   #change = (change: Partial<Settings>) => {
     const settings = { ...this.state.settings, ...change };
     saveSettings(settings);
     this.setState({ settings });
-    if (change.hasTimes) void this.#loadTimes();
+    if (change.hasTimes) void this.#times.load();
   };
 
   #follow = (isFollowing: boolean) => {
@@ -322,27 +282,7 @@ export class OutputView extends Component<OutputViewProps, State> {
     this.setState({ said });
   }
 
-  #updateMap() {
-    const { toggled } = this.state;
-    const source = this.#source;
-    const key = `${source.lines} ${source.foldVersion}`;
-    if (key === this.#mapKey && toggled === this.#mapToggled) return;
-    this.#mapKey = key;
-    this.#mapToggled = toggled;
-    this.#map = new FoldMap(source.lines, source.folds.values(), toggled);
-    this.#foldStarts = new Map();
-    for (const fold of source.folds.values()) {
-      // A section is more than its first line being repeated.
-      const known = this.#foldStarts.get(fold.first);
-      if (!known || known.kind === "repeat") this.#foldStarts.set(fold.first, fold);
-    }
-  }
-  #mapToggled: ReadonlySet<FoldKey> | null = null;
-
-  #foldAt = (line: number) => {
-    const fold = this.#foldStarts.get(line);
-    return fold ? { fold, isFolded: isFolded(fold, this.state.toggled) } : null;
-  };
+  #foldAt = (line: number) => this.#folding.at(line);
   #isChosen = (line: number) => {
     const { lines } = this.props;
     return lines !== null && lines.from <= line && line <= lines.to;
@@ -360,7 +300,7 @@ export class OutputView extends Component<OutputViewProps, State> {
   override render() {
     const { props, state } = this;
     const source = this.#source;
-    this.#updateMap();
+    const map = this.#folding.mapOf(source, state.toggled);
     const { extent } = source;
     const isEmpty = extent !== null && extent.bytes === 0;
     return (
@@ -419,7 +359,7 @@ export class OutputView extends Component<OutputViewProps, State> {
             hold={this.#hold}
             key={`${props.run} ${props.stage} ${props.task} ${props.attempt}`}
             source={source}
-            map={this.#map}
+            map={map}
             isWrapped={state.settings.isWrapped}
             foldAt={this.#foldAt}
             toggleFold={this.#toggleFold}
@@ -438,9 +378,4 @@ export class OutputView extends Component<OutputViewProps, State> {
       </div>
     );
   }
-}
-
-function toggle(toggled: Set<FoldKey>, fold: OutputFold): void {
-  const key = foldKey(fold);
-  if (!toggled.delete(key)) toggled.add(key);
 }
