@@ -54,7 +54,7 @@ const epilogue = [
 
 export async function runProgram(rawArgs: readonly string[], version: string): Promise<number> {
   const args = normalizeSpelling(rawArgs);
-  let exitCode: number = exitCodes.passed;
+  const chosen: (() => Promise<number>)[] = [];
   const parser = yargs(args)
     .scriptName("bettertest")
     .usage("$0 <command> [flags]")
@@ -87,9 +87,12 @@ export async function runProgram(rawArgs: readonly string[], version: string): P
         for (const [line, what] of command.examples) own.example(line, what);
         return own;
       },
-      async (argv) => {
-        checkValues(command, argv);
-        exitCode = await command.run(argv as never);
+      // Not within the parser: around what takes time it composes all of its help.
+      (argv) => {
+        chosen.push(async () => {
+          checkValues(command, argv);
+          return command.run(argv as never);
+        });
       },
     );
   }
@@ -99,7 +102,7 @@ export async function runProgram(rawArgs: readonly string[], version: string): P
     return exitCodes.usage;
   }
   await parser.parseAsync();
-  return exitCode;
+  return chosen[0]?.() ?? exitCodes.passed;
 }
 
 function checkValues(command: Command, argv: Arguments): void {
