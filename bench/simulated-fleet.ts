@@ -45,6 +45,7 @@ export function simulateFleet({
       queued: 0,
       ready: 0,
       problem: null,
+      kept: [],
     },
   };
 
@@ -75,6 +76,14 @@ export function simulateFleet({
       fetchGit: unasked,
       readTree: unasked,
       readContent: unasked,
+      kept: {
+        get: unasked,
+        release: unasked,
+        openTerminal: unasked,
+        output: unasked,
+        type: unasked,
+        resize: unasked,
+      },
       renew: async () => {},
       expect: async () => {},
       end: async () => {},

@@ -12,6 +12,8 @@ export type AuditAction =
   | "run-cancelled"
   | "run-pinned"
   | "run-unpinned"
+  | "sandbox-entered"
+  | "sandbox-released"
   | "login"
   | "login-failed"
   | "logout"

@@ -10,6 +10,7 @@ import { NotFound } from "./request.js";
 import { feedRoutes } from "./routes/feed.js";
 import { healthRoutes } from "./routes/health.js";
 import { historyRoutes } from "./routes/history.js";
+import { keptRoutes } from "./routes/kept.js";
 import { legacyRoutes } from "./routes/legacy.js";
 import { openApiDocument } from "./routes/openapi.js";
 import { outputRoutes } from "./routes/output.js";
@@ -32,6 +33,7 @@ export function createApp(engine: Engine, { version, log, audit = noAudit }: App
   app.route("/api/runs", runRoutes(engine, audit));
   app.route("/api/runs", outputRoutes(engine));
   app.route("/api/runs", resultRoutes(engine));
+  app.route("/api", keptRoutes(engine, audit));
   app.route("/api", feedRoutes(engine, version));
   app.route("/api", historyRoutes(engine));
   app.route("/api", legacyRoutes(engine, audit));

@@ -36,6 +36,8 @@ export interface EngineOptions {
   readonly maxOutputBytes: number;
   /** Most that is kept of the files that one command has left. */
   readonly maxArtifactBytes: number;
+  /** How long sandboxes of red commands are kept where a run does not say; absent: as the workers do. */
+  readonly keepFailedMs?: number;
   /** Reload pipedefs when their files change. */
   readonly watch: boolean;
   /**

@@ -68,6 +68,11 @@ export class Workers {
     return this.#known.all().map(({ client }) => client);
   }
 
+  /** Also of one that no run of this boss has reached yet. */
+  clientOf(url: string): WorkerClient {
+    return (this.#known.get(url) ?? this.#known.know(url, false)).client;
+  }
+
   views(): WorkerView[] {
     return this.#known.all().map(({ view }) => view);
   }

@@ -99,6 +99,30 @@ export const maxArtifactsFlag = {
   },
 } as const satisfies Flags;
 
+export const keepFailedFlag = {
+  "keep-failed": {
+    type: "string",
+    requiresArg: true,
+    group: tasks,
+    describe:
+      "Keep the containers of red commands for so long (30m), to enter them: bettertest shell",
+  },
+} as const satisfies Flags;
+
+/** Of one task there may be several. */
+export const whichSandboxFlags = {
+  attempt: {
+    type: "number",
+    requiresArg: true,
+    describe: "Of this attempt (default: the last one kept)",
+  },
+  call: {
+    type: "number",
+    requiresArg: true,
+    describe: "Of this command of the task (default: the last one kept)",
+  },
+} as const satisfies Flags;
+
 export const retentionFlags = {
   "keep-runs": {
     type: "number",
@@ -289,6 +313,13 @@ export const workerFlags = {
     default: "10g",
     group: tasks,
     describe: "Disk for the folders that commands cache; the least used go first",
+  },
+  "max-kept": {
+    type: "number",
+    requiresArg: true,
+    default: 8,
+    group: tasks,
+    describe: "Most containers of red commands to keep (--keep-failed); the oldest go first",
   },
   docker: {
     type: "string",

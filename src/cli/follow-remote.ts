@@ -2,8 +2,8 @@
 
 import { exitCodes } from "../model/exit-code.js";
 import { taskLabel } from "../model/pipeline.js";
+import { shellWord } from "../model/shell-word.js";
 import type { OutputChoice } from "../terminal/run-view.js";
-import { shellWord } from "../terminal/text.js";
 import type { BossClient } from "../wire/boss-client.js";
 import { infrastructureError } from "./cli-error.js";
 import { programName } from "./environment.js";

@@ -74,7 +74,8 @@ async function printOne(
   }
 }
 
-function taskNamed(run: Run, typed: string): TaskRef {
+/** Throws a usage error with what there is. */
+export function taskNamed(run: Run, typed: string): TaskRef {
   if (!run.pipeline) throw usageError(`run ${run.id} has not loaded its pipedef yet`);
   const selection = selectTasks(run.pipeline, [typed]);
   const [ref, more] = selection.ok ? selection.tasks : [];

@@ -15,9 +15,12 @@ import { doctorCommand } from "./commands/doctor.js";
 import { initCommand } from "./commands/init.js";
 import { logsCommand } from "./commands/logs.js";
 import { pinCommand, unpinCommand } from "./commands/pin.js";
+import { releaseCommand } from "./commands/release.js";
+import { reproCommand } from "./commands/repro.js";
 import { rerunCommand } from "./commands/rerun.js";
 import { runCommand } from "./commands/run.js";
 import { runsCommand } from "./commands/runs.js";
+import { shellCommand } from "./commands/shell.js";
 import { tokenCommand } from "./commands/token.js";
 import { upCommand } from "./commands/up.js";
 import { watchCommand } from "./commands/watch.js";
@@ -37,6 +40,9 @@ export const commands: readonly Command[] = [
   logsCommand,
   artifactsCommand,
   rerunCommand,
+  shellCommand,
+  releaseCommand,
+  reproCommand,
   cancelCommand,
   pinCommand,
   unpinCommand,

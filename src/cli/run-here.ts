@@ -3,9 +3,10 @@
 import type { AttemptRef } from "../model/events.js";
 import { exitCodes } from "../model/exit-code.js";
 import { type TaskRef, taskLabel } from "../model/pipeline.js";
+import { shellWord } from "../model/shell-word.js";
 import { jsonSchema } from "../terminal/json-view.js";
 import type { OutputChoice, RunView } from "../terminal/run-view.js";
-import { harmlessText, shellWord } from "../terminal/text.js";
+import { harmlessText } from "../terminal/text.js";
 import { usageError } from "./cli-error.js";
 import { programName } from "./environment.js";
 import { exitCodeOfRun, followRun } from "./follow-run.js";

@@ -9,7 +9,8 @@ import type { HistoryOptions } from "../boss/history/history.js";
 import { type RunningBoss, startBoss } from "../boss/main.js";
 import { formatDuration } from "../lib/units.js";
 import { exitCodes } from "../model/exit-code.js";
-import { count, harmlessText, oneLine, shellWord } from "../terminal/text.js";
+import { shellWord } from "../model/shell-word.js";
+import { count, harmlessText, oneLine } from "../terminal/text.js";
 import { version } from "../version.js";
 import { defaultBossPort } from "../wire/boss.js";
 import { isLoopback } from "../wire/loopback-guard.js";
@@ -32,6 +33,8 @@ import {
   graceSettings,
   type HostFlags,
   hostSettings,
+  type KeepFailedFlags,
+  keepFailedSettings,
   type OutputFlags,
   outputSettings,
   type RetentionFlags,
@@ -59,6 +62,7 @@ interface ServerFlags extends OutputFlags, AccessFlags {
 
 interface BossFlags
   extends ServerFlags,
+    KeepFailedFlags,
     HostFlags,
     RetentionFlags,
     EngineFlags,
@@ -73,7 +77,9 @@ interface BothFlags extends BossFlags, WorkerFlags {
   readonly "worker-port"?: number | undefined;
 }
 
-export async function serveWorker(flags: ServerFlags & WorkerFlags & GraceFlags): Promise<number> {
+export async function serveWorker(
+  flags: ServerFlags & WorkerFlags & GraceFlags & KeepFailedFlags,
+): Promise<number> {
   const { graceMs } = graceSettings(flags);
   const interrupts = trapInterrupts();
   const worker = await openWorker(flags, { port: flags.port, flag: "port" });
@@ -138,7 +144,7 @@ export async function serveBoth(flags: BothFlags): Promise<number> {
 }
 
 async function openWorker(
-  flags: ServerFlags & WorkerFlags,
+  flags: ServerFlags & WorkerFlags & KeepFailedFlags,
   {
     port: wantedPort,
     flag,
@@ -159,6 +165,7 @@ async function openWorker(
   try {
     return await startWorker({
       ...settings,
+      ...keepFailedSettings(flags),
       ...outputSettings(flags),
       ...(own?.startIn !== undefined && { startIn: own.startIn }),
       host,
@@ -212,6 +219,7 @@ async function openBoss(
       ...engineDefaults,
       ...settings,
       ...engineSettings(flags, tokens),
+      ...keepFailedSettings(flags),
       ...outputSettings(flags),
       ...retentionSettings(flags),
       ...secrets,

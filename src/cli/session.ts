@@ -15,6 +15,8 @@ import {
   engineSettings,
   type HostFlags,
   hostSettings,
+  type KeepFailedFlags,
+  keepFailedSettings,
   type OutputFlags,
   outputSettings,
   type SecretsFlags,
@@ -27,6 +29,7 @@ import { infrastructureFailure } from "./start-failure.js";
 
 export interface SessionFlags
   extends HostFlags,
+    KeepFailedFlags,
     WorkerFlags,
     OutputFlags,
     EngineFlags,
@@ -55,6 +58,7 @@ export async function openSession(
     ...engineDefaults,
     ...settings,
     ...engineSettings(flags),
+    ...keepFailedSettings(flags),
     ...outputSettings(flags),
     ...secrets,
     pipedefs: [pipedef],

@@ -6,6 +6,7 @@ import { openWorkerTokens } from "../access/worker-tokens.js";
 import { noSecrets, type Secrets } from "../boss/secrets/secrets.js";
 import { readSecretsFile, SecretsFileError } from "../boss/secrets/secrets-file.js";
 import { parseBytes, parseDurationMs } from "../lib/units.js";
+import { longestKeptMs } from "../wire/kept.js";
 import { readTls, readTrusted } from "../wire/tls.js";
 import { longestLeaseMs } from "../wire/worker.js";
 import type { Maxima } from "../worker/maxima.js";
@@ -198,6 +199,7 @@ export interface WorkerFlags {
   readonly "max-sources": string;
   readonly "max-images": string;
   readonly "max-caches": string;
+  readonly "max-kept": number;
 }
 
 function maximaOf(flags: WorkerFlags): Maxima {
@@ -220,6 +222,26 @@ function maximaOf(flags: WorkerFlags): Maxima {
     ...(disk !== undefined && { diskBytes: sizeOf("max-disk", disk) }),
     ...(timeoutMs !== undefined && { timeoutMs }),
   };
+}
+
+export interface KeepFailedFlags {
+  readonly "keep-failed"?: string | undefined;
+  readonly executor?: "docker" | "process" | undefined;
+}
+
+export function keepFailedSettings({ "keep-failed": text, executor }: KeepFailedFlags): {
+  readonly keepFailedMs?: number;
+} {
+  if (text === undefined) return {};
+  const keepFailedMs = text === "0" ? 0 : timeOf("keep-failed", text);
+  if (keepFailedMs > longestKeptMs) throw usageError(`--keep-failed ${text} is more than 24 h`);
+  if (executor === "process" && keepFailedMs > 0) {
+    throw usageError(
+      "--keep-failed needs containers",
+      "What plain processes (--executor process) leave is on this machine anyway.",
+    );
+  }
+  return { keepFailedMs };
 }
 
 export interface GraceFlags {
@@ -249,6 +271,7 @@ export function workerSettings(flags: WorkerFlags) {
     maxSourceBytes: sizeOf("max-sources", flags["max-sources"]),
     maxImageBytes: sizeOf("max-images", flags["max-images"]),
     maxCacheBytes: sizeOf("max-caches", flags["max-caches"]),
+    maxKept: flags["max-kept"],
     ...(flags.slots !== undefined && { slots: flags.slots }),
     ...(poolMax !== undefined && { poolMax }),
     ...(poolIdle !== undefined && {

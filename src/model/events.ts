@@ -62,6 +62,8 @@ export interface RunCreated {
   readonly keepGoing: boolean;
   /** Who or what asked: "api", "cli", "rerun of 3", ... */
   readonly trigger: string;
+  /** How long sandboxes of red commands are kept; absent: as the workers do by themselves. */
+  readonly keepFailedMs?: number;
   /** Those of the run that is run again. */
   readonly sources?: readonly RunSource[];
 }
@@ -127,7 +129,32 @@ export interface CallFinished extends CallRef {
   readonly outcome: CallOutcome;
   readonly durationMs: number;
   readonly services?: readonly ServiceEnded[];
+  /** Of its sandbox, where that was to be kept. */
+  readonly kept?: KeptSandbox | KeptNot;
 }
+
+/** What is left of a red command for people to go into. */
+export interface KeptSandbox {
+  readonly worker: string;
+  readonly execution: string;
+  /** What the worker calls it before everybody. */
+  readonly id: string;
+  /** It may be sooner, or later where somebody goes in: the worker tells. */
+  readonly until: number;
+}
+
+export interface KeptNot {
+  readonly problem: string;
+}
+
+export interface KeptSandboxCall extends KeptSandbox {
+  readonly attempt: number;
+  readonly call: number;
+}
+
+export type KeptCall =
+  | KeptSandboxCall
+  | (KeptNot & { readonly attempt: number; readonly call: number });
 
 export interface CallStarted extends CallRef, CallOptions {
   readonly command: string;

@@ -1,6 +1,13 @@
 // A run as its readers see it, and the one function that changes it.
 
-import type { CallStarted, RunCreated, RunEvent, RunSource, StoredOutput } from "./events.js";
+import type {
+  CallStarted,
+  KeptCall,
+  RunCreated,
+  RunEvent,
+  RunSource,
+  StoredOutput,
+} from "./events.js";
 import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
 import { type BuildResult, describeCached } from "./image-build.js";
 import { type Pipeline, type TaskRef, taskKey, taskPositions } from "./pipeline.js";
@@ -62,6 +69,8 @@ export interface AttemptState {
   readonly builds?: Readonly<Record<number, BuildResult>>;
   /** What runs beside its commands, by the numbers of their calls; absent: nothing does. */
   readonly services?: Readonly<Record<number, readonly ServiceState[]>>;
+  /** Sandboxes of its red commands, as they were to be kept. Absent: none. */
+  readonly kept?: readonly KeptCall[];
   /** Known after its end. */
   readonly output?: StoredOutput;
 }
@@ -150,15 +159,14 @@ export function applyOwned(run: Run, event: RunEvent, own: OwnLists): Run {
       }));
     case "call-sent":
     case "call-finished": {
-      const { services, call } = event;
-      const build =
-        event.type === "call-finished" && event.outcome.kind === "exited"
-          ? event.outcome.build
-          : undefined;
-      if (!build && !services) return run;
+      const { services, attempt: number, call } = event;
+      const isEnd = event.type === "call-finished";
+      const build = isEnd && event.outcome.kind === "exited" ? event.outcome.build : undefined;
+      const kept = isEnd ? event.kept : undefined;
+      if (!build && !services && !kept) return run;
       return changeTask(run, event, own, (task) => ({
         ...task,
-        attempts: changedAt(task.attempts, event.attempt - 1, (attempt) => ({
+        attempts: changedAt(task.attempts, number - 1, (attempt) => ({
           ...attempt,
           ...(build && { builds: { ...attempt.builds, [call]: build } }),
           ...(services && {
@@ -167,6 +175,7 @@ export function applyOwned(run: Run, event: RunEvent, own: OwnLists): Run {
               [call]: servicesAfter(attempt.services?.[call], services),
             },
           }),
+          ...(kept && { kept: [...(attempt.kept ?? []), { ...kept, attempt: number, call }] }),
         })),
       }));
     }

@@ -37,6 +37,10 @@ export async function parseBody<T>(request: Request, schema: z.ZodType<T>): Prom
 }
 
 export async function readBody(request: Request, limitBytes = largestBodyBytes): Promise<string> {
+  return (await readBytes(request, limitBytes)).toString();
+}
+
+export async function readBytes(request: Request, limitBytes: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
@@ -46,5 +50,5 @@ export async function readBody(request: Request, limitBytes = largestBodyBytes):
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }

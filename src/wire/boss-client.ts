@@ -15,6 +15,7 @@ import type {
   WorkerView,
 } from "./boss.js";
 import { fetchTrusting, type TrustingInit } from "./fetch-trusting.js";
+import { createKeptBossClient, type KeptBossClient } from "./kept-boss-client.js";
 
 /** Nobody answers at the boss's address, or the connection was lost for good. */
 export class BossUnreachable extends Error {
@@ -62,6 +63,8 @@ export interface BossClient {
   output(request: OutputRequest): AsyncGenerator<Uint8Array>;
   artifacts(run: number): Promise<ArtifactsView>;
   artifact(run: number, artifact: Artifact): AsyncGenerator<Uint8Array>;
+  /** Sandboxes of red commands. */
+  readonly kept: KeptBossClient;
 }
 
 export interface EventsOptions {
@@ -185,6 +188,8 @@ export function createBossClient(url: string, { token, ca }: BossClientOptions =
       const query = queryOf({ stage, task, attempt });
       yield* bodyOf(await request(`/api/runs/${run}/artifacts/${place}${query}`));
     },
+
+    kept: createKeptBossClient(request),
   };
 }
 

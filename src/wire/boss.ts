@@ -28,6 +28,12 @@
 //                                                  -> TestsView: single tests, from the results files of commands
 //   GET  /api/runs/{id}/artifacts                  ?stage, task, attempt -> ArtifactsView
 //   GET  /api/runs/{id}/artifacts/{path}           ?stage, task, attempt: the file's bytes, as an attachment
+//   GET  /api/kept                                 KeptView[]: sandboxes of red commands that can be entered
+//   GET  /api/runs/{id}/tasks/{stage}/{task}/kept  ?attempt, call -> KeptState; 404 with the reason
+//   POST /api/runs/{id}/tasks/{stage}/{task}/release     ?attempt, call -> 200 { run }: its sandbox is removed
+//   POST /api/runs/{id}/tasks/{stage}/{task}/terminals   ?attempt, call; TerminalRequest
+//                                                  -> 201 { terminal, attempt, call }; then .../output, .../input
+//                                                  and .../size of it as at a worker, see kept.ts
 //   GET  /api/events                               SSE of everything: see FeedMessage
 //   GET  /api/session                              SessionView: who asks
 //   GET  /api/history                              ?pipeline, limit (30), before -> HistoryView
@@ -52,6 +58,7 @@ import type { Pipeline, TaskRef } from "../model/pipeline.js";
 import type { Run } from "../model/run.js";
 import type { RunSummary } from "../model/run-summary.js";
 import type { Artifact, TestCase } from "../model/test-results.js";
+import { keepFailedMs } from "./kept.js";
 import type { WorkerInfo } from "./worker.js";
 
 export const defaultBossPort = 9001;
@@ -64,12 +71,17 @@ export const StartRunRequest = z.strictObject({
   /** `Stage` or `Stage.task`; absent or empty: everything. */
   only: z.array(z.string().min(1)).optional(),
   keepGoing: z.boolean().optional(),
+  /** Sandboxes of red commands are kept for so long, to be entered; 0: they are not. */
+  keepFailedMs: keepFailedMs.or(z.literal(0)).optional(),
 });
 export type StartRunRequest = z.infer<typeof StartRunRequest>;
 
 export const RerunRequest = z.strictObject({
   /** Only the tasks that did not pass. */
   failed: z.boolean().optional(),
+  /** `Stage` or `Stage.task`, instead of those that it had; absent or empty: the same again. */
+  only: z.array(z.string().min(1)).optional(),
+  keepFailedMs: keepFailedMs.or(z.literal(0)).optional(),
 });
 export type RerunRequest = z.infer<typeof RerunRequest>;
 
@@ -256,6 +268,27 @@ export interface TestsView {
 
 export interface ArtifactsView {
   readonly artifacts: readonly Artifact[];
+}
+
+interface KeptPlace extends TaskRef {
+  readonly run: number;
+  readonly attempt: number;
+  readonly call: number;
+  /** When it goes; null: not while somebody is inside. */
+  readonly until: number | null;
+}
+
+/** As its worker says when it is asked. */
+export interface KeptState extends KeptPlace {
+  /** Open in it. */
+  readonly terminals: number;
+}
+
+/** A sandbox that can be entered. */
+export interface KeptView extends KeptPlace {
+  readonly worker: string;
+  readonly image?: string;
+  readonly command?: string;
 }
 
 export interface ApiError {

@@ -17,6 +17,7 @@ import {
   type CollectedFiles,
   type CommandRequest,
   ExecutionEvent,
+  type KeptNote,
   type Outcome,
   workerHeaders,
 } from "./worker.js";
@@ -54,9 +55,11 @@ export interface ExecutionIo {
 export interface LeftBehind {
   readonly files: CollectedFiles | null;
   readonly services: Readonly<Record<string, ServiceEnd>>;
+  /** Of its sandbox, where that was to be kept. */
+  readonly kept: KeptNote | null;
 }
 
-export const nothingLeft: LeftBehind = { files: null, services: {} };
+export const nothingLeft: LeftBehind = { files: null, services: {}, kept: null };
 
 export interface AttemptOptions {
   readonly request: CommandRequest | null;
@@ -238,7 +241,7 @@ export class CommandAttempt {
         else {
           this.#outcome = event.outcome;
           const { files = null, services = {} } = event;
-          this.#left = { files, services };
+          this.#left = { files, services, kept: event.kept ?? null };
           this.#output.expect(event.outputBytes);
           this.#pack.expect(files?.bytes ?? 0);
           for (const [name, one] of this.#services) one.expect(services[name]?.outputBytes ?? 0);

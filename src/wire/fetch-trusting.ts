@@ -7,7 +7,7 @@ import type { Readable } from "node:stream";
 export interface TrustingInit {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
   readonly signal?: AbortSignal;
 }
 

@@ -61,6 +61,10 @@ const outcome = z.looseObject({
   kind: z.enum(["exited", "timed-out", "out-of-memory", "cancelled", "faulted"]),
   build: BuildResult.optional(),
 });
+const kept = z.union([
+  z.looseObject({ worker: z.string(), execution: z.string(), id: z.string(), until: z.number() }),
+  z.looseObject({ problem: z.string() }),
+]);
 const tree = z.string().regex(/^[0-9a-f]{64}$/);
 const source = z.discriminatedUnion("kind", [
   z.looseObject({
@@ -103,6 +107,7 @@ const fields: Record<RunEvent["type"], z.ZodRawShape> = {
     pipedef: z.string(),
     only: z.array(z.looseObject(task)).optional(),
     keepGoing: z.boolean(),
+    keepFailedMs: z.number().optional(),
     trigger: z.string(),
     sources: z.array(source).optional(),
   },
@@ -129,7 +134,12 @@ const fields: Record<RunEvent["type"], z.ZodRawShape> = {
     sandbox: z.string(),
   },
   "call-files": { ...call, files },
-  "call-finished": { ...call, outcome, durationMs: z.number().nonnegative().optional() },
+  "call-finished": {
+    ...call,
+    outcome,
+    durationMs: z.number().nonnegative().optional(),
+    kept: kept.optional(),
+  },
   "attempt-finished": {
     ...attempt,
     end,

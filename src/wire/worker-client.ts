@@ -6,6 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { parseSse } from "../lib/sse.js";
 import { type Manifest, parseManifest } from "../source/manifest.js";
 import type { ExecutionIo } from "./command-attempt.js";
+import { createKeptClient, type KeptClient } from "./kept-client.js";
 import { type OutgoingTree, sendTree } from "./send-tree.js";
 import { GitAnswer, type GitRequest, sourceHeaders } from "./source.js";
 import { type CommandRequest, type ExpectedSandbox, type Outcome, WorkerInfo } from "./worker.js";
@@ -63,6 +64,8 @@ export interface WorkerClient {
   /** What is in a tree that the worker has. */
   readTree(hash: string, by: SourceBy): Promise<Manifest>;
   readContent(tree: string, content: string, by: SourceBy): AsyncGenerator<Uint8Array>;
+  /** Sandboxes of red commands. */
+  readonly kept: KeptClient;
   /** Closes idle connections. */
   close(): void;
 }
@@ -204,6 +207,7 @@ export function createWorkerClient(
         skip = Math.max(0, skip - piece.length);
       }
     },
+    kept: createKeptClient(worker),
     close: () => worker.close(),
   };
 }

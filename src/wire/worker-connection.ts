@@ -23,7 +23,8 @@ export interface WorkerConnectionOptions {
 export interface Call {
   readonly method: "GET" | "PUT" | "POST" | "DELETE";
   readonly path: string;
-  readonly body?: string;
+  /** A text is JSON. */
+  readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Until the answer begins. */
@@ -122,7 +123,7 @@ export class WorkerConnection {
         headers: {
           ...call.headers,
           ...(token !== undefined && { authorization: `Bearer ${token}` }),
-          ...(body !== undefined && jsonHeaders(body)),
+          ...(body !== undefined && headersOf(body)),
         },
         agent: this.#agent,
         ...(signal && { signal }),
@@ -200,8 +201,9 @@ export class WorkerConnection {
   }
 }
 
-function jsonHeaders(body: string) {
-  return { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+function headersOf(body: string | Uint8Array) {
+  const type = typeof body === "string" ? "application/json" : "application/octet-stream";
+  return { "content-type": type, "content-length": Buffer.byteLength(body) };
 }
 
 function limitWaiting(

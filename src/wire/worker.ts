@@ -17,6 +17,7 @@
 //                                      (see file-pack.ts); `finished` says how many bytes that has
 //   POST   /expected                   ExpectedSandboxes -> 204: so many commands of these shapes are about to come
 //   DELETE /executions/{id}            cancels if it still runs; forgets it and its output
+//   *      /kept                       sandboxes of red commands that are kept to be entered, see kept.ts
 //   *      /trees, /sources            the code under test, see source.ts
 //
 // Output does not travel as events: bytes are addressed by offset, and `finished` says how many there are.
@@ -29,6 +30,7 @@ import * as z from "zod";
 import { patternProblem } from "../lib/file-pattern.js";
 import { AskedCache, CommandCaches } from "./cache.js";
 import { AskedBuild, BuildResult, ImageBuild } from "./image-build.js";
+import { KeptMark, keepFailedMs } from "./kept.js";
 import { text, variableName } from "./program-text.js";
 import { AskedServices, ServiceEnd, Services } from "./service.js";
 import { AskedSource, CommandSource } from "./source.js";
@@ -91,6 +93,8 @@ export const CommandRequest = z.strictObject({
   cache: CommandCaches.optional(),
   /** Fresh ones, for this command alone. */
   services: Services.optional(),
+  /** Where it ends red its sandbox is kept for so long; absent: as the worker does by itself. 0: it is not. */
+  keepFailedMs: keepFailedMs.or(z.literal(0)).optional(),
 });
 export type CommandRequest = z.infer<typeof CommandRequest>;
 
@@ -123,6 +127,7 @@ export const AskedCommand = CommandRequest.omit({
   build: true,
   cache: true,
   services: true,
+  keepFailedMs: true,
 }).extend({
   secrets: z.array(variableName).optional(),
   services: AskedServices.optional(),
@@ -171,6 +176,10 @@ export const CollectedFiles = z.object({
 });
 export type CollectedFiles = z.infer<typeof CollectedFiles>;
 
+/** The sandbox of a red command is kept, or why not although that was asked for. */
+export const KeptNote = z.union([KeptMark, z.object({ problem: z.string() })]);
+export type KeptNote = z.infer<typeof KeptNote>;
+
 export const ExecutionEvent = z.discriminatedUnion("type", [
   /** Waits for a slot; `ahead` others are served before. Sent again as it moves up. */
   z.object({ type: z.literal("queued"), ahead: z.number().int() }),
@@ -182,6 +191,7 @@ export const ExecutionEvent = z.discriminatedUnion("type", [
     /** Where files were asked for and the command has ended by itself or for its time. */
     files: CollectedFiles.exactOptional(),
     services: z.record(z.string(), ServiceEnd).exactOptional(),
+    kept: KeptNote.exactOptional(),
   }),
 ]);
 export type ExecutionEvent = z.infer<typeof ExecutionEvent>;
@@ -198,5 +208,7 @@ export const WorkerInfo = z.object({
   ready: z.number().int().default(0),
   /** Why it takes nothing for now, in words: its engine is away, or it was told to stop. */
   problem: z.string().nullable().default(null),
+  /** Sandboxes of red commands that can be entered. */
+  kept: z.array(KeptMark).default([]),
 });
 export type WorkerInfo = z.infer<typeof WorkerInfo>;

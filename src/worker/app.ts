@@ -15,6 +15,8 @@ import {
   workerHeaders,
 } from "../wire/worker.js";
 import type { Executions } from "./executions.js";
+import type { KeptSandboxes } from "./kept/kept.js";
+import { keptRoutes } from "./kept/routes.js";
 import { LogEvents } from "./log-events.js";
 import { type Maxima, shapeWithinMaxima, withinMaxima } from "./maxima.js";
 import type { WorkerMetrics } from "./metrics.js";
@@ -27,6 +29,7 @@ export interface AppDeps {
   readonly maxima: Maxima;
   readonly metrics: WorkerMetrics;
   readonly sources: Sources;
+  readonly kept: KeptSandboxes;
   readonly info: () => WorkerInfo;
   /** The info now and at each change. */
   readonly followInfo: (signal: AbortSignal) => AsyncGenerator<WorkerInfo>;
@@ -115,6 +118,7 @@ export function createWorkerApp(deps: AppDeps): Hono {
   });
 
   app.route("/", sourceRoutes(deps.sources));
+  app.route("/kept", keptRoutes(deps));
 
   app.put("/executions/:id", async (c) => {
     const resumes = c.req.header(workerHeaders.resume) === "1";

@@ -12,7 +12,13 @@ import { asError } from "../lib/as-error.js";
 import { Bell } from "../lib/bell.js";
 import type { ByteLog } from "../lib/byte-log.js";
 import { defaultSourcePath } from "../wire/source.js";
-import type { CollectedFiles, CommandRequest, ExecutionEvent, Outcome } from "../wire/worker.js";
+import type {
+  CollectedFiles,
+  CommandRequest,
+  ExecutionEvent,
+  KeptNote,
+  Outcome,
+} from "../wire/worker.js";
 import type { Admission } from "./admission.js";
 import { OpenCaches } from "./caches/open-caches.js";
 import {
@@ -21,6 +27,7 @@ import {
   type Sandbox,
   type SandboxExit,
 } from "./executors/executor.js";
+import type { KeptSandboxes } from "./kept/kept.js";
 import type { WorkerMetrics } from "./metrics.js";
 import { collectFiles } from "./sandbox-files.js";
 import { ServiceOutputs, withSecrets } from "./service-outputs.js";
@@ -34,6 +41,9 @@ export interface ExecutionDeps {
   readonly openOutput: (service?: string) => ByteLog;
   readonly metrics: WorkerMetrics;
   readonly sources: Sources;
+  readonly kept: Pick<KeptSandboxes, "add">;
+  /** Of commands that do not say it; 0: they are not. */
+  readonly keepFailedMs: number;
   readonly log: (line: string) => void;
   /** Where the files are put that the command has left. */
   readonly packPath: string;
@@ -165,22 +175,51 @@ export class Execution {
       : undefined;
     clearTimeout(this.#giveUpTimer);
     this.#finished = true;
+    const end = this.#ending ?? outcome ?? ({ kind: "cancelled" } as const);
+    const kept = isRed(end) && outcome?.kind !== "faulted" ? this.#handOver() : null;
     const finished = {
       type: "finished",
-      outcome: this.#ending ?? outcome ?? { kind: "cancelled" },
+      outcome: end,
       outputBytes: this.#output?.length ?? 0,
       ...(this.#files && { files: this.#files }),
       ...(this.#services && { services: this.#services.ends() }),
+      ...(kept && { kept }),
     } as const;
     this.#deps.metrics.finished(finished.outcome, finished.outputBytes);
     this.#tell(finished);
     // Where the machinery broke, the next one would only break too: what is wrong is to be known first.
     const isWell = outcome?.kind !== "faulted";
     if (isWell) slot?.release();
+    if (kept && "id" in kept) return;
     await this.#sandbox?.dispose();
     if (!isWell) slot?.release();
+    await this.#releaseMaterial();
+  }
+
+  /** What the sandbox was made of, when that is gone. */
+  async #releaseMaterial(): Promise<void> {
     this.#tree?.release();
     await this.#caches?.release();
+  }
+
+  /** From then on it is others who remove it. Null: nobody asked for that. */
+  #handOver(): KeptNote | null {
+    const { kept, keepFailedMs, executor } = this.#deps;
+    const forMs = this.request.keepFailedMs ?? keepFailedMs;
+    const sandbox = this.#sandbox;
+    if (forMs === 0 || !sandbox) return null;
+    const { door } = sandbox;
+    // Of an image that could not be built there is no sandbox to enter.
+    if (!door && this.request.build) return null;
+    if (!door) return { problem: `the ${executor.name} executor keeps no sandboxes` };
+    const dispose = async () => {
+      await sandbox.dispose();
+      await this.#releaseMaterial();
+    };
+    const { id: execution, request } = this;
+    const { command } = request;
+    const toKeep = { execution, forMs, sandbox: sandbox.id, command, door, dispose };
+    return kept.add(toKeep) ?? { problem: "the worker keeps no sandboxes (--max-kept)" };
   }
 
   async #attempt(): Promise<Outcome> {
@@ -269,7 +308,7 @@ export class Execution {
 
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
     const { timeoutMs, secrets, source, build, services, cache, ...more } = this.request;
-    const { results: _, artifacts: __, ...asked } = more;
+    const { results: _, artifacts: __, keepFailedMs: ___, ...asked } = more;
     const turnAt = performance.now();
     const { sources, executor, packPath } = this.#deps;
     this.#caches = cache
@@ -387,6 +426,12 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     work.catch(() => {});
     signal.removeEventListener("abort", abort);
   }
+}
+
+/** As far as a worker can know it. */
+function isRed(outcome: Outcome): boolean {
+  if (outcome.kind === "exited") return outcome.exitCode !== 0;
+  return outcome.kind === "timed-out" || outcome.kind === "out-of-memory";
 }
 
 function spoolFault(error: Error): ExecutorFault {

@@ -13,6 +13,7 @@ import { Executions } from "./executions.js";
 import type { PullPolicy } from "./executors/docker-images.js";
 import type { Executor, MakePlace } from "./executors/executor.js";
 import { createInfoFeed } from "./info-feed.js";
+import { KeptSandboxes } from "./kept/kept.js";
 import { defaultMaxPids, type Maxima } from "./maxima.js";
 import { WorkerMetrics } from "./metrics.js";
 import { unmountAll } from "./sources/overlay.js";
@@ -61,6 +62,10 @@ export interface WorkerOptions {
   readonly maxOutputBytes?: number;
   /** Most files that are kept of one command, in bytes; what does not fit is left out. */
   readonly maxArtifactBytes?: number;
+  /** How long the sandbox of a red command is kept where its request does not say; 0: it is not. */
+  readonly keepFailedMs?: number;
+  /** Sandboxes that are kept at a time; of more, the oldest one goes. */
+  readonly maxKept?: number;
   /** How long commands wait for an engine that is away before they are handed back. */
   readonly engineWaitMs?: number;
   readonly keepAliveMs?: number;
@@ -80,6 +85,9 @@ export interface RunningWorker {
   /** Takes nothing new, and ends every sandbox that does not end by itself within `graceMs` (0). Safe to call twice. */
   stop(options?: { readonly graceMs?: number }): Promise<void>;
 }
+
+/** Each takes the disk that its command has written to. */
+export const defaultMaxKept = 8;
 
 const defaultSourceBytes = 20 * 2 ** 30;
 const defaultCacheBytes = 10 * 2 ** 30;
@@ -106,6 +114,8 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     // Each execution has its events and its output; and bosses watch.
     maxStreams = 2 * maxExecutions + 1_000,
     maxArtifactBytes = 2 ** 30,
+    keepFailedMs = 0,
+    maxKept = defaultMaxKept,
     version = "0.0.0",
     log = () => {},
   } = options;
@@ -142,7 +152,9 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       queued: admission.queued,
       ready,
       problem: stopping ? "the worker is stopping" : problem,
+      kept: kept.marks(),
     }));
+    const kept = new KeptSandboxes({ most: maxKept, changed: feed.changed, log });
     const admission: Admission = new Admission({ slots, changed: feed.changed });
     const executions = new Executions({
       executor,
@@ -155,6 +167,8 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       graceMs,
       metrics,
       sources,
+      kept,
+      keepFailedMs,
       log,
     });
     let stopped: Promise<void> | null = null;
@@ -168,6 +182,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       clearTimeout(tooLong);
       if (now === null) admission.resume();
       else {
+        kept.lose(now);
         admission.hold();
         tooLong = setTimeout(() => {
           waitedTooLong = true;
@@ -187,6 +202,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
       maxima: { pids: defaultMaxPids, ...options.maxima },
       metrics,
       sources,
+      kept,
       info: feed.info,
       followInfo: feed.follow,
       keepAliveMs,
@@ -202,7 +218,10 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
     const stop = async (graceMs: number) => {
       feed.changed();
       clearTimeout(tooLong);
-      const ended = Promise.all([executions.stop(graceMs), executor?.relax?.()]);
+      const ended = Promise.all([
+        executions.stop(graceMs).then(() => kept.stop()),
+        executor?.relax?.(),
+      ]);
       await atMost(graceMs + sandboxesMs, ended, () => log("some sandboxes would not end"));
       feed.end();
       await server.close(lastWordsMs);

@@ -15,6 +15,7 @@ import { Admission } from "../../src/worker/admission.js";
 import { createWorkerApp } from "../../src/worker/app.js";
 import { Executions } from "../../src/worker/executions.js";
 import { ExecutorFault } from "../../src/worker/executors/executor.js";
+import { KeptSandboxes } from "../../src/worker/kept/kept.js";
 import { WorkerMetrics } from "../../src/worker/metrics.js";
 import { openSources } from "../../src/worker/sources/sources.js";
 import { startRig } from "../rig/rig.js";
@@ -40,8 +41,11 @@ const sources = openSources({
   maxCacheBytes: 1_000_000,
   log: () => {},
 });
+const kept = new KeptSandboxes({ most: 0, changed: () => {}, log: () => {} });
 const executions = new Executions({
   sources,
+  kept,
+  keepFailedMs: 0,
   executor: {
     name: "none",
     isolated: true,
@@ -67,10 +71,12 @@ const info = {
   queued: 0,
   ready: 0,
   problem: null,
+  kept: [],
 };
 const worker = createWorkerApp({
   executions,
   sources,
+  kept,
   metrics,
   expect: () => {},
   info: () => info,

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { shellWord } from "../../src/model/shell-word.js";
 import {
   cutText,
   harmlessLine,
   harmlessText,
   oneLine,
   padText,
-  shellWord,
   textWidth,
 } from "../../src/terminal/text.js";
 

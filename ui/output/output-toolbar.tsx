@@ -1,6 +1,7 @@
 // What can be done with an output, above it.
 
 import { Component, type Ref } from "preact";
+import { dockerCommand } from "../../src/model/docker-command.js";
 import type { CallStarted } from "../../src/model/events.js";
 import { plainText } from "../../src/model/terminal-line.js";
 import { fetchAgain } from "../request.js";
@@ -10,7 +11,6 @@ import type { LineSearch } from "./line-search.js";
 import type { OutputSource } from "./output-source.js";
 import type { Query } from "./query.js";
 import type { Settings } from "./settings.js";
-import { dockerCommand } from "./shell-command.js";
 
 interface Props {
   readonly stage: string;

@@ -2,6 +2,7 @@
 
 import * as z from "zod";
 import { RerunRequest, StartRunRequest } from "../../wire/boss.js";
+import { TerminalRequest, TerminalSize } from "../../wire/kept.js";
 
 interface Operation {
   readonly method: "get" | "post";
@@ -17,6 +18,11 @@ interface Operation {
     | "application/x-ndjson"
     | "application/octet-stream";
 }
+
+const whichSandbox = {
+  attempt: "of this attempt (the last whose sandbox was kept)",
+  call: "of this command of it (the last one)",
+};
 
 export const operations: readonly Operation[] = [
   {
@@ -221,6 +227,66 @@ export const operations: readonly Operation[] = [
     },
     answers: { 200: "its bytes", 400: "several tasks have left it", 404: "it is not there" },
     type: "application/octet-stream",
+  },
+  {
+    method: "get",
+    path: "/api/kept",
+    summary: "Sandboxes of red commands that were kept and can be entered",
+    answers: { 200: "KeptView[]" },
+  },
+  {
+    method: "get",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/kept",
+    summary: "Whether the sandbox of a task is still kept, as its worker says now",
+    query: whichSandbox,
+    answers: { 200: "KeptState", 404: "there is none (any more), and why" },
+  },
+  {
+    method: "post",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/release",
+    summary: "Remove a kept sandbox",
+    query: whichSandbox,
+    answers: { 200: "{ run }", 404: "none was kept" },
+  },
+  {
+    method: "post",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/terminals",
+    summary: "Start a shell in a kept sandbox",
+    query: whichSandbox,
+    body: TerminalRequest,
+    answers: { 201: "{ terminal, attempt, call }", 404: "it is not kept (any more), and why" },
+  },
+  {
+    method: "get",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/terminals/{terminal}/output",
+    summary: "What it prints, to be read once: whoever stops reading hangs up",
+    query: whichSandbox,
+    answers: {
+      200: "frames: kind (0 life, 1 stdout, 2 stderr, 3 end), length in 4 bytes, bytes",
+      403: "the token may only look",
+      404: "it is not open",
+    },
+    type: "application/octet-stream",
+  },
+  {
+    method: "post",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/terminals/{terminal}/input",
+    summary: "Type into it; the body is what is typed, up to 64 KiB",
+    query: {
+      ...whichSandbox,
+      offset:
+        "number of the first byte among all that were typed; what came before is not typed twice",
+      end: "1: nothing more will come",
+    },
+    answers: { 204: "taken", 404: "it is not open", 503: "it takes no more for now" },
+  },
+  {
+    method: "post",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/terminals/{terminal}/size",
+    summary: "Tell it how large its window is",
+    query: whichSandbox,
+    body: TerminalSize,
+    answers: { 204: "told", 404: "it is not open" },
   },
   {
     method: "get",

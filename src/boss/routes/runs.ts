@@ -81,10 +81,10 @@ export function runRoutes(engine: Engine, audit: Audit): Hono {
 
   app.post("/:id/rerun", async (c) => {
     const { id } = theRun(engine, c);
-    const { failed = false } = await parseBody(c.req.raw, RerunRequest);
+    const { failed = false, ...asked } = await parseBody(c.req.raw, RerunRequest);
     const caller = callerOf(c.req.raw);
     const trigger = `rerun of ${id}${byWhom(caller)}`;
-    const started = engine.rerun(id, { failed, trigger });
+    const started = engine.rerun(id, { ...asked, failed, trigger });
     if (started.ok) audit.write("run-rerun", caller, { run: started.run, of: id });
     return started.ok ? c.json({ run: started.run }, 201) : refuse(c, started);
   });

@@ -5,8 +5,14 @@
 
 import { createHash } from "node:crypto";
 import type { CallRequest, CallResult } from "../../../runtime/host/host.js";
-import type { AttemptRef, CallOutcome, RunEvent } from "../../model/events.js";
-import type { Outcome } from "../../wire/worker.js";
+import type {
+  AttemptRef,
+  CallOutcome,
+  KeptNot,
+  KeptSandbox,
+  RunEvent,
+} from "../../model/events.js";
+import type { KeptNote, Outcome } from "../../wire/worker.js";
 import { type LeftBehind, nothingLeft } from "../../wire/worker-client.js";
 import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
 import { OutputTail } from "../output/output-tail.js";
@@ -31,6 +37,8 @@ export interface CallContext {
   /** Of one command. */
   readonly maxArtifactBytes: number;
   readonly serviceOutputs: Pick<ServiceOutputs, "open" | "close">;
+  /** For sandboxes of red commands; undefined: as the worker does by itself. */
+  readonly keepFailedMs: number | undefined;
   readonly secrets: Secrets;
   readonly emit: (event: RunEvent) => void;
   readonly now: () => number;
@@ -56,14 +64,17 @@ export async function executeCall(
     services.map(({ name }) => name),
     { ...context, call },
   );
+  const { keepFailedMs } = context;
   const tail = new OutputTail();
   const startedAt = performance.now();
   let chosen = worker ?? "";
+  let sentAs = "";
   let isSent = false;
   const sent = ({ url, execution }: SentTo) => {
     if (isSent) return;
     isSent = true;
     chosen = url;
+    sentAs = execution;
     emit({
       type: "call-sent",
       at: now(),
@@ -88,7 +99,8 @@ export async function executeCall(
     if (isLost(outcome)) {
       context.lose({ url: chosen, any: worker === null, refused: isRefused(outcome) });
     }
-    end = await finishCall(call, outcome, { durationMs, files, beside, left }, context);
+    const kept = keptAt({ worker: chosen, execution: sentAs }, left.kept);
+    end = await finishCall(call, outcome, { durationMs, files, beside, left, kept }, context);
   };
   const copy = maskedOutput(secrets, (bytes) => {
     tail.push(bytes);
@@ -112,7 +124,7 @@ export async function executeCall(
       avoid,
       ...(bring && { bring }),
     },
-    sendable.request,
+    { ...sendable.request, ...(keepFailedMs !== undefined && { keepFailedMs }) },
     {
       chosen: sent,
       started: (sandbox) => {
@@ -183,7 +195,8 @@ export async function resumeCall(
       settled: async (settled, left) => {
         void copy.release();
         durationMs = Math.max(0, now() - sentAt);
-        end = await finishCall(call, settled, { durationMs, files, beside, left }, context);
+        const kept = keptAt({ worker, execution }, left.kept);
+        end = await finishCall(call, settled, { durationMs, files, beside, left, kept }, context);
       },
     },
     signal,
@@ -211,25 +224,35 @@ async function finishCall(
     files,
     beside,
     left,
+    kept,
   }: {
     readonly durationMs: number;
     readonly files: CallFiles;
     readonly beside: CallServices;
     readonly left: LeftBehind;
+    readonly kept: KeptSandbox | KeptNot | null;
   },
   { attempt, output, emit, now, builds }: CallContext,
 ): Promise<Outcome> {
   await output.flush();
-  const kept = await files.finish(left.files);
-  if (kept) emit({ type: "call-files", at: now(), ...attempt, call, files: kept });
+  const found = await files.finish(left.files);
+  if (found) emit({ type: "call-files", at: now(), ...attempt, call, files: found });
   const services = await beside.finish(left.services);
-  const failedTests = kept?.tests?.failed ?? 0;
+  const failedTests = found?.tests?.failed ?? 0;
   const known = withKnownOrigin(given, builds);
   const outcome: Outcome =
     known.kind === "exited" && failedTests > 0 ? { ...known, failedTests } : known;
-  const ended = { outcome, durationMs, ...(services && { services }) };
+  const ended = { outcome, durationMs, ...(services && { services }), ...(kept && { kept }) };
   emit({ type: "call-finished", at: now(), ...attempt, call, ...ended });
   return outcome;
+}
+
+function keptAt(
+  where: Pick<KeptSandbox, "worker" | "execution">,
+  note: KeptNote | null,
+): KeptSandbox | KeptNot | null {
+  if (!note || "problem" in note) return note;
+  return { ...where, id: note.id, until: note.until ?? 0 };
 }
 
 export function isLost(outcome: Outcome): boolean {

@@ -15,6 +15,9 @@ export type StartRequest = StartRunRequest &
 export interface RerunRequest {
   /** Only what has not passed. */
   readonly failed: boolean;
+  /** `Stage` or `Stage.task`. */
+  readonly only?: readonly string[] | undefined;
+  readonly keepFailedMs?: number | undefined;
   readonly trigger: string;
 }
 
@@ -51,17 +54,15 @@ export class RunRequests {
     if ("ok" in view) return view;
     let only = asked.tasks;
     if (asked.only && asked.only.length > 0) {
-      const selection = selectTasks(view.pipeline ?? nothing, asked.only);
-      if (!selection.ok) {
-        const error = `${view.name} has no stage or task ${JSON.stringify(selection.unknown)}; there is: ${selection.suggestions.join(", ")}`;
-        return { ok: false, status: 400, field: "only", error };
-      }
-      only = selection.tasks;
+      const chosen = chosenOf(view.pipeline, asked.only, view.name);
+      if ("ok" in chosen) return chosen;
+      only = chosen;
     }
     return { ok: true, run: this.#parts.runs.begin(view, only, asked) };
   }
 
-  rerun(id: number, { failed, trigger }: RerunRequest): StartResult {
+  rerun(id: number, asked: RerunRequest): StartResult {
+    const { failed, trigger, keepFailedMs } = asked;
     const run = this.#parts.run(id);
     if (!run) return { ok: false, status: 404, error: `there is no run ${id}` };
     if (!isFinished(run)) return { ok: false, status: 409, error: `run ${id} has not ended yet` };
@@ -70,9 +71,14 @@ export class RunRequests {
     const view = this.#pipeline(run.request.pipelineName);
     if ("ok" in view) return view;
     let only = run.request.only;
+    if (asked.only && asked.only.length > 0) {
+      const chosen = chosenOf(run.pipeline, asked.only, `run ${id}`);
+      if ("ok" in chosen) return chosen;
+      only = chosen;
+    }
     if (failed && run.pipeline) {
       only = [...eachTask(run)]
-        .filter(({ task }) => task.status !== "passed")
+        .filter(({ ref, task }) => task.status !== "passed" && isAmong(ref, asked.only && only))
         .map(({ ref }) => ref);
       if (only.length === 0) {
         const error = `every task of run ${id} passed: nothing to rerun`;
@@ -83,7 +89,7 @@ export class RunRequests {
     const sources = run.sources && { sources: run.sources };
     return {
       ok: true,
-      run: this.#parts.runs.begin(view, only, { keepGoing, trigger, ...sources }),
+      run: this.#parts.runs.begin(view, only, { keepGoing, trigger, keepFailedMs, ...sources }),
     };
   }
 
@@ -119,4 +125,20 @@ export class RunRequests {
     const error = `no pipeline ${JSON.stringify(name)}; there is: ${names}`;
     return { ok: false, status: 404, field, error };
   }
+}
+
+function chosenOf(
+  pipeline: Pipeline | null,
+  only: readonly string[],
+  where: string,
+): readonly TaskRef[] | Refusal {
+  const selection = selectTasks(pipeline ?? nothing, only);
+  if (selection.ok) return selection.tasks;
+  const { unknown, suggestions } = selection;
+  const error = `${where} has no stage or task ${JSON.stringify(unknown)}; there is: ${suggestions.join(", ")}`;
+  return { ok: false, status: 400, field: "only", error };
+}
+
+function isAmong(ref: TaskRef, chosen: readonly TaskRef[] | undefined): boolean {
+  return chosen?.some(({ stage, task }) => stage === ref.stage && task === ref.task) ?? true;
 }

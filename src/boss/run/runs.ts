@@ -29,7 +29,7 @@ import type { TaskSlots } from "./task-slots.js";
 export interface RunsParts {
   readonly options: Pick<
     EngineOptions,
-    "concurrentRuns" | "infraRetries" | "maxArtifactBytes" | "secrets" | "log"
+    "concurrentRuns" | "infraRetries" | "maxArtifactBytes" | "keepFailedMs" | "secrets" | "log"
   >;
   readonly history: History;
   readonly log: EventLog;
@@ -50,6 +50,8 @@ export interface RunsParts {
 export interface RunWishes {
   readonly keepGoing?: boolean | undefined;
   readonly trigger: string;
+  /** Absent: as the boss does by itself. */
+  readonly keepFailedMs?: number | undefined;
   /** What is to be tested; absent: whatever is there. */
   readonly sources?: readonly RunSource[];
   /** To start before the others of their stage. */
@@ -76,7 +78,8 @@ export class Runs {
   }
 
   begin(view: PipelineView, only: readonly TaskRef[] | undefined, wishes: RunWishes): number {
-    const { history, log, pipelines, openHost } = this.#parts;
+    const { history, log, options, pipelines, openHost } = this.#parts;
+    const { keepFailedMs = options.keepFailedMs } = wishes;
     const id = history.store.nextRunId();
     const request: RunCreated = {
       type: "run-created",
@@ -86,6 +89,7 @@ export class Runs {
       ...(only && { only }),
       keepGoing: wishes.keepGoing ?? false,
       trigger: wishes.trigger,
+      ...(keepFailedMs !== undefined && { keepFailedMs }),
       ...(wishes.sources && wishes.sources.length > 0 && { sources: wishes.sources }),
     };
     log.append(id, request);
@@ -186,6 +190,7 @@ export class Runs {
         isOwn: ({ run, at }) => store.run(run)?.request.at === at,
       },
       maxArtifactBytes: options.maxArtifactBytes,
+      keepFailedMs: request.keepFailedMs,
       secrets,
       slots: this.#parts.slots,
       usual: () => statistics.usualMs(request.pipelineName),

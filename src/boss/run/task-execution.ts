@@ -45,6 +45,8 @@ export interface TaskDependencies {
   readonly builds: RunBuilds;
   /** Most that is kept of the files that one command has left. */
   readonly maxArtifactBytes: number;
+  /** For sandboxes of red commands; undefined: as the worker does by itself. */
+  readonly keepFailedMs?: number | undefined;
   readonly secrets: Secrets;
   readonly now: () => number;
   readonly stop: Stop;
@@ -200,13 +202,15 @@ async function runAttempt(
   const unheard = [onAbort(signal, onCancel), onAbort(deps.stop.over, onStop)];
 
   let lost: LostWorker | null = null;
-  const { emit, now, workers, expectations, secrets, sources, builds, maxArtifactBytes } = deps;
+  const { emit, now, workers, expectations, secrets, sources, builds } = deps;
+  const { maxArtifactBytes, keepFailedMs } = deps;
   const calls: CallContext = {
     attempt,
     output,
     outputPath,
     maxArtifactBytes,
     serviceOutputs: deps.outputs.services,
+    keepFailedMs,
     secrets,
     emit,
     now,

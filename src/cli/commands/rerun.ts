@@ -1,5 +1,5 @@
 import { defineCommand } from "../command.js";
-import { bossAccessFlags, jsonFlag } from "../flags.js";
+import { bossAccessFlags, jsonFlag, keepFailedFlag } from "../flags.js";
 
 export const rerunCommand = defineCommand({
   name: "rerun",
@@ -7,6 +7,12 @@ export const rerunCommand = defineCommand({
   summary: "Run a boss's run again",
   positionals: { run: { type: "string", demandOption: true, describe: "Its number" } },
   flags: {
+    only: {
+      type: "string",
+      array: true,
+      requiresArg: true,
+      describe: "Just this Stage or Stage.task (may be given again)",
+    },
     failed: { type: "boolean", default: false, describe: "Only the tasks that did not pass" },
     follow: {
       type: "boolean",
@@ -18,6 +24,7 @@ export const rerunCommand = defineCommand({
       choices: ["all", "failed", "none"],
       describe: "With --follow: whose output to print (default: failed; with --json: none)",
     },
+    ...keepFailedFlag,
     ...bossAccessFlags,
     ...jsonFlag,
   },
@@ -26,9 +33,13 @@ export const rerunCommand = defineCommand({
   async run(args) {
     const { run, failed, follow, output, boss, json } = args;
     const { bossArgument, openBossClient, printJson } = await import("../boss-access.js");
-    const { runId } = await import("../settings.js");
+    const { keepFailedSettings, runId } = await import("../settings.js");
     const client = openBossClient(args);
-    const id = await client.rerun(runId(run), { failed });
+    const id = await client.rerun(runId(run), {
+      failed,
+      ...(args.only && { only: [...args.only] }),
+      ...keepFailedSettings(args),
+    });
     if (follow) {
       const { followRemoteRun } = await import("../follow-remote.js");
       return followRemoteRun(client, id, { json, output, bossArgument: bossArgument(boss) });

@@ -5,6 +5,7 @@ import {
   engineFlags,
   hostFlags,
   jsonFlag,
+  keepFailedFlag,
   maxArtifactsFlag,
   maxOutputFlag,
   secretsFlag,
@@ -22,6 +23,7 @@ export const runCommand = defineCommand({
   flags: {
     ...selectionFlags,
     ...jsonFlag,
+    ...keepFailedFlag,
     ...maxOutputFlag,
     ...maxArtifactsFlag,
     ...dataFlag,

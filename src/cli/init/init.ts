@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { pipedefNames } from "../../boss/pipelines.js";
 import { exitCodes } from "../../model/exit-code.js";
-import { shellWord } from "../../terminal/text.js";
+import { shellWord } from "../../model/shell-word.js";
 import { printJson } from "../boss-access.js";
 import { infrastructureError, usageError } from "../cli-error.js";
 import { packageRoot, programName, styleOf } from "../environment.js";

@@ -9,6 +9,7 @@ import type Docker from "dockerode";
 import { asError } from "../../lib/as-error.js";
 import type { Pooled } from "../pool/pool.js";
 import type { SourcePlace } from "../sources/store.js";
+import { createDockerDoor } from "./docker-door.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { readableArchive } from "./docker-files.js";
 import type { ContainerNews, EngineLife } from "./docker-link.js";
@@ -167,6 +168,12 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
     return archive.open(path);
   }
 
+  const door = createDockerDoor(container, {
+    life,
+    env: options.task.env,
+    attach: () => attach(container),
+  });
+
   function deliver(name: "SIGTERM" | "SIGKILL") {
     pids.look();
     const failed = (error: unknown) => {
@@ -197,7 +204,17 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
       if (wanted !== "SIGKILL") wanted = name;
       if (state === "running") deliver(name);
     },
-    dispose,
+    door: {
+      async rest() {
+        stream.destroy();
+        await door.rest();
+      },
+      enter: door.enter,
+    },
+    dispose() {
+      door.close();
+      return dispose();
+    },
   };
 }
 

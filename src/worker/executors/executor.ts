@@ -1,6 +1,7 @@
 // What every way of running a command must offer. test/contracts/executor.ts holds all of them to it.
 
 import type { BuildResult, ImageBuild } from "../../wire/image-build.js";
+import type { TerminalSize } from "../../wire/kept.js";
 import type { ServiceRequest } from "../../wire/service.js";
 import type { CommandRequest, ExpectedSandbox } from "../../wire/worker.js";
 import type { SandboxFiles } from "../sandbox-files.js";
@@ -51,7 +52,15 @@ export interface Executor {
 /** Everything about a command but its deadline, which is the worker's business; `env` may hold secrets. */
 export type SandboxSpec = Omit<
   CommandRequest,
-  "timeoutMs" | "secrets" | "source" | "build" | "results" | "artifacts" | "cache" | "services"
+  | "timeoutMs"
+  | "secrets"
+  | "source"
+  | "build"
+  | "results"
+  | "artifacts"
+  | "cache"
+  | "services"
+  | "keepFailedMs"
 > & {
   readonly source?: SandboxSource;
   /** Others that are the sandbox's alone. A path that is not absolute begins where the image starts commands. */
@@ -139,9 +148,44 @@ export interface Sandbox {
    * taken. Never rejects. Absent: there are none.
    */
   endServices?(): Promise<void>;
+  /** Lets people in between the end of run and dispose. Absent: nobody can enter. */
+  readonly door?: SandboxDoor;
 
   /** Ends what still runs and removes every trace. Never rejects. */
   dispose(): Promise<void>;
+}
+
+/** Order: rest, first of all; then enter and rest in turns. */
+export interface SandboxDoor {
+  /** Ends all that runs in the sandbox; its files stay. Rejects where the machinery has failed. */
+  rest(): Promise<void>;
+  /** A shell in the command's folder, as its user, in its environment. Wakes a sandbox that rests. */
+  enter(options: EnterOptions): Promise<SandboxTerminal>;
+}
+
+export interface EnterOptions {
+  /** Absent: no terminal, and standard error is told apart. */
+  readonly size?: TerminalSize | undefined;
+  /** Besides the command's. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface SandboxTerminal {
+  /** To be read once. Nothing is taken from the shell before it is asked for here. */
+  readonly output: AsyncIterable<TerminalChunk>;
+  /** Resolves when more may be written. */
+  write(bytes: Uint8Array): Promise<void>;
+  endInput(): void;
+  resize(size: TerminalSize): Promise<void>;
+  /** After the end of output. */
+  exitCode(): Promise<number>;
+  /** As when a terminal's window is closed. Safe to call twice, and after the shell's end. */
+  hangUp(): Promise<void>;
+}
+
+export interface TerminalChunk {
+  readonly stream: "stdout" | "stderr";
+  readonly bytes: Uint8Array;
 }
 
 /** A promise means: no more until it resolves. The chunk belongs to the sink from then on. */

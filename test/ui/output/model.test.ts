@@ -3,13 +3,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { dockerCommand } from "../../../src/model/docker-command.js";
+import { shellWord } from "../../../src/model/shell-word.js";
 import type { OutputFold } from "../../../src/wire/boss.js";
 import { FoldMap, foldKey } from "../../../ui/output/fold-map.js";
 import { markHits, partsOf } from "../../../ui/output/line-parts.js";
 import { LineNumbers } from "../../../ui/output/matches.js";
 import { hitsIn } from "../../../ui/output/query.js";
 import { contentHeight, rowAt, scrollOf } from "../../../ui/output/scroll-map.js";
-import { dockerCommand, quote } from "../../../ui/output/shell-command.js";
 import { Times } from "../../../ui/output/times.js";
 
 const links = (text: string) =>
@@ -209,7 +210,7 @@ test("a pattern is tried on no long line, and found once", () => {
 test("words for the shell come back as they were", async () => {
   const { execFileSync } = await import("node:child_process");
   const words = ["a b", "it's", '"$HOME`id`"', "", "-n", "\\", "line\nfeed", "*", "ä;&|<>", "'"];
-  const printed = execFileSync("sh", ["-c", `printf '%s\\0' ${words.map(quote).join(" ")}`]);
+  const printed = execFileSync("sh", ["-c", `printf '%s\\0' ${words.map(shellWord).join(" ")}`]);
   assert.deepEqual(printed.toString().split("\0").slice(0, -1), words);
 });
 

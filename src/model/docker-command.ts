@@ -1,12 +1,7 @@
 // A call as a command for one's own machine.
 
-import type { CallOptions, CallStarted } from "../../src/model/events.js";
-
-/** Quotes a word for every POSIX shell. */
-export function quote(word: string): string {
-  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  return `'${word.replaceAll("'", `'\\''`)}'`;
-}
+import type { CallOptions, CallStarted } from "./events.js";
+import { shellWord } from "./shell-word.js";
 
 export type ReproducedCall = CallOptions & Pick<CallStarted, "image" | "command">;
 
@@ -26,5 +21,5 @@ export function dockerCommand(call: ReproducedCall): string {
   words.push("--entrypoint", "sh", call.image, "-c", call.command);
   const seconds = Math.ceil((call.timeoutMs ?? 0) / 1000);
   const limit = seconds > 0 ? ["timeout", String(seconds)] : [];
-  return [...limit, ...words].map(quote).join(" ");
+  return [...limit, ...words].map(shellWord).join(" ");
 }
