@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RunCreated, RunEvent } from "../../src/model/events.js";
 import { type Pipeline, selectTasks } from "../../src/model/pipeline.js";
-import { applyEvent, findTask, newRun, verdictOf } from "../../src/model/run.js";
+import { applyEvent, attemptNote, findTask, newRun, verdictOf } from "../../src/model/run.js";
 
 const pipeline: Pipeline = {
   warnings: [],
@@ -81,4 +81,61 @@ test("a selection names stages or tasks, keeps the pipeline's order, and suggest
   const wrong = selectTasks(pipeline, ["B.C"]);
   assert.equal(wrong.ok, false);
   assert.ok(!wrong.ok && wrong.suggestions.includes("a.b.c"));
+});
+
+test("a task is cached that has passed and only asked for images that were there", () => {
+  const ref = { stage: "a", task: "d", attempt: 1 } as const;
+  const call = (number: number, cached: boolean | null): RunEvent[] => [
+    {
+      type: "call-started",
+      at: 3,
+      ...ref,
+      call: number,
+      command: "docker build .",
+      image: "i",
+      worker: "w",
+      sandbox: "s",
+      ...(cached !== null && { builds: true }),
+    },
+    {
+      type: "call-finished",
+      at: 4,
+      ...ref,
+      call: number,
+      durationMs: 1,
+      outcome: {
+        kind: "exited",
+        exitCode: 0,
+        ...(cached !== null && {
+          build: {
+            kind: "made",
+            image: "i:1",
+            cached,
+            madeAt: 0,
+            by: number > 2 ? null : { run: number + 6, at: 0, task: "a.d" },
+          },
+        }),
+      },
+    },
+  ];
+  const noteAfter = (events: RunEvent[], status: "passed" | "cancelled" = "passed") => {
+    const run = fold(
+      { type: "run-loaded", at: 1, pipeline },
+      { type: "attempt-started", at: 2, ...ref },
+      ...events,
+      { type: "attempt-finished", at: 9, ...ref, end: { status } },
+    );
+    return attemptNote(findTask(run, ref)!);
+  };
+  assert.equal(noteAfter(call(1, true)), "cached, made by run 7");
+  assert.equal(noteAfter([...call(1, true), ...call(1, true)]), "cached, made by run 7");
+  assert.equal(
+    noteAfter([1, 2, 3].flatMap((number) => call(number, true))),
+    "cached, made by run 7 and by run 8 and 1970-01-01 00:00 UTC",
+  );
+  assert.equal(noteAfter([...call(1, true), ...call(2, false)]), null);
+  // Tests always run.
+  assert.equal(noteAfter([...call(1, true), ...call(2, null)]), null);
+  assert.equal(noteAfter([]), null);
+  assert.equal(noteAfter(call(1, true), "cancelled"), null);
 });

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { describeFailure } from "../../src/model/failure.js";
 import { attemptNote, findTask, type Run } from "../../src/model/run.js";
@@ -124,6 +126,82 @@ class Test(Stage):
     words,
   );
 });
+
+test("the build sees what docker build sees", { skip }, async () => {
+  const text = `${dockerfile}COPY . /context\nCOPY deep/only.sh /bin/only\n`;
+  await using rig = await startRig({
+    executor: "docker",
+    files: {
+      ".bettertest/pipedef.ts": `
+        import { image, run, stage } from "bettertest";
+        stage("s", {
+          inside: () => image({ context: "context" }),
+          // Not in its context, with an ignore file of its own; and one that is left out itself.
+          outside: async () => {
+            await run(await image({ context: "context", dockerfile: "other/Dockerfile" }),
+              "cd /context; ls -A; ls -A deep; test ! -e Dockerfile.dockerignore");
+          },
+          hidden: async () => {
+            await run(await image({ context: "context", dockerfile: "context/hidden.Dockerfile" }), "ls -A /context");
+          },
+        });`,
+      "context/Dockerfile": text,
+      "context/hidden.Dockerfile": text,
+      "context/.dockerignore":
+        "# words\n*.log\n**/*.tmp\nskip\n!skip/kept.txt\nhidden*\n!deep/once.log\n",
+      "context/a.log": "log",
+      "context/deep/once.log": "log",
+      "context/deep/only.sh": "echo only",
+      "context/deep/er/x.tmp": "tmp",
+      "context/deep/er/grün und.txt": "ü",
+      "context/skip/gone.txt": "gone",
+      "context/skip/kept.txt": "kept",
+      [`context/${"long".repeat(20)}/${"name".repeat(30)}`]: "long",
+      "other/Dockerfile": text,
+      "other/Dockerfile.dockerignore": "skip\ndeep/er\nhidden.Dockerfile\n",
+    },
+  });
+  const context = join(rig.folder, "repo/context");
+  chmodSync(join(context, "deep/only.sh"), 0o755);
+  mkdirSync(join(context, "empty"), { mode: 0o750 });
+  symlinkSync("deep/only.sh", join(context, "link"));
+  symlinkSync("nowhere", join(context, "dangling"));
+  const run = await rig.run();
+  assert.deepEqual(
+    glance(run),
+    ["s.inside passed", "s.outside passed", "s.hidden passed"],
+    JSON.stringify(run),
+  );
+  const built = findTask(run, { stage: "s", task: "inside" })?.attempts[0]?.builds?.[1];
+  assert.ok(built?.kind === "made");
+  const theirs = `bettertest-test-${unique}`;
+  docker("build", "-q", "-t", theirs, context);
+  try {
+    assert.equal(filesOf(built.image), filesOf(theirs));
+  } finally {
+    docker("rmi", "-f", theirs);
+  }
+  const outside = await rig.output(run.id, "s", "outside");
+  assert.match(outside, /\n\.dockerignore\nDockerfile\na\.log\ndangling\ndeep\nempty\nlink\nlong/);
+  assert.match(outside, /\nonce\.log\nonly\.sh\n$/);
+  const hidden = await rig.output(run.id, "s", "hidden");
+  assert.match(
+    hidden,
+    /\n\.dockerignore\nDockerfile\ndangling\ndeep\nempty\nlink\nlong\w+\nskip\n$/,
+  );
+});
+
+/** With modes, owners and targets, without times. */
+function filesOf(image: string): string {
+  const container = docker("create", image).trim();
+  try {
+    const script = `docker cp ${container}:/context - | tar -tvf - --numeric-owner`;
+    const list = execFileSync("sh", ["-c", script], { encoding: "utf8" });
+    return list.replace(/ +(\d+) \d{4}-\d\d-\d\d \d\d:\d\d /g, " $1 ").trim();
+  } finally {
+    docker("rm", container);
+  }
+}
 
 function noteOf(run: Run, stage: string, name: string): string | null {
   const task = findTask(run, { stage, task: name });

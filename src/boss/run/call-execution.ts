@@ -115,8 +115,8 @@ export async function executeCall(
   }
   const task = `${attempt.stage}.${attempt.task}`;
   const bring = bringSources(request, sources, { ...builds.origin, task });
-  // Which image that will be is not known yet; folders of its own are not made ahead.
-  if (!request.build && !mountsCaches(request))
+  // Folders of its own are not made ahead; nor is the sandbox of a build.
+  if (!request.build?.only && !mountsCaches(request))
     context.expectations.called(attempt.stage, worker, request);
   const outcome = await workers.execute(
     {

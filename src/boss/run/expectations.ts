@@ -123,6 +123,7 @@ function needsOf(events: readonly RunEvent[]): Needs {
       if (event.any) any.add(id);
       continue;
     }
+    if (event.builds) continue;
     const ofStage = needs.get(stage) ?? new Map<string, Need>();
     needs.set(stage, ofStage);
     const worker = any.has(id) ? null : event.worker;

@@ -48,10 +48,12 @@ interface SharedBuild {
 
 /** Of what a build has printed, for those who join it. */
 const mostSaid = 1024 * 1024;
+const mostPlans = 8;
 
 export class Builds {
   readonly #options: BuildsOptions;
   readonly #running = new Map<string, SharedBuild>();
+  readonly #plans = new Map<string, BuildPlan>();
   #sweeping: Promise<void> = Promise.resolve();
 
   constructor(options: BuildsOptions) {
@@ -63,7 +65,7 @@ export class Builds {
     const { signal, output } = io;
     let plan: BuildPlan;
     try {
-      plan = planBuild(build.tree, build);
+      plan = this.#plan(build);
     } catch (error) {
       if (!(error instanceof UnbuildableSource)) throw fault(error);
       await output(`${error.message}\n`);
@@ -83,6 +85,18 @@ export class Builds {
         (await this.#cached(key, tell)) ??
         this.#build(build, plan, { key, baseId: baseIds[0] ?? "", tell, signal: aborted }),
     );
+  }
+
+  /** A command asks for the image that its task has just asked for, and so do others. */
+  #plan(build: SandboxBuild): BuildPlan {
+    const { context, dockerfile, target, args, tree } = build;
+    const name = JSON.stringify([tree.hash, context, dockerfile, target, args]);
+    const plan = this.#plans.get(name) ?? planBuild(tree, build);
+    this.#plans.delete(name);
+    this.#plans.set(name, plan);
+    const [oldest] = this.#plans.keys();
+    if (this.#plans.size > mostPlans && oldest !== undefined) this.#plans.delete(oldest);
+    return plan;
   }
 
   async #cached(key: string, tell: (text: string) => unknown): Promise<Build | null> {
@@ -156,16 +170,19 @@ export class Builds {
     const told = new BuildStream();
     const { by = null } = build;
     try {
-      const stream = await docker.buildImage(Readable.from(plan.archive(), { objectMode: false }), {
-        dockerfile: plan.dockerfile,
-        rm: true,
-        forcerm: true,
-        ...(build.target !== undefined && { target: build.target }),
-        ...(build.args && { buildargs: { ...build.args } }),
-        labels: { [buildLabel]: JSON.stringify({ key, owner, base: baseId, by }) },
-        ...limitsOf(limits),
-        abortSignal: signal,
-      });
+      const stream = await docker.buildImage(
+        Readable.from(plan.archive(build.tree), { objectMode: false }),
+        {
+          dockerfile: plan.dockerfile,
+          rm: true,
+          forcerm: true,
+          ...(build.target !== undefined && { target: build.target }),
+          ...(build.args && { buildargs: { ...build.args } }),
+          labels: { [buildLabel]: JSON.stringify({ key, owner, base: baseId, by }) },
+          ...limitsOf(limits),
+          abortSignal: signal,
+        },
+      );
       for await (const chunk of stream) await tell(told.push(chunk));
       await tell(told.end());
     } catch (error) {

@@ -26,7 +26,8 @@ export interface BuildPlan {
   /** What is in it. */
   readonly text: string;
   keyWith(baseIds: readonly string[]): string;
-  archive(): AsyncGenerator<Uint8Array>;
+  /** Of the tree that was planned with. */
+  archive(tree: BorrowedTree): AsyncGenerator<Uint8Array>;
 }
 
 /** The source does not hold what the build is to read: whoever wrote the one or the other is to blame. */
@@ -75,7 +76,7 @@ export function planBuild(tree: BorrowedTree, recipe: Recipe): BuildPlan {
   );
   for (const entry of files) hash.update(wordsOf(entry));
 
-  function* items(): Generator<TarItem> {
+  function* items(tree: BorrowedTree): Generator<TarItem> {
     const isThere = files.some(({ path }) => path === ignoreFile);
     for (const entry of files) {
       if (!isCopied && entry.path === ignoreFile) continue;
@@ -95,7 +96,7 @@ export function planBuild(tree: BorrowedTree, recipe: Recipe): BuildPlan {
     dockerfile: isCopied ? bytesToText(place.slice(inContext.length)) : foreignDockerfile,
     text,
     keyWith: (baseIds) => hash.copy().update(baseIds.join("\n")).digest("hex"),
-    archive: () => writeTar(items()),
+    archive: (same) => writeTar(items(same)),
   };
 }
 

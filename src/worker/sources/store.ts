@@ -87,6 +87,7 @@ interface Offer {
 
 /** A tree that the worker itself reads; nothing of it goes before release. */
 export interface BorrowedTree {
+  readonly hash: string;
   readonly manifest: Manifest;
   /** Where a content of it lies. */
   pathOf(hash: string): string;
@@ -301,6 +302,7 @@ export class SourceStore {
     this.#trees.touch(tree);
     let isReleased = false;
     return {
+      hash: tree.hash,
       manifest,
       pathOf: (hash) => {
         const path = this.#blobs.pathOf(hash);
