@@ -162,6 +162,30 @@ test("a worker that is killed in the middle of a build leaves no container, and 
   }
 });
 
+test("an engine that goes away in the middle of a build makes no red task", {
+  skip: skip || noOwnEngine(),
+}, async () => {
+  await using engine = await startOwnEngine();
+  await using rig = await startRig({
+    executor: "docker",
+    dockerHost: engine.address,
+    infraRetries: 0,
+    files: slow,
+  });
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    const started = rig.boss.engine.start({ trigger: "test" });
+    assert.ok(started.ok);
+    const path = `${rig.url}/api/runs/${started.run}/tasks/s/slow/output`;
+    await stepContainer(async () => (await fetch(path)).text());
+    await engine.end(signal);
+    const run = await rig.boss.engine.finished(started.run);
+    assert.deepEqual(glance(run), ["s.slow errored"], JSON.stringify(run));
+    await engine.start();
+    assert.doesNotMatch(engine.docker("images"), /bettertest-image +[0-9a-f]{32}/);
+    await eventually(async () => rig.worker.info().problem === null, 60_000);
+  }
+});
+
 test("a boss that is killed in the middle of a build goes on with it", { skip }, async () => {
   await using worker = await startWorkerProcess({ executor: "docker", slots: 2, poolMax: 0 });
   using repo = tempRepo({
