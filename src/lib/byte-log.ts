@@ -17,6 +17,8 @@ const lineFeed = 10;
 export interface ByteLogOptions {
   /** More than this is cut in the middle: see ByteLog. */
   readonly limitBytes?: number;
+  /** What is no longer than this gets no file; default: all of it has one. */
+  readonly memoryBytes?: number;
   /** Go on with the file that an earlier process left in the middle, where there is one. */
   readonly reopen?: boolean;
   /** Told before what was kept aside is deleted. */
@@ -77,6 +79,7 @@ export class ByteLog {
     this.#cut = cut;
     let lost = 0;
     this.#writer = new FileWriter(path, {
+      ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
       ...(reopen && { goOnAt: this.#reopen() }),
       beforeGap: options.beforeGap ?? (() => {}),
       changed: () => {
@@ -91,6 +94,11 @@ export class ByteLog {
   /** Bytes that are in the file, or on their way there. */
   get length(): number {
     return this.#writer.length;
+  }
+
+  /** Whether there is a file, or may be. */
+  get hasFile(): boolean {
+    return this.#writer.held === null;
   }
 
   /** Bytes in the file. */
@@ -195,7 +203,9 @@ export class ByteLog {
       return null;
     const end = tail ? Math.min(to, this.#head) : to;
     const chunks: Uint8Array[] = [];
-    if (from < end) {
+    const { held } = this.#writer;
+    if (held) chunks.push(held.subarray(from, end));
+    else if (from < end) {
       const file = await open(this.path, "r");
       try {
         const buffer = Buffer.alloc(end - from);
@@ -250,13 +260,11 @@ export class ByteLog {
     if (signal?.aborted) return;
     let position = offset;
     if (this.#writer.isOpen) {
-      const file = await open(this.path, "r");
       const forget = this.#writer.recent.follow();
       try {
-        position = yield* this.#followFile(file, offset, signal);
+        position = yield* this.#followWritten(offset, signal);
       } finally {
         forget();
-        await file.close();
       }
     }
     if (signal?.aborted) return;
@@ -264,30 +272,33 @@ export class ByteLog {
     if (position < written + postscript.length) yield postscript.subarray(position - written);
   }
 
-  async *#followFile(
-    file: FileHandle,
-    offset: number,
-    signal?: AbortSignal,
-  ): AsyncGenerator<Uint8Array, number> {
+  async *#followWritten(offset: number, signal?: AbortSignal): AsyncGenerator<Uint8Array, number> {
     let position = offset;
-    while (!signal?.aborted) {
-      const { written } = this.#writer;
-      if (position >= written) {
-        if (this.error) throw this.error;
-        if (this.#closed) break;
-        await this.#changes.heard(signal);
-        continue;
+    // Whoever keeps up never needs it.
+    let file: FileHandle | undefined;
+    try {
+      while (!signal?.aborted) {
+        const { written, held, recent } = this.#writer;
+        if (position >= written) {
+          if (this.error) throw this.error;
+          if (this.#closed) break;
+          await this.#changes.heard(signal);
+          continue;
+        }
+        const near = held ? held.subarray(position) : recent.from(position);
+        if (near) {
+          position += near.length;
+          yield near;
+          continue;
+        }
+        file ??= await open(this.path, "r");
+        const buffer = Buffer.allocUnsafe(Math.min(readSize, written - position));
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
+        position += bytesRead;
+        yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead);
       }
-      const fresh = this.#writer.recent.from(position);
-      if (fresh) {
-        position += fresh.length;
-        yield fresh;
-        continue;
-      }
-      const buffer = Buffer.allocUnsafe(Math.min(readSize, written - position));
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
-      position += bytesRead;
-      yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead);
+    } finally {
+      await file?.close();
     }
     return position;
   }

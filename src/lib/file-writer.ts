@@ -22,6 +22,8 @@ export interface Missing {
 }
 
 export interface FileWriterOptions {
+  /** So much is kept in memory before there is a file; default: nothing is. */
+  readonly memoryBytes?: number;
   /** Goes on with the file that is there, behind so many bytes. Otherwise there must be none. */
   readonly goOnAt?: number;
   /** Called after every change that a reader or a watcher of the file may care for. */
@@ -37,6 +39,8 @@ export class FileWriter {
   readonly path: string;
   readonly #options: FileWriterOptions;
   #file: FileHandle | null = null;
+  /** All of it, while there is no file because it is little. */
+  #held: Uint8Array | null = null;
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #written = 0;
@@ -57,7 +61,8 @@ export class FileWriter {
     this.path = path;
     this.#options = options;
     this.#written = options.goOnAt ?? 0;
-    this.#pump();
+    if (options.memoryBytes) this.#held = new Uint8Array();
+    else this.#pump();
   }
 
   /** Bytes in the file. */
@@ -76,8 +81,14 @@ export class FileWriter {
     return this.#missing;
   }
 
+  /** Whether there is something to read: the file, or what stands for it. */
   get isOpen(): boolean {
-    return this.#file !== null;
+    return this.#file !== null || this.#held !== null;
+  }
+
+  /** All that was written, where that is in memory; null: it is in the file. */
+  get held(): Uint8Array | null {
+    return this.#held;
   }
 
   /** Why there is no file, and will be none. */
@@ -93,12 +104,30 @@ export class FileWriter {
   /** A promise resolves when there is room for more; the chunk must not be changed afterwards. */
   write(chunk: Uint8Array): Promise<void> | undefined {
     if (chunk.length === 0 || this.#error) return undefined;
+    if (this.#held) {
+      if (this.#hold(this.#held, chunk)) return undefined;
+      // Readers wait until the file has what they have read.
+      this.#queue.push(this.#held);
+      this.#queuedBytes = this.#held.length;
+      this.#written = 0;
+      this.#held = null;
+    }
     this.#queue.push(chunk);
     this.#queuedBytes += chunk.length;
     this.#pump();
     if (this.#queuedBytes <= highWaterBytes) return undefined;
     this.#drained ??= newPromise();
     return this.#drained.promise;
+  }
+
+  /** False: it is too much. */
+  #hold(held: Uint8Array, chunk: Uint8Array): boolean {
+    const { memoryBytes = 0, changed } = this.#options;
+    if (held.length + chunk.length > memoryBytes) return false;
+    this.#held = Buffer.concat([held, chunk]);
+    this.#written = this.#held.length;
+    changed();
+    return true;
   }
 
   /** These bytes, which come next, cannot be kept. */

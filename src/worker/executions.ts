@@ -22,6 +22,9 @@ export interface ExecutionsOptions extends Omit<ExecutionDeps, "openOutput" | "p
   readonly leaseMs: number;
 }
 
+/** Most commands print less: then all that goes on with files would cost more than everything else the worker does. */
+const littleOutputBytes = 8 * 1024;
+
 /** What has ended holds up nobody: a client that is slow to ask for the rest of the output may be so. */
 const keptMs = 60_000;
 
@@ -40,6 +43,8 @@ interface Entry {
   /** As received, to tell a repeated request from another one under the same id. */
   readonly requestText: string;
   readonly outputPath: string;
+  /** Its own, and that of its services. */
+  readonly outputs: ByteLog[];
   /** What its client asked for; null: it must keep a stream open. */
   readonly leaseMs: number | null;
   streams: number;
@@ -81,15 +86,19 @@ export class Executions {
     const execution = new Execution(id, request, {
       ...this.#options,
       packPath: packPathOf(outputPath),
-      openOutput: (service) =>
-        new ByteLog(service === undefined ? outputPath : servicePathOf(outputPath, service), {
-          limitBytes: this.#options.maxOutputBytes,
-        }),
+      openOutput: (service) => {
+        const path = service === undefined ? outputPath : servicePathOf(outputPath, service);
+        const limitBytes = this.#options.maxOutputBytes;
+        const output = new ByteLog(path, { limitBytes, memoryBytes: littleOutputBytes });
+        entry.outputs.push(output);
+        return output;
+      },
     });
     const entry: Entry = {
       execution,
       requestText,
       outputPath,
+      outputs: [],
       leaseMs: leaseMs === null ? null : Math.min(leaseMs, longestLeaseMs),
       streams: 0,
       lease: null,
@@ -143,11 +152,12 @@ export class Executions {
     this.#leaving.delete(left);
   }
 
-  async #leave({ execution, outputPath }: Entry) {
+  async #leave({ execution, outputPath, outputs }: Entry) {
     await execution.disposed;
-    const services = Object.keys(execution.request.services ?? {});
-    const ofServices = services.map((name) => servicePathOf(outputPath, name));
-    for (const path of [outputPath, packPathOf(outputPath), ...ofServices]) {
+    const { results = [], artifacts = [] } = execution.request;
+    const paths = outputs.filter(({ hasFile }) => hasFile).map(({ path }) => path);
+    if (results.length + artifacts.length > 0) paths.push(packPathOf(outputPath));
+    for (const path of paths) {
       await rm(path, { force: true }).catch((error: Error) => {
         this.#options.log(`could not remove ${path}: ${error.message}`);
       });

@@ -14,7 +14,7 @@ import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { readableArchive } from "./docker-files.js";
 import type { ContainerNews, EngineLife } from "./docker-link.js";
 import { hasBeenKilledForMemory } from "./docker-memory.js";
-import { watchPids } from "./docker-pids.js";
+import { type PidsWatch, watchPids } from "./docker-pids.js";
 import { type ScriptOptions, scriptFor } from "./docker-script.js";
 import { ExecutorFault, type OutputSink, type Sandbox, type SandboxExit } from "./executor.js";
 import { createMarkedOutput } from "./marked-output.js";
@@ -60,8 +60,10 @@ export async function startContainer(
   const news = life.follow(container.id);
   let disposal: Promise<void> | null = null;
   let output: Duplex | null = null;
+  const pids = watchPids(container.id);
   const dispose = () => {
     news.forget();
+    pids.end();
     // The shell ends with its input, and everything in the container with the shell.
     output?.destroy();
     disposal ??= leave();
@@ -76,6 +78,7 @@ export async function startContainer(
     // Before the start: what a container writes while nobody is attached is lost.
     output = await attach(container);
     await start(container, image);
+    pids.begin();
   } catch (error) {
     await dispose();
     throw error;
@@ -92,27 +95,26 @@ export async function startContainer(
     discard: dispose,
     container,
     place,
-    use: (task) => openSandbox(container, { ...options, task, news, stream, dispose }),
+    use: (task) => openSandbox(container, { ...options, task, news, pids, stream, dispose }),
   };
 }
 
 interface SandboxOptions extends ContainerOptions {
   readonly task: ScriptOptions;
   readonly news: ContainerNews;
+  readonly pids: PidsWatch;
   readonly stream: Duplex;
   readonly dispose: () => Promise<void>;
 }
 
 function openSandbox(container: Docker.Container, options: SandboxOptions): Sandbox {
-  const { memoryBytes, life, news, stream, dispose, log } = options;
+  const { memoryBytes, life, news, pids, stream, dispose, log } = options;
   const id = container.id.slice(0, 12);
-  const pids = watchPids(container.id);
   let state: "waiting" | "running" | "ended" = "waiting";
   let wanted: "SIGTERM" | "SIGKILL" | null = null;
 
   async function runToItsEnd(sink: OutputSink): Promise<SandboxExit> {
     const { text, mark } = scriptFor(options.task);
-    pids.begin();
     try {
       state = "running";
       const ending = outputUntilEnd(stream, mark, (chunk) => {

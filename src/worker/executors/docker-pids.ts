@@ -13,9 +13,10 @@ export interface PidsWatch {
   end(): void;
 }
 
+const firstVersion = "/sys/fs/cgroup/pids/";
 const places = (id: string) => [
-  `/sys/fs/cgroup/pids/docker/${id}/pids.events`,
-  `/sys/fs/cgroup/pids/system.slice/docker-${id}.scope/pids.events`,
+  `${firstVersion}docker/${id}/pids.events`,
+  `${firstVersion}system.slice/docker-${id}.scope/pids.events`,
   `/sys/fs/cgroup/system.slice/docker-${id}.scope/pids.events`,
   `/sys/fs/cgroup/docker/${id}/pids.events`,
 ];
@@ -39,15 +40,14 @@ export function watchPids(id: string): PidsWatch {
     },
     begin() {
       path = places(id).find(existsSync);
-      if (path === undefined) return;
+      // Version 2 announces each change; version 1 does not.
+      if (path === undefined || path.startsWith(firstVersion)) return;
       try {
-        // Version 2 announces each change; version 1 does not.
         watcher = watch(path, look);
         watcher.on("error", () => watcher?.close());
       } catch {
         // It has ended already, or this system has no more watches to give.
       }
-      look();
     },
     look,
     end: () => watcher?.close(),
