@@ -1,7 +1,8 @@
 // The life of one command on a worker.
 //
 //   waiting ──slot──► opening ──sandbox──► running ──exit──► finished
-//      │                 │                    │
+//      │ ▲               │ │                  │
+//      │ └─engine lost───┘ │                  │
 //      └────────────── end(outcome) ──────────┘   cancelled, client gone, timed out, worker stops:
 //                                                 the first reason given is the outcome
 //
@@ -19,13 +20,15 @@ import type {
   KeptNote,
   Outcome,
 } from "../wire/worker.js";
-import type { Admission } from "./admission.js";
+import type { Admission, Slot } from "./admission.js";
 import { OpenCaches } from "./caches/open-caches.js";
 import {
   type Executor,
   ExecutorFault,
+  type OpenOptions,
   type Sandbox,
   type SandboxExit,
+  type SandboxSpec,
 } from "./executors/executor.js";
 import type { KeptSandboxes } from "./kept/kept.js";
 import type { WorkerMetrics } from "./metrics.js";
@@ -55,6 +58,9 @@ export interface ExecutionDeps {
 /** A killed sandbox that does not end within this is the engine's trouble; nobody waits longer for it. */
 const killedMustEndWithinMs = 8_000;
 
+/** An engine that loses so many has more wrong with it than that it went away. */
+const mostOpenings = 5;
+
 /** However much there is to read: the slot is waited for. */
 const filesMustBeReadWithinMs = 10 * 60_000;
 
@@ -72,6 +78,7 @@ export class Execution {
   readonly #events: ExecutionEvent[] = [];
   readonly #changes = new Bell();
   readonly #opening = new AbortController();
+  #slot: Slot | null = null;
   #output: ByteLog | null = null;
   #sandbox: Sandbox | null = null;
   #tree: BorrowedTree | null = null;
@@ -101,7 +108,7 @@ export class Execution {
 
   /** For a slot; nothing of it has begun. */
   get isWaiting(): boolean {
-    return !this.#finished && this.#output === null;
+    return !this.#finished && this.#slot === null;
   }
 
   get finished(): boolean {
@@ -166,11 +173,9 @@ export class Execution {
   }
 
   async #live(): Promise<void> {
-    const { admission } = this.#deps;
-    const moved = (ahead: number) => this.#tell({ type: "queued", ahead });
-    const slot = await admission.enter({ signal: this.#opening.signal, moved }).catch(() => null);
+    await this.#enter().catch(() => {});
     // The one seam where whatever went wrong becomes an outcome: a started execution always finishes.
-    const outcome = slot
+    const outcome = this.#slot
       ? await this.#attempt().catch((error: unknown) => this.#faulted(error))
       : undefined;
     clearTimeout(this.#giveUpTimer);
@@ -189,10 +194,10 @@ export class Execution {
     this.#tell(finished);
     // Where the machinery broke, the next one would only break too: what is wrong is to be known first.
     const isWell = outcome?.kind !== "faulted";
-    if (isWell) slot?.release();
+    if (isWell) this.#slot?.release();
     if (kept && "id" in kept) return;
     await this.#sandbox?.dispose();
-    if (!isWell) slot?.release();
+    if (!isWell) this.#slot?.release();
     await this.#releaseMaterial();
   }
 
@@ -220,6 +225,28 @@ export class Execution {
     const { command } = request;
     const toKeep = { execution, forMs, sandbox: sandbox.id, command, door, dispose };
     return kept.add(toKeep) ?? { problem: "the worker keeps no sandboxes (--max-kept)" };
+  }
+
+  /** Rejects where it is ended while it waits. */
+  async #enter(): Promise<void> {
+    const moved = (ahead: number) => this.#tell({ type: "queued", ahead });
+    this.#slot = await this.#deps.admission.enter({ signal: this.#opening.signal, moved });
+  }
+
+  /** A command that its engine has lost before it began waits once more, until there is an engine again. */
+  async #open(spec: SandboxSpec, io: OpenOptions): Promise<Sandbox> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#deps.executor.open(spec, io);
+      } catch (error) {
+        const isLost = error instanceof ExecutorFault && error.lost;
+        if (!isLost || this.#ending || tries === mostOpenings) throw error;
+        this.#deps.metrics.engineFailed();
+        this.#slot?.release();
+        this.#slot = null;
+        await this.#enter();
+      }
+    }
   }
 
   async #attempt(): Promise<Outcome> {
@@ -336,7 +363,7 @@ export class Execution {
       folders,
       ...(services && { services: withSecrets(services) }),
     };
-    const sandbox = await executor.open(spec, {
+    const sandbox = await this.#open(spec, {
       signal: this.#opening.signal,
       progress: (text) => {
         if (!this.#finished) output.append(Buffer.from(text));

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseSse } from "../../src/lib/sse.js";
 import { ExecutionEvent } from "../../src/wire/worker.js";
+import { ExecutorFault } from "../../src/worker/executors/executor.js";
 import { createScriptedExecutor, eventually, image, startTestWorker } from "../rig/worker.js";
 
 async function put(
@@ -248,4 +249,48 @@ test("stop ends everything within its time, says so to the clients, and takes no
   assert.deepEqual(command.signals, ["SIGKILL"]);
   assert.equal(rig.executor.disposed, 2);
   await assert.rejects(put(rig.url, "d"));
+});
+
+test("a command whose engine goes away before it began waits until that is back", async () => {
+  const scripted = createScriptedExecutor();
+  let tell: (problem: string | null) => void = () => {};
+  let isAway = true;
+  let lost = 0;
+  const executor = {
+    ...scripted,
+    onProblem: (listener: typeof tell) => {
+      tell = listener;
+    },
+    open: async (...given: Parameters<typeof scripted.open>) => {
+      if (!isAway) return scripted.open(...given);
+      lost += 1;
+      // It is noticed by whoever asks first.
+      tell("the engine is away");
+      throw new ExecutorFault("the engine did not answer", { lost: true });
+    },
+  };
+  await using worker = await startTestWorker({ executor, slots: 1 });
+  const waiting = worker.execute("first");
+  await eventually(() => lost === 1 && worker.worker.info().queued === 1);
+  assert.equal(worker.worker.info().running, 0);
+  isAway = false;
+  tell(null);
+  (await scripted.nextCommand()).exit(4);
+  assert.deepEqual((await waiting).outcome, { kind: "exited", exitCode: 4 });
+  assert.equal(lost, 1);
+});
+
+test("an engine that loses every sandbox though it says it is well is asked a few times only", async () => {
+  let asked = 0;
+  const executor = {
+    ...createScriptedExecutor(),
+    open: () => {
+      asked += 1;
+      return Promise.reject(new ExecutorFault("cut off", { lost: true }));
+    },
+  };
+  await using worker = await startTestWorker({ executor, slots: 1 });
+  const { outcome } = await worker.execute("never");
+  assert.deepEqual(outcome, { kind: "faulted", message: "cut off", workerLost: true });
+  assert.ok(asked > 1 && asked < 20, String(asked));
 });
