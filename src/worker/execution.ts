@@ -284,6 +284,7 @@ export class Execution {
       if (!files) throw new ExecutorFault("this executor cannot read what a command has left");
       const { packPath, maxArtifactBytes } = this.#deps;
       const signal = AbortSignal.any([this.#collecting.signal, late]);
+      await orAborted(this.#sandbox?.settle?.() ?? Promise.resolve(), signal);
       const reading = collectFiles(files, {
         request: { results, artifacts },
         packPath,

@@ -15,7 +15,13 @@ import type { CollectedFiles, CommandRequest } from "../wire/worker.js";
 /** How the files of an ended command are reached, by the folder that it started in. */
 export type SandboxFiles =
   /** `since`: when the command was started; others use the folder too, and may have left what is older. */
-  | { readonly kind: "folder"; readonly path: string; readonly since?: number }
+  | {
+      readonly kind: "folder";
+      readonly path: string;
+      /** Where in it the command has started; links on the way there are the command's doing too. */
+      readonly below?: string;
+      readonly since?: number;
+    }
   /** A tar of what is at a path relative to that folder ("": all of it), named from its last part on; null: nothing is there. */
   | {
       readonly kind: "archive";
@@ -154,7 +160,12 @@ function homesOf(patterns: readonly FilePattern[]): string[] {
 async function* filesAt(files: SandboxFiles, home: string): AsyncGenerator<FoundFile> {
   if (files.kind === "folder") {
     const root = await realpath(files.path).catch(() => null);
-    if (root !== null) yield* filesInFolder(root, home);
+    if (root === null) return;
+    const { below = "" } = files;
+    for await (const file of filesInFolder(root, posix.join(below, home).replace(/^\.$/, ""))) {
+      const path = below === "" ? file.path : file.path.slice(below.length + 1);
+      if (path !== "") yield { ...file, path };
+    }
     return;
   }
   const archive = await files.open(home);

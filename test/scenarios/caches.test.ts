@@ -1,11 +1,10 @@
 // Folders that outlive the command which has made them.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { type AddressInfo, connect, createServer } from "node:net";
 import { test } from "node:test";
 import type { Run } from "../../src/model/run.js";
 import { filesOf } from "../../src/model/run.js";
+import { farEngine } from "../rig/far-engine.js";
 import { glance, type Rig, startRig } from "../rig/rig.js";
 
 function notesOf(run: Run, task: string): string[] {
@@ -111,19 +110,6 @@ const elsewhere = `
     several: () => run(image, look("/a") + ";" + look("/b"), { cache: [{ key: "k", paths: ["/a"] }, { key: "k", paths: ["/b"] }] }),
     nested: () => run(image, "true", { source: workspace(), cache: [{ key: "n", paths: ["/workspace"] }, { key: "n", paths: ["x", "x/y"] }] }),
   });`;
-
-/** The engine's socket, as one that is reached over a network. */
-async function farEngine() {
-  const gate = createServer((near) => {
-    const far = connect("/var/run/docker.sock");
-    near.pipe(far).pipe(near);
-    for (const socket of [near, far]) socket.on("error", () => near.destroy() && far.destroy());
-  });
-  gate.listen(0, "127.0.0.1");
-  await once(gate, "listening");
-  const { port } = gate.address() as AddressInfo;
-  return { url: `tcp://127.0.0.1:${port}`, [Symbol.dispose]: () => void gate.close() };
-}
 
 for (const isFar of [false, true]) {
   const with_ = isFar ? "an engine that does not see this machine's files" : "an engine here";

@@ -23,8 +23,9 @@ export function readableArchive(
         const isWhole = path.startsWith("/");
         if (!isWhole) workdir ??= startedIn();
         const from = isWhole ? "/" : ((await workdir) ?? "/");
-        // With "/." a folder that is a link is entered: the one that the command was started in.
-        const full = path === "" ? posix.join(from, "/.") : posix.join(from, path);
+        // With "/." a folder that is a link is entered: the one that the command was started in. And what is in it is
+        // then named from there on, not by the folder's name.
+        const full = path === "" ? `${from.replace(/\/+$/, "")}/.` : posix.join(from, path);
         return (await during(
           answered(container.getArchive({ path: full })),
         )) as NodeJS.ReadableStream & AsyncIterable<Uint8Array>;

@@ -64,11 +64,15 @@ export function isMissingFolder(error: unknown): boolean {
 
 export async function copySource(container: Docker.Container, folder: string, path: string) {
   const below = path.replace(/^\/+/, "");
-  // S: what a link points to stays as it is.
+  // S: what a link points to stays as it is. Alike files are one in the store, and must not be one in the container.
   const transform = `--transform=s,^\\.,${below.replace(/[\\,&]/g, "\\$&")},S`;
-  const tar = spawn("tar", ["-C", folder, "--numeric-owner", transform, "-cf", "-", "."], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const tar = spawn(
+    "tar",
+    ["-C", folder, "--numeric-owner", "--hard-dereference", transform, "-cf", "-", "."],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let words = "";
   tar.stderr.on("data", (chunk) => {
     words += chunk;

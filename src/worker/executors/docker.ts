@@ -37,6 +37,7 @@ import {
   type SandboxSpec,
 } from "./executor.js";
 import { Removals } from "./removals.js";
+import { pathWithin } from "./source-path.js";
 
 export interface DockerExecutorOptions {
   /** As in DOCKER_HOST, which counts where this is absent. */
@@ -146,7 +147,15 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
       const place = container.place;
       await fillSource(container.container, source, { place, isShown: mountsSources, workdir });
       const sandbox = container.use({ command, env, folder: workdir ?? source.path });
-      return mountsSources ? { ...sandbox, sourceFolder: place.path } : sandbox;
+      if (!mountsSources) return sandbox;
+      const below = pathWithin(source.path, workdir ?? source.path);
+      const files = { kind: "folder", path: place.path, since: Date.now() } as const;
+      return {
+        ...sandbox,
+        sourceFolder: place.path,
+        // What is in the source can be read where it lies.
+        ...(below !== null && { files: { ...files, below } }),
+      };
     } catch (error) {
       void container.discard();
       throw error;
