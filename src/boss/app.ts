@@ -17,6 +17,7 @@ import { outputRoutes } from "./routes/output.js";
 import { pageRoutes } from "./routes/page.js";
 import { resultRoutes } from "./routes/results.js";
 import { runRoutes } from "./routes/runs.js";
+import { serviceRoutes } from "./routes/services.js";
 import { sessionRoutes } from "./routes/session.js";
 import { HistoryUnwritable } from "./store/store.js";
 
@@ -33,6 +34,7 @@ export function createApp(engine: Engine, { version, log, audit = noAudit }: App
   app.route("/api/runs", runRoutes(engine, audit));
   app.route("/api/runs", outputRoutes(engine));
   app.route("/api/runs", resultRoutes(engine));
+  app.route("/api/runs", serviceRoutes(engine));
   app.route("/api", keptRoutes(engine, audit));
   app.route("/api", feedRoutes(engine, version));
   app.route("/api", historyRoutes(engine));

@@ -13,10 +13,12 @@ import { printJson } from "./boss-access.js";
 import { usageError } from "./cli-error.js";
 import { styleOf } from "./environment.js";
 import { trapInterrupts } from "./interrupt.js";
+import { serviceOutput } from "./service-logs.js";
 
 interface LogsOptions {
   readonly task: string | undefined;
   readonly follow: boolean;
+  readonly service: string | undefined;
   readonly json: boolean;
   readonly bossArgument: string;
 }
@@ -26,6 +28,8 @@ export async function printLogs(
   id: number,
   options: LogsOptions,
 ): Promise<number> {
+  if (options.task === undefined && options.service !== undefined)
+    throw usageError("--service is of one task", `bettertest logs ${id} Stage.task --service db`);
   if (options.task === undefined && options.follow) {
     const { followRemoteRun } = await import("./follow-remote.js");
     const { json, bossArgument } = options;
@@ -61,7 +65,18 @@ async function printOne(
   const follow = options.follow && !isFinished(run);
   try {
     if (follow) await untilStarted(client, run.id, ref, interrupts.signal);
-    const output = client.output({ run: run.id, ...ref, follow, signal: interrupts.signal });
+    const { signal } = interrupts;
+    const { service } = options;
+    const output =
+      service === undefined
+        ? client.output({ run: run.id, ...ref, follow, signal })
+        : serviceOutput(client, task?.attempts ?? [], {
+            run: run.id,
+            ref,
+            service,
+            follow,
+            signal,
+          });
     if (options.json || process.stdout.isTTY) await printLines(output, ref, options);
     // To a file or a program: the bytes as they are.
     else for await (const chunk of output) await write(chunk);

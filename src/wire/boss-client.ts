@@ -45,6 +45,11 @@ export interface OutputRequest extends TaskRef {
   readonly signal?: AbortSignal;
 }
 
+export interface ServiceOutputRequest extends Omit<OutputRequest, "offset"> {
+  readonly service: string;
+  readonly call: number;
+}
+
 export interface BossClient {
   readonly url: string;
   pipelines(): Promise<readonly PipelineView[]>;
@@ -61,6 +66,7 @@ export interface BossClient {
   /** The run's events after `after`; ends after run-finished. Survives short losses of the connection. */
   events(run: number, options?: EventsOptions): AsyncGenerator<LoggedEvent>;
   output(request: OutputRequest): AsyncGenerator<Uint8Array>;
+  serviceOutput(request: ServiceOutputRequest): AsyncGenerator<Uint8Array>;
   artifacts(run: number): Promise<ArtifactsView>;
   artifact(run: number, artifact: Artifact): AsyncGenerator<Uint8Array>;
   /** Sandboxes of red commands. */
@@ -176,6 +182,16 @@ export function createBossClient(url: string, { token, ca }: BossClientOptions =
       const place = `${encodeURIComponent(stage)}/${encodeURIComponent(task)}`;
       const response = await request(
         `/api/runs/${run}/tasks/${place}/output${query}`,
+        signal ? { signal } : {},
+      );
+      yield* bodyOf(response);
+    },
+
+    async *serviceOutput({ run, stage, task, service, signal, attempt, call, tail, follow }) {
+      const query = queryOf({ attempt, call, tail, follow: follow ? 1 : undefined });
+      const place = [stage, task].map(encodeURIComponent).join("/");
+      const response = await request(
+        `/api/runs/${run}/tasks/${place}/services/${encodeURIComponent(service)}/output${query}`,
         signal ? { signal } : {},
       );
       yield* bodyOf(response);

@@ -23,6 +23,8 @@
 //   GET  .../output/lines                          ?attempt, from (1: the first), count -> OutputLines
 //   GET  .../output/search                         ?attempt, q, regex=1, case=1, from; or errors=1
 //            a JSON OutputMatches a line, until all is searched
+//   GET  /api/runs/{id}/tasks/{stage}/{task}/services/{name}/output
+//            ?attempt, call (default: last), offset, tail, follow=1: what a service of it printed, in the same way
 //   GET  .../output/diff                           ?attempt, against (1), ignore-times=1 -> OutputDiff
 //   GET  /api/runs/{id}/tests                      ?verdict, stage, task, attempt (default: last), limit (1000), skip
 //                                                  -> TestsView: single tests, from the results files of commands

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Secrets } from "../../src/boss/secrets/secrets.js";
 import { findTask } from "../../src/model/run.js";
 import { image } from "../rig/docker.js";
 import { networksOf, noRedis, redisImage, servicesOf } from "../rig/redis.js";
@@ -65,4 +66,80 @@ test("a service that never gets ready is told as such, and nothing is left", { s
   assert.match(output, /db \| .*Ready to accept connections/);
   await eventually(() => networksOf(process.pid).length === 0);
   assert.deepEqual(servicesOf(process.pid), []);
+});
+
+test("what services print is kept beside the task's output, without its secrets", {
+  skip,
+}, async () => {
+  await using rig = await startRig({
+    executor: "docker",
+    secrets: new Secrets(new Map([["DB_TOKEN", "hush-hush-1234"]])),
+    files: pipedef(`
+      const talkative = {
+        image, secrets: ["DB_TOKEN"], env: { WHO: "db" },
+        command: "sh -c 'echo $WHO says $DB_TOKEN; sleep 1000'",
+      };
+      export class S extends Stage {
+        static services = { db: talkative };
+        static task_stage() { return run(image, "sleep 1"); }
+        static task_own() { return run(image, "true", { services: { cache: db } }); }
+        static task_none() { return run(image, "true", { services: {} }); }
+      }`),
+  });
+  const run = await rig.run();
+  assert.deepEqual(glance(run), ["S.task_stage passed", "S.task_own passed", "S.task_none passed"]);
+  const servicesOfTask = (task: string) =>
+    findTask(run, { stage: "S", task })?.attempts[0]?.services?.[1]?.map(({ name }) => name);
+  assert.deepEqual(servicesOfTask("task_stage"), ["db"]);
+  assert.deepEqual(servicesOfTask("task_own"), ["cache"]);
+  assert.equal(servicesOfTask("task_none"), undefined);
+  const kept = `/api/runs/${run.id}/tasks/S/task_stage/services`;
+  const response = await fetch(`${rig.url}${kept}/db/output?follow=1`);
+  assert.equal(await response.text(), "db says **************\n");
+  assert.equal(response.headers.get("bettertest-output-length"), "23");
+  assert.equal(await (await fetch(`${rig.url}${kept}/db/output?tail=3`)).text(), "**\n");
+  const missing = await fetch(`${rig.url}${kept}/cache/output`);
+  assert.equal(missing.status, 404);
+  assert.match(await missing.text(), /S\.task_stage has no service \\"cache\\"/);
+});
+
+test("what cannot be a service is said where the pipedef says it", async () => {
+  await using rig = await startRig({
+    files: pipedef(`export class S extends Stage {
+      static services = { Db: "postgres" };
+      static task_t() {}
+    }`),
+  });
+  const run = await rig.run();
+  assert.match(run.fault?.message ?? "", /stage S: services: "Db" must be a name of lower-case/);
+});
+
+test("a Python pipedef has services too", { skip }, async () => {
+  await using rig = await startRig({
+    executor: "docker",
+    files: {
+      ".bettertest/pipedef.py": `from bettertest import Stage, defaults, run
+defaults(services={"db": {"image": ${JSON.stringify(redisImage)}, "ready": 6379}})
+ask = "bash -c 'exec 3<>/dev/tcp/%s/6379; echo PING >&3; read -r answer <&3; echo $answer'"
+class A(Stage):
+    def task_default():
+        run(${JSON.stringify(image)}, ask % "db")
+class B(Stage):
+    services = {"cache": {"image": ${JSON.stringify(redisImage)}, "ready": "redis-cli ping", "timeout": "2m"}}
+    def task_stage():
+        run(${JSON.stringify(image)}, ask % "cache")
+    def task_own():
+        run(${JSON.stringify(image)}, "true", services={})
+`,
+    },
+  });
+  const run = await rig.run();
+  assert.deepEqual(glance(run), [
+    "A.task_default passed",
+    "B.task_stage passed",
+    "B.task_own passed",
+  ]);
+  assert.match(await rig.output(run.id, "B", "task_stage"), /PONG/);
+  const services = findTask(run, { stage: "B", task: "task_own" })?.attempts[0]?.services;
+  assert.equal(services, undefined);
 });

@@ -7,6 +7,7 @@ import { lazy } from "../lazy.js";
 import { hrefOf, type RunRoute, runHref } from "../route.js";
 import { mayAct, type ShownTask } from "../state.js";
 import { TaskFiles } from "../tests/task-files.js";
+import { TaskServices } from "../tests/task-services.js";
 import { Icon } from "./icons.js";
 import type { PageProps } from "./page.js";
 import { Duration, StatusBadge } from "./status.js";
@@ -23,7 +24,7 @@ interface Props extends PageProps {
 export function TaskPane({ state, actions, run, shown: { ref, task }, route }: Props) {
   const attempts = task.attempts.length;
   const attempt = Math.min(route.attempt ?? attempts, attempts);
-  const { startedAt, finishedAt, calls, end, files } = task.attempts[attempt - 1] ?? {};
+  const { startedAt, finishedAt, calls, end, files, services } = task.attempts[attempt - 1] ?? {};
   const reason = shortReason(task);
   const goTo = (change: Partial<RunRoute>) =>
     actions.go({ ...route, task: ref, ...change }, "replace");
@@ -65,6 +66,9 @@ export function TaskPane({ state, actions, run, shown: { ref, task }, route }: P
       {reason !== null && <pre class={`why is-${task.status}`}>{reason}</pre>}
       {attempts > 0 && (
         <TaskFiles key={attempt} run={run.id} attempt={{ ...ref, attempt }} files={files} />
+      )}
+      {attempts > 0 && (
+        <TaskServices run={run.id} attempt={{ ...ref, attempt }} services={services} />
       )}
       {attempts === 0 ? (
         <p class="quiet padded">

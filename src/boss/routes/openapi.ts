@@ -159,6 +159,23 @@ export const operations: readonly Operation[] = [
   },
   {
     method: "get",
+    path: "/api/runs/{id}/tasks/{stage}/{task}/services/{name}/output",
+    summary: "What a service of a task printed, byte for byte",
+    query: {
+      attempt: "which attempt (the last)",
+      call: "of which of its commands (the last that has it)",
+      offset: "from this byte on",
+      tail: "this many bytes from the end",
+      follow: "1: go on until the service ends",
+    },
+    answers: {
+      200: "raw bytes; header bettertest-output-length: bytes so far",
+      404: "there is no such service, or nothing of it is kept",
+    },
+    type: "text/plain",
+  },
+  {
+    method: "get",
     path: "/api/runs/{id}/tasks/{stage}/{task}/output/outline",
     summary: "How far an output goes, and what of it can be folded",
     query: { attempt: "which attempt (the last)", follow: "1: go on until the attempt ends" },

@@ -16,13 +16,21 @@ export const logsCommand = defineCommand({
       alias: "f",
       describe: "Go on until the task or run has ended",
     },
+    service: {
+      type: "string",
+      requiresArg: true,
+      describe: "Instead, what this service of the task printed",
+    },
     ...bossAccessFlags,
     ...jsonFlag,
   },
-  examples: [["$0 logs 12 TestUnit.task_models -f", ""]],
+  examples: [
+    ["$0 logs 12 TestUnit.task_models -f", ""],
+    ["$0 logs 12 TestUnit.task_models --service db", "What stood beside it"],
+  ],
 
   async run(args) {
-    const { run, task, follow, boss, json } = args;
+    const { run, task, follow, service, boss, json } = args;
     const [{ bossArgument, openBossClient }, { runId }, { printLogs }] = await Promise.all([
       import("../boss-access.js"),
       import("../settings.js"),
@@ -31,6 +39,7 @@ export const logsCommand = defineCommand({
     return printLogs(openBossClient(args), runId(run), {
       task,
       follow,
+      service,
       json,
       bossArgument: bossArgument(boss),
     });

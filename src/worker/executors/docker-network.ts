@@ -29,6 +29,8 @@ export async function createNetwork(
           Driver: "bridge",
           Internal: internal,
           Labels: { [ownerLabel]: owner },
+          // Without an address in it this machine is out of reach too.
+          ...(internal && { Options: { "com.docker.network.bridge.inhibit_ipv4": "true" } }),
           IPAM: { Config: [{ Subnet: `${addressOf(randomInt(networks))}/${prefix}` }] },
         }),
       );

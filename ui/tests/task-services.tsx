@@ -1,0 +1,116 @@
+// What ran beside the commands of an attempt: each service, how it ended, and what it printed.
+
+import { useEffect, useState } from "preact/hooks";
+import type { AttemptRef } from "../../src/model/events.js";
+import { describeDeath, type ServiceState } from "../../src/model/service.js";
+import { formatBytes } from "../format.js";
+import { fetchAgain, reasonOf } from "../request.js";
+
+interface Props {
+  readonly run: number;
+  readonly attempt: AttemptRef;
+  readonly services: Readonly<Record<number, readonly ServiceState[]>> | undefined;
+}
+
+/** Of a long output; all of it can be downloaded. */
+const shownBytes = 128 * 1024;
+
+export function TaskServices({ run, attempt, services = {} }: Props) {
+  const calls = Object.entries(services);
+  if (calls.length === 0) return null;
+  return (
+    <section class="task-files services" aria-label="Services">
+      {calls.flatMap(([call, list]) =>
+        list.map((service) => (
+          <Service
+            key={`${call} ${service.name}`}
+            url={urlOf(run, attempt, { call, name: service.name })}
+            service={service}
+            call={calls.length > 1 ? call : null}
+          />
+        )),
+      )}
+    </section>
+  );
+}
+
+interface ServiceProps {
+  readonly url: string;
+  readonly service: ServiceState;
+  /** Where there are several. */
+  readonly call: string | null;
+}
+
+function Service({ url, service: { name, image, ended }, call }: ServiceProps) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>
+        service <b>{name}</b> <code>{image}</code>{" "}
+        <span class="quiet">
+          {call !== null && `of call ${call}, `}
+          {ended ? formatBytes(ended.bytes) : "running"}
+        </span>
+        {ended?.died && <span class="files-note"> {describeDeath(ended.died)} too early</span>}
+      </summary>
+      {isOpen && <ServiceOutput url={url} isLive={ended === undefined} />}
+    </details>
+  );
+}
+
+function ServiceOutput({ url, isLive }: { readonly url: string; readonly isLive: boolean }) {
+  const [text, setText] = useState("");
+  const [problem, setProblem] = useState<string | null>(null);
+  useEffect(() => {
+    const stop = new AbortController();
+    const { signal } = stop;
+    setText("");
+    follow(`${url}&tail=${shownBytes}${isLive ? "&follow=1" : ""}`, { signal, setText }).catch(
+      (error: unknown) => {
+        if (!signal.aborted) setProblem(reasonOf(error));
+      },
+    );
+    return () => stop.abort();
+  }, [url, isLive]);
+  return (
+    <>
+      {problem !== null && <p class="files-note">{problem}</p>}
+      <pre>{text}</pre>
+      <a href={url} download="">
+        Download all of it
+      </a>
+    </>
+  );
+}
+
+async function follow(
+  url: string,
+  { signal, setText }: { readonly signal: AbortSignal; readonly setText: (text: string) => void },
+): Promise<void> {
+  const response = await fetchAgain(url, { signal });
+  if (!response.ok || !response.body) throw new Error(`the boss answered ${response.status}`);
+  let text = "";
+  // Not every browser can iterate over a stream.
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    text = (text + value).slice(-2 * shownBytes);
+    setText(withoutColors(text));
+  }
+}
+
+function withoutColors(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colors begin with
+  return text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "");
+}
+
+function urlOf(
+  run: number,
+  { stage, task, attempt }: AttemptRef,
+  { call, name }: { readonly call: string; readonly name: string },
+): string {
+  const place = [stage, task].map(encodeURIComponent).join("/");
+  const query = new URLSearchParams({ attempt: String(attempt), call });
+  return `/api/runs/${run}/tasks/${place}/services/${name}/output?${query}`;
+}
