@@ -141,6 +141,9 @@ export class CacheStore {
   #held(entry: Entry): HeldCache {
     const { id, key, bytes } = entry;
     entry.usedAt = Date.now();
+    // Of two used in the same millisecond, the order tells.
+    this.#entries.delete(id);
+    this.#entries.set(id, entry);
     const now = new Date();
     void utimes(join(this.#path(id), "record.json"), now, now).catch(() => {});
     let isHeld = true;
