@@ -5,6 +5,7 @@ import sys
 import types
 
 from ._errors import CommandFailed, InfrastructureError
+from ._futures import watch_futures
 from ._run import context, settle
 
 
@@ -24,6 +25,7 @@ class Calls:
         self._failed_daemons = []
         self._task_is_over = False
         self.unseen = []
+        watch_futures(self.unseen)
         # A fork of the task has none of its threads, and none may hold its lock.
         os.register_at_fork(after_in_child=self._forget_threads)
 
@@ -48,8 +50,6 @@ class Calls:
         import threading
 
         thread = threading.current_thread()
-        if thread is not threading.main_thread():
-            self._watch_futures()
         with self._changed:
             self._running += 1
         try:
@@ -80,41 +80,6 @@ class Calls:
             # It goes on, so it has caught the error; but what came this late can be of no use to the task any more.
             if thread.is_alive() and late and error not in died and error not in self.unseen:
                 self.unseen.append(error)
-
-    def _watch_futures(self):
-        """A future keeps an error to itself until somebody asks for it; a failed command must not stay there."""
-        futures = sys.modules.get("concurrent.futures._base")
-        if futures is None or hasattr(futures.Future, "_bettertest_unseen"):
-            return
-        unseen = self.unseen
-        future_class = futures.Future
-        future_class._bettertest_unseen = unseen
-        set_exception, result, exception = future_class.set_exception, future_class.result, future_class.exception
-
-        def watched_set_exception(future, error):
-            if isinstance(error, (CommandFailed, InfrastructureError)):
-                unseen.append(error)
-            return set_exception(future, error)
-
-        def seen(future):
-            error = future._exception
-            unseen[:] = [other for other in unseen if other is not error]
-
-        def watched_result(future, timeout=None):
-            try:
-                return result(future, timeout)
-            finally:
-                seen(future)
-
-        def watched_exception(future, timeout=None):
-            try:
-                return exception(future, timeout)
-            finally:
-                seen(future)
-
-        future_class.set_exception = watched_set_exception
-        future_class.result = watched_result
-        future_class.exception = watched_exception
 
 
 def run_task(function, root, carry):

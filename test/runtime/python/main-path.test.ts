@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { exits, loadRig, openRig } from "./rig.js";
 
@@ -105,12 +106,25 @@ test("a task that the pipedef does not have is nobody's red test", async () => {
   assert.deepEqual((await rig.run("TestUnit.task_models")).end, { status: "passed" });
 });
 
-test("200 tasks of `pass` take under 3 seconds, the start of the interpreter included", async () => {
-  // What else the machine does can only add time, so the best of three counts.
-  const times: number[] = [];
-  while (times.length < 3 && Math.min(...times) > 3000) times.push(await timeOf200Tasks());
-  assert.ok(Math.min(...times) < 3000, `took ${times.join(", ")} ms`);
+test("200 tasks of `pass` take under 3 seconds on a quiet machine, the start of the interpreter included", async () => {
+  // What else the machine does only adds time: the best of three counts, against bare forks where it does much.
+  const times: string[] = [];
+  for (;;) {
+    const tookMs = await timeOf200Tasks();
+    if (tookMs < 3000) return;
+    const forksMs = timeOf200Forks();
+    if (tookMs < 10 * forksMs) return;
+    times.push(`${tookMs} ms where 200 forks take ${forksMs} ms`);
+    assert.ok(times.length < 3, times.join(", "));
+  }
 });
+
+function timeOf200Forks(): number {
+  const script = "import os\nfor n in range(200):\n  if os.fork() == 0: os._exit(0)\n  os.wait()";
+  const startedAt = performance.now();
+  execFileSync("python3", ["-c", script]);
+  return performance.now() - startedAt;
+}
 
 async function timeOf200Tasks(): Promise<number> {
   const tasks = Array.from({ length: 200 }, (_, n) => `    def task_${n}(): pass\n`).join("");

@@ -15,7 +15,7 @@ const shell: Answer = ({ request: { command } }) =>
   exits(Number(/^exit (\d+)$/.exec(command)?.[1] ?? 0));
 
 const pipedef = (body: string) => `
-import asyncio, concurrent.futures, ctypes, multiprocessing, os, signal, subprocess, sys, threading
+import asyncio, concurrent.futures, ctypes, multiprocessing, os, signal, subprocess, sys, threading, time
 from bettertest import CommandFailed, InfrastructureError, Stage, run
 
 class T(Stage):
@@ -311,6 +311,17 @@ def task_result():
             future.result()
         except CommandFailed:
             print("as expected")
+def task_waits_before():
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        futures = []
+        def work():
+            while not (futures and futures[0]._condition._waiters): time.sleep(0.01)
+            run("image", "exit 4")
+        futures.append(pool.submit(work))
+        try:
+            futures[0].result()
+        except CommandFailed:
+            pass
 def task_thread():
     def work():
         try:
@@ -331,9 +342,49 @@ def task_process_pool():
             assert error.exit_code == 4
 `),
   );
-  for (const task of ["future", "result", "thread", "asyncio", "process_pool"]) {
+  for (const task of ["future", "result", "waits_before", "thread", "asyncio", "process_pool"]) {
     const { end, output } = await rig.run(`T.task_${task}`, { answer: shell });
     assert.deepEqual(end, passed, `${task}: ${output}`);
+  }
+});
+
+test("futures that only the task itself imports are watched too", async () => {
+  await using rig = await loadRig(`
+import sys, time
+from bettertest import CommandFailed, Stage, run
+
+class T(Stage):
+    def task_looked_at(self):
+        assert "concurrent.futures" not in sys.modules
+        from concurrent.futures import ThreadPoolExecutor
+        with ThreadPoolExecutor() as pool:
+            futures = []
+            def work():
+                while not (futures and futures[0]._condition._waiters): time.sleep(0.01)
+                run("image", "exit 4")
+            futures.append(pool.submit(work))
+            try:
+                futures[0].result()
+            except CommandFailed:
+                pass
+    def task_not_looked_at(self):
+        from concurrent.futures import ThreadPoolExecutor
+        with ThreadPoolExecutor() as pool:
+            pool.submit(run, "image", "exit 4")
+    def task_process_pool_not_looked_at(self):
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+        with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+            pool.submit(run, "image", "exit 4")
+`);
+  const ends = {
+    looked_at: passed,
+    not_looked_at: failedCommand("exit 4", 4),
+    process_pool_not_looked_at: failedCommand("exit 4", 4),
+  };
+  for (const [task, end] of Object.entries(ends)) {
+    const ran = await rig.run(`T.task_${task}`, { answer: shell });
+    assert.deepEqual(ran.end, end, `${task}: ${ran.output}`);
   }
 });
 
