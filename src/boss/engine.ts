@@ -55,6 +55,8 @@ export interface Engine {
   start(request: StartRequest): StartResult;
   /** The working tree that the pipedef belongs to, as it is now. */
   lookAtWorkspace(pipedef: string): Promise<FoundWorkspace>;
+  /** The same for what may be asked for soon, and only where it was the last time. Never rejects. */
+  prepareWorkspace(pipedef: string): Promise<FoundWorkspace | null>;
   rerun(run: number, request: RerunRequest): StartResult;
   /** False where the run does not exist or has ended. */
   cancel(run: number, by: string): boolean;
@@ -198,6 +200,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     queue: () => runs.queue.view(),
     start: (asked) => requests.start(asked),
     lookAtWorkspace: (pipedef) => sources.look(repoRoot(resolve(pipedef))),
+    prepareWorkspace: (pipedef) => sources.ahead(repoRoot(resolve(pipedef))),
     rerun: (id, asked) => requests.rerun(id, asked),
     cancel: (id, by) => runs.cancel(id, by),
 

@@ -16,6 +16,8 @@ import { createRunView } from "./run-view.js";
 import type { Session } from "./session.js";
 
 export interface RunHere {
+  /** Where the pipedef is. */
+  readonly path: string;
   readonly pipedef: string;
   /** As it was typed; undefined where it was found. */
   readonly named: string | undefined;
@@ -33,6 +35,8 @@ export async function runInSession(
   { interrupts, notes }: { readonly interrupts: Interrupts; readonly notes: Notes },
   request: RunHere,
 ): Promise<number> {
+  // While the pipedef loads.
+  const workspace = engine.prepareWorkspace(request.path);
   // A first load says whether the pipedef is sound and --only names tasks that exist.
   const ready = await Promise.race([
     engine.pipelines.ready.then(() => true),
@@ -46,6 +50,7 @@ export async function runInSession(
     ...(request.only && { only: [...request.only] }),
     keepGoing: request.keepGoing,
     trigger: "cli",
+    workspace,
   });
   if (!started.ok) throw usageError(started.error, "See what there is: bettertest check");
   const id = started.run;

@@ -94,8 +94,12 @@ async function listGit(root: string, below: string, walk: Walk): ReturnType<type
   return { ...listing, paths };
 }
 
+/** Most names are such that a text and its bytes are one; bytes for each of ten thousand cost as much as the look. */
+const plain = /^[\x20-\x7e]*$/;
+
 function statOf(root: string, path: string): Stats | null {
-  return lstatSync(pathBytes(root, path), { throwIfNoEntry: false }) ?? null;
+  const where = plain.test(path) ? `${root}/${path}` : pathBytes(root, path);
+  return lstatSync(where, { throwIfNoEntry: false }) ?? null;
 }
 
 export function readIgnore(root: string): Ignore {

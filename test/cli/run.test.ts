@@ -318,3 +318,16 @@ stage("A", { env: () => console.log(JSON.stringify(process.env)) });`,
     assert.equal(existsSync(join(repo.folder, ".bettertest/data")), false);
   });
 });
+
+suite("run on the working tree", () => {
+  test("each run sees what is there when it starts, also where it was looked at before", async () => {
+    const text = `import { run, stage, workspace } from "bettertest";
+stage("unit").task("one", () => run("none", "cat file", { source: workspace() }));`;
+    using repo = tempRepo({ [pipedef]: text });
+    for (const line of ["first", "second", "third"]) {
+      repo.write("file", line);
+      const { stdout } = await cli([...here, "--output", "all"], { cwd: repo.folder });
+      assert.match(stdout, new RegExp(`│ ${line}\n`));
+    }
+  });
+});

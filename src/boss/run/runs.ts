@@ -57,7 +57,7 @@ export interface RunWishes {
   /** To start before the others of their stage. */
   readonly first?: readonly TaskRef[];
   /** The working tree as it was just found; absent: it is looked at when a command asks for it. */
-  readonly workspace?: FoundWorkspace;
+  readonly workspace?: FoundWorkspace | Promise<FoundWorkspace | null>;
 }
 
 /** So often a run may be taken up without that anything happens; else one that kills its boss would do so for ever. */

@@ -29,7 +29,7 @@ export interface RunSourcesOptions {
   /** What it is to be, where that was found out before: by an earlier boss, or for the run that is run again. */
   readonly fixed: readonly RunSource[];
   /** Where somebody has just looked. */
-  readonly found?: FoundWorkspace;
+  readonly found?: FoundWorkspace | Promise<FoundWorkspace | null>;
   readonly emit: (event: RunEvent) => void;
   readonly now: () => number;
 }
@@ -102,7 +102,7 @@ export class Sources {
       if (asked.kind === "workspace") {
         const { tree } = await once(
           "workspace",
-          async () => (seen ?? (await this.look(root))).source,
+          async () => ((await seen) ?? (await this.look(root))).source,
         );
         await this.#once(tree, worker, signal, () => this.#send(tree, worker));
         return { tree, key, ...path };
@@ -127,6 +127,25 @@ export class Sources {
   async #cacheScope(root: string): Promise<string> {
     const text = `${await this.#keyOf()}\0${await repoOf(root)}`;
     return createHash("sha256").update(text).digest("hex");
+  }
+
+  /**
+   * For what is most likely about to be asked for: a tree that was looked at before is looked at, and brought to the
+   * worker where there is just one. Null: it was not, or cannot be. Whoever asks for it then hears why.
+   */
+  async ahead(root: string): Promise<FoundWorkspace | null> {
+    try {
+      if (!(await this.#cache.of(root))) return null;
+      const found = await this.look(root);
+      const [worker, another] = this.#options.workers();
+      const { tree } = found.source;
+      const { signal } = new AbortController();
+      if (worker && !another)
+        void this.#once(tree, worker, signal, () => this.#send(tree, worker)).catch(() => {});
+      return found;
+    } catch {
+      return null;
+    }
   }
 
   async look(root: string): Promise<FoundWorkspace> {

@@ -56,6 +56,7 @@ export const runCommand = defineCommand({
         session,
         { interrupts, notes },
         {
+          path: pipedef,
           pipedef: shortPath(pipedef),
           named: args.pipedef,
           only: args.only,

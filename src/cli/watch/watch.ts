@@ -21,8 +21,6 @@ import { createBetweenRuns } from "./between-runs.js";
 import { type Key, readKeys } from "./keys.js";
 
 export interface WatchHere extends RunHere {
-  /** Where it is. */
-  readonly path: string;
   readonly clear: boolean;
 }
 
