@@ -128,10 +128,12 @@ async function serve(
   await new Promise<void>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (text: Buffer) => {
-        printed = (printed + text).slice(-20_000);
+        // Before it is cut: of a boss the line goes on with all of its tasks.
+        printed += text;
         for (const [, role, url] of printed.matchAll(/"type":"(\w+)","url":"([^"]+)"/g)) {
           urls[role!] = url!;
         }
+        printed = printed.slice(-20_000);
         if (urls[command === "up" ? "boss" : "worker"]) resolve();
       });
     }
