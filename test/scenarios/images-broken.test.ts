@@ -293,7 +293,7 @@ test("of built images the least used go first, and never one in use", { skip }, 
   const repo = `bettertest-test-${unique}`;
   const keyOf = (n: number) => String(n).repeat(32);
   const names = [1, 2, 3, 4].map((n) => `${repo}:${keyOf(n)}`);
-  const part = `${repo}:part-${keyOf(1)}-0`;
+  const part = `${repo}:part-${keyOf(1)}-0-0`;
   const build = (text: string, name: string) =>
     execFileSync("docker", ["build", "-q", "-t", name, "-"], { input: text, stdio: "pipe" });
   for (const [n, name] of names.entries())

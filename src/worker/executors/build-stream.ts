@@ -11,6 +11,12 @@ const Line = z.object({
   aux: z.object({ ID: z.string().optional() }).optional(),
 });
 
+/** Null: none yet; of a base, that it begins with nothing. */
+interface Head {
+  id: string | null;
+  base: string | null;
+}
+
 /** Follows one build. */
 export class BuildStream {
   /** Of the image, once it is done. */
@@ -18,8 +24,8 @@ export class BuildStream {
   /** The last one begun: "2/3: RUN make". */
   step: string | null = null;
   error: { readonly message: string; readonly code: number } | null = null;
-  /** The last image of each stage of the Dockerfile so far ("": none yet): all that is made hangs on these. */
-  readonly heads: string[] = [];
+  /** The last image of each stage of the Dockerfile so far: all that is made hangs on these. */
+  readonly heads: Head[] = [];
   #isNewStage = true;
   /** Of what no Dockerfile says. */
   #isHidden = false;
@@ -57,11 +63,15 @@ export class BuildStream {
       if (!this.#isHidden) this.step = `${place}: ${words.trim()}`;
       shown = `Step ${place} : ${words}`;
       this.#isNewStage = /^FROM\s/i.test(words);
-      if (this.#isNewStage) this.heads.push("");
+      if (this.#isNewStage) this.heads.push({ id: null, base: null });
     }
     const made = /^ ---> ([0-9a-f]{12,64})\n?$/.exec(stream)?.[1];
-    // Of a FROM it is the image that was there before.
-    if (made !== undefined && !this.#isNewStage) this.heads[this.heads.length - 1] = made;
+    const head = this.heads.at(-1);
+    if (made !== undefined && head) {
+      // Of a FROM it is the image that was there before.
+      if (this.#isNewStage) head.base = made;
+      else head.id = made;
+    }
     if (stream.startsWith("Successfully built")) this.#isHidden = false;
     if (this.#isHidden) return "";
     if (status === undefined) return shown;

@@ -75,6 +75,7 @@ export class Builds {
     for (const base of plan.bases) baseIds.push(await this.#baseId(base, io));
     signal.throwIfAborted();
     const key = plan.keyWith(baseIds);
+    const baseId = baseIds[plan.bases.indexOf(plan.base)] ?? "";
     const here = await this.#cached(key, output);
     if (here) return here;
     return this.#share(
@@ -83,7 +84,7 @@ export class Builds {
       async (tell, aborted) =>
         // It may have been made since by those whom nobody waits for any more, or by another worker.
         (await this.#cached(key, tell)) ??
-        this.#build(build, plan, { key, baseId: baseIds[0] ?? "", tell, signal: aborted }),
+        this.#build(build, plan, { key, baseId, tell, signal: aborted }),
     );
   }
 
@@ -237,11 +238,11 @@ export class Builds {
     }
   }
 
-  async #nameParts(key: string, heads: readonly string[]): Promise<void> {
+  async #nameParts(key: string, heads: BuildStream["heads"]): Promise<void> {
     const { docker } = this.#options;
-    for (const [index, id] of heads.entries()) {
-      if (id === "") continue;
-      const tag = `part-${tagOf(key)}-${index}`;
+    for (const [index, { id, base }] of heads.entries()) {
+      if (id === null) continue;
+      const tag = `part-${tagOf(key)}-${index}-${(base ?? "0").slice(0, 12)}`;
       await answered(docker.getImage(id).tag({ repo: builtImages, tag })).catch(() => {});
     }
   }

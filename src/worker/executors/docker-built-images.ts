@@ -62,11 +62,12 @@ export async function removeUnusedImages(
   const all = new Map<string, Built>();
   for (const { RepoTags } of found) {
     for (const name of RepoTags ?? []) {
-      const key = /^[^:]+:(?:part-)?([0-9a-f]{32})(?:-\d+)?$/.exec(name)?.[1];
+      const named = /^[^:]+:(?:part-)?([0-9a-f]{32})(?:-\d+-(0|[0-9a-f]{12}))?$/.exec(name);
+      const [, key, partBase] = named ?? [];
       if (key === undefined) continue;
       const image = await inspected(docker, name);
       if (!image) continue;
-      const base = readBuildLabel(image.Config?.Labels)?.base;
+      const base = partBase === "0" ? "" : (partBase ?? readBuildLabel(image.Config?.Labels)?.base);
       const below = base ? await inspected(docker, base) : null;
       const built = all.get(key) ?? { names: [], usedAt: 0, bytes: 0 };
       all.set(key, built);

@@ -8,7 +8,7 @@ import { posix } from "node:path";
 import { type TarItem, writeTar } from "../../lib/write-tar.js";
 import type { FileEntry, TreeEntry } from "../../source/manifest.js";
 import type { BorrowedTree } from "../sources/store.js";
-import { baseImages } from "./dockerfile.js";
+import { baseImages, firstImage } from "./dockerfile.js";
 import { type Ignored, parseDockerignore } from "./dockerignore.js";
 
 export interface Recipe {
@@ -21,6 +21,8 @@ export interface Recipe {
 export interface BuildPlan {
   /** In the order in which their ids are wanted for the name. */
   readonly bases: readonly string[];
+  /** The one that the image itself begins with; "": none, or nobody can tell. */
+  readonly base: string;
   /** Where the engine finds the Dockerfile in the archive. */
   readonly dockerfile: string;
   /** What is in it. */
@@ -93,6 +95,7 @@ export function planBuild(tree: BorrowedTree, recipe: Recipe): BuildPlan {
 
   return {
     bases: baseImages(text, recipe.target, recipe.args),
+    base: firstImage(text, recipe.target, recipe.args),
     dockerfile: isCopied ? bytesToText(place.slice(inContext.length)) : foreignDockerfile,
     text,
     keyWith: (baseIds) => hash.copy().update(baseIds.join("\n")).digest("hex"),

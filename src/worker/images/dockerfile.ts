@@ -1,6 +1,6 @@
 // What a Dockerfile builds upon, read as far as that takes. Whether it is right is the engine's to say.
 
-export interface DockerfileStage {
+interface DockerfileStage {
   readonly name: string | null;
   /** An image, or the name of a stage before. */
   readonly from: string;
@@ -14,12 +14,7 @@ export function baseImages(
   target: string | undefined,
   args: Readonly<Record<string, string>> = {},
 ): string[] {
-  const stages = stagesOf(text, args);
-  const wanted = stages.findIndex(
-    ({ name }, index) => name === target?.toLowerCase() || String(index) === target,
-  );
-  // The engine builds all stages up to the one that is wanted.
-  const built = target === undefined || wanted < 0 ? stages : stages.slice(0, wanted + 1);
+  const built = builtStages(text, target, args);
   const images = new Set<string>();
   const names = new Set<string>();
   for (const [index, { name, from, copies }] of built.entries()) {
@@ -33,7 +28,33 @@ export function baseImages(
   return [...images].filter((image) => /^[\w][\w./:@-]*$/.test(image));
 }
 
-export function stagesOf(text: string, given: Readonly<Record<string, string>>): DockerfileStage[] {
+/** Which of them the image itself begins with; "": none of them. */
+export function firstImage(
+  text: string,
+  target: string | undefined,
+  args: Readonly<Record<string, string>> = {},
+): string {
+  const built = builtStages(text, target, args);
+  let from = built.at(-1)?.from ?? "";
+  for (const { name, from: before } of built.slice(0, -1).reverse())
+    if (name !== null && name === from.toLowerCase()) from = before;
+  return from;
+}
+
+/** The engine builds all stages up to the one that is wanted. */
+function builtStages(
+  text: string,
+  target: string | undefined,
+  args: Readonly<Record<string, string>>,
+): DockerfileStage[] {
+  const stages = stagesOf(text, args);
+  const wanted = stages.findIndex(
+    ({ name }, index) => name === target?.toLowerCase() || String(index) === target,
+  );
+  return target === undefined || wanted < 0 ? stages : stages.slice(0, wanted + 1);
+}
+
+function stagesOf(text: string, given: Readonly<Record<string, string>>): DockerfileStage[] {
   const stages: (DockerfileStage & { readonly copies: string[] })[] = [];
   const args = new Map<string, string>();
   for (const instruction of instructionsOf(text)) {

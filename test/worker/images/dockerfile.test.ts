@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { baseImages } from "../../../src/worker/images/dockerfile.js";
+import { baseImages, firstImage } from "../../../src/worker/images/dockerfile.js";
 
 test("a Dockerfile builds upon the images that its stages begin with or copy from", () => {
   const text = `
@@ -28,6 +28,14 @@ test("a Dockerfile builds upon the images that its stages begin with or copy fro
   assert.deepEqual(baseImages(text, "BUILD"), ["node:22-slim"]);
   assert.deepEqual(baseImages(text, "1"), ["node:22-slim", "tools:3"]);
   assert.deepEqual(baseImages(text, "build", { VERSION: "20" }), ["node:20-slim"]);
+});
+
+test("an image begins with the one that its stage begins with, through stages before", () => {
+  const text = "FROM a AS one\nFROM one AS two\nFROM b\nFROM TWO\nFROM scratch";
+  const first = (target?: string) => firstImage(text, target);
+  assert.deepEqual(["one", "two", "2", "3"].map(first), ["a", "a", "b", "a"]);
+  assert.equal(first(), "scratch");
+  assert.equal(firstImage("", undefined), "");
 });
 
 test("what no image can be called is left to the engine", () => {
