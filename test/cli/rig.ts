@@ -15,6 +15,8 @@ export interface CliResult {
 }
 
 export interface CliOptions {
+  /** What it can read on its standard input. */
+  readonly input?: string;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Default: the one that was built here. */
@@ -30,14 +32,16 @@ export interface RunningCli {
 
 export function startCli(
   args: readonly string[],
-  { cwd, env, program: path = program }: CliOptions = {},
+  { cwd, env, input, program: path = program }: CliOptions = {},
 ): RunningCli {
   const { CI: _, FORCE_COLOR: __, NO_COLOR: ___, ...inherited } = process.env;
   const child = spawn(process.execPath, [path, ...args], {
     cwd,
     env: { ...inherited, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
+  child.stdin.on("error", () => {});
+  child.stdin.end(input ?? "");
   let stdout = "";
   let stderr = "";
   const watchers = new Set<() => void>();

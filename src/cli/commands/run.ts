@@ -52,7 +52,7 @@ export const runCommand = defineCommand({
     const session = await openSession(pipedef, args, notes.add);
     try {
       if (interrupts.signal.aborted) return exitCodes.cancelled;
-      return await runInSession(
+      const exitCode = await runInSession(
         session,
         { interrupts, notes },
         {
@@ -68,6 +68,12 @@ export const runCommand = defineCommand({
           secretsFile: args["secrets-file"],
         },
       );
+      if (args["keep-failed"] !== undefined) {
+        const { stayWhileKept } = await import("../stay-kept.js");
+        const { signal } = interrupts;
+        await stayWhileKept(session.engine, { signal, json: args.json, log: notes.add });
+      }
+      return exitCode;
     } finally {
       await session.close();
       interrupts.stop();
