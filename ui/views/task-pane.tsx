@@ -9,6 +9,7 @@ import { mayAct, type ShownTask } from "../state.js";
 import { TaskFiles } from "../tests/task-files.js";
 import { TaskServices } from "../tests/task-services.js";
 import { Icon } from "./icons.js";
+import { KeptNote } from "./kept-note.js";
 import type { PageProps } from "./page.js";
 import { Duration, StatusBadge } from "./status.js";
 import { shortReason } from "./task-rows.js";
@@ -64,6 +65,13 @@ export function TaskPane({ state, actions, run, shown: { ref, task }, route }: P
         </span>
       </header>
       {reason !== null && <pre class={`why is-${task.status}`}>{reason}</pre>}
+      <KeptNote
+        run={run.id}
+        task={ref}
+        attempt={attempt}
+        state={task.attempts[attempt - 1]}
+        workers={state.workers}
+      />
       {attempts > 0 && (
         <TaskFiles key={attempt} run={run.id} attempt={{ ...ref, attempt }} files={files} />
       )}
