@@ -118,7 +118,7 @@ export const stageBench: Bench = {
 
   async run({ rounds, quick, folder }) {
     const many = quick ? 16 : 200;
-    const compared = quick ? 8 : 60;
+    const compared = quick ? 8 : 48;
     const poolMax = quick ? 4 : 32;
     await using stand = await startStand({
       folder,
