@@ -247,6 +247,7 @@ test("what cannot be built says why", { skip }, async () => {
           base: () => image({ dockerfile: "base.Dockerfile" }),
           copy: () => image({ dockerfile: "copy.Dockerfile" }),
           outside: () => image({ context: "../x" }),
+          late: () => image({ dockerfile: "late.Dockerfile", timeout: "2s" }),
           promise: () => run(image({ dockerfile: "copy.Dockerfile" }).catch(() => "") as never, "true"),
           caught: () => image({ dockerfile: "copy.Dockerfile" }).catch((e) => console.log(e.name, e.exitCode)),
         });`,
@@ -255,6 +256,7 @@ test("what cannot be built says why", { skip }, async () => {
       "here.Dockerfile": `${from}RUN <<EOF\necho hi\nEOF\n`,
       "base.Dockerfile": "FROM localhost:1/there/is-none\n",
       "copy.Dockerfile": `${from}COPY none /\n`,
+      "late.Dockerfile": `${from}RUN sleep 1000\n`,
     },
   });
   const run = await rig.run();
@@ -276,6 +278,7 @@ test("what cannot be built says why", { skip }, async () => {
   assert.match(endOf("base"), /^errored: image "localhost:1\/there\/is-none" could not be pulled/);
   assert.match(endOf("copy"), /^failed: .*at step 3\/3: COPY none \/ \(COPY failed: .*none/);
   assert.match(endOf("outside"), /^failed: .*image: context must stay in the source/);
+  assert.match(endOf("late"), /^failed: .*"kind":"timeout".*"afterMs":2000/);
   assert.match(endOf("promise"), /^failed: .*is there an await missing before image\?/);
   assert.equal(endOf("caught"), "passed: ");
   assert.match(await rig.output(run.id, "s", "caught"), /CommandFailed 1\n$/);

@@ -54,7 +54,7 @@ test("an image is built again only where something that it is made of has change
   assert.match(await rig.output(first.id, "build", "app"), /Step 3\/\d+ : ARG GREETING/);
   const output = await rig.output(first.id, "test", "reads");
   assert.match(output, /^cached: bettertest-image:[0-9a-f]{32} was made by run 1 \(build\.app\)/);
-  assert.match(output, /\nfirst\nhello\ncode\.txt\n$/);
+  assert.match(output, /^cached: [^\n]*\nfirst\nhello\ncode\.txt\n$/);
   // It ran a command, so it is no cached task.
   assert.equal(noteOf(first, "test", "reads"), null);
 

@@ -76,7 +76,8 @@ export class Builds {
     signal.throwIfAborted();
     const key = plan.keyWith(baseIds);
     const baseId = baseIds[plan.bases.indexOf(plan.base)] ?? "";
-    const here = await this.#cached(key, output);
+    // A command that finds its image has nothing to say of it; the call that asked for it has.
+    const here = await this.#cached(key, build.only ? output : () => {});
     if (here) return here;
     return this.#share(
       key,
