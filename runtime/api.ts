@@ -160,10 +160,10 @@ export function hashFiles(...patterns: string[]): string {
 }
 
 /** By name. In place of a service the name of its image will do. */
-export type Services = Readonly<Record<string, string | Service>>;
+export type Services = Readonly<Record<string, string | BuiltImage | Service>>;
 
 export interface Service {
-  readonly image: string;
+  readonly image: string | BuiltImage;
   /** In place of the image's own command, which its entrypoint is given: a text of words, or a list of them. */
   readonly command?: string | readonly string[];
   readonly env?: Readonly<Record<string, string>>;

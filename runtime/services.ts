@@ -3,6 +3,7 @@
 import { parseBytes, parseDurationMs } from "../src/lib/units.js";
 import { isServiceName, mostServices, serviceNameRule } from "../src/model/service.js";
 import type { AskedServices } from "../src/wire/service.js";
+import { recipeOf } from "./image.js";
 
 type Asked = AskedServices[string];
 
@@ -28,16 +29,18 @@ export function checkedServices(what: string, given: unknown): AskedServices {
 }
 
 function checkedService(what: string, given: unknown): Asked {
-  const options: unknown = typeof given === "string" ? { image: given } : given;
+  const isImage = typeof given === "string" || recipeOf(given) !== undefined;
+  const options: unknown = isImage ? { image: given } : given;
   if (!isObject(options)) {
     throw new TypeError(`${what} must be an object with an image, not ${shown(given)}`);
   }
   const bad = (name: string, value: unknown, rule: string) =>
     new TypeError(`${what}.${name} ${rule}, not ${shown(value)}`);
-  const { image } = options;
+  const build = recipeOf(options.image);
+  const image = build ? String(options.image) : options.image;
   if (typeof image !== "string" || !/^\S+$/.test(image) || image.includes("\0"))
-    throw bad("image", image, "must be the name of an image");
-  const service: Asked = { image };
+    throw bad("image", image, "must be the name of an image, or what image(...) gave");
+  const service: Asked = { image, ...(build && { build }) };
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || name === "image") continue;
     switch (name) {

@@ -51,10 +51,16 @@ def checked(what, given):
 def _service(what, given):
     from ._options import image_name, option_reader
 
-    options = {"image": given} if isinstance(given, str) else given
+    recipe = getattr(given, "_recipe", None)
+    options = {"image": given} if isinstance(given, str) or recipe is not None else given
     if not isinstance(options, dict):
         raise TypeError("%s must be a dict with an image, not %s" % (what, repr(given)[:200]))
-    service = {"image": _of(what, image_name, "image", options.get("image"))}
+    # What image() gave brings along how it is made.
+    image = options.get("image")
+    recipe = getattr(image, "_recipe", None)
+    service = {"image": _of(what, image_name, "image", image if recipe is None else str(image))}
+    if recipe is not None:
+        service["build"] = recipe
     for name, value in options.items():
         if name not in _OPTIONS:
             raise TypeError("%s: there is no option %s. There are: %s" % (what, name, ", ".join(_OPTIONS)))

@@ -2,6 +2,7 @@
 
 import * as z from "zod";
 import { isServiceName, mostServices, serviceNameRule } from "../model/service.js";
+import { AskedBuild } from "./image-build.js";
 import { text, variableName } from "./program-text.js";
 
 const serviceName = z.string().refine(isServiceName, { message: serviceNameRule });
@@ -44,7 +45,11 @@ export type Services = z.infer<typeof Services>;
 /** As a pipedef asks for them: of secrets it knows the names alone. */
 export const AskedServices = z.record(
   serviceName,
-  ServiceRequest.omit({ secrets: true }).extend({ secrets: z.array(variableName).optional() }),
+  ServiceRequest.omit({ secrets: true }).extend({
+    secrets: z.array(variableName).optional(),
+    /** How its image is made. */
+    build: AskedBuild.optional(),
+  }),
 );
 export type AskedServices = z.infer<typeof AskedServices>;
 

@@ -93,6 +93,8 @@ export const CommandRequest = z.strictObject({
   cache: CommandCaches.optional(),
   /** Fresh ones, for this command alone. */
   services: Services.optional(),
+  /** By the names of services: their images are to be made of these. */
+  serviceBuilds: z.record(z.string(), ImageBuild).optional(),
   /** Where it ends red its sandbox is kept for so long; absent: as the worker does by itself. 0: it is not. */
   keepFailedMs: keepFailedMs.or(z.literal(0)).optional(),
 });
@@ -127,6 +129,7 @@ export const AskedCommand = CommandRequest.omit({
   build: true,
   cache: true,
   services: true,
+  serviceBuilds: true,
   keepFailedMs: true,
 }).extend({
   secrets: z.array(variableName).optional(),

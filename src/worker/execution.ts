@@ -27,13 +27,14 @@ import {
   ExecutorFault,
   type OpenOptions,
   type Sandbox,
+  type SandboxBuild,
   type SandboxExit,
   type SandboxSpec,
 } from "./executors/executor.js";
 import type { KeptSandboxes } from "./kept/kept.js";
 import type { WorkerMetrics } from "./metrics.js";
 import { collectFiles } from "./sandbox-files.js";
-import { ServiceOutputs, withSecrets } from "./service-outputs.js";
+import { ServiceOutputs, servicesToStart } from "./service-outputs.js";
 import { borrowTree, type Sources } from "./sources/sources.js";
 import type { BorrowedTree } from "./sources/store.js";
 
@@ -81,7 +82,7 @@ export class Execution {
   #slot: Slot | null = null;
   #output: ByteLog | null = null;
   #sandbox: Sandbox | null = null;
-  #tree: BorrowedTree | null = null;
+  readonly #trees: BorrowedTree[] = [];
   #caches: OpenCaches | null = null;
   #ending: Outcome | null = null;
   #finished = false;
@@ -203,7 +204,7 @@ export class Execution {
 
   /** What the sandbox was made of, when that is gone. */
   async #releaseMaterial(): Promise<void> {
-    this.#tree?.release();
+    for (const tree of this.#trees) tree.release();
     await this.#caches?.release();
   }
 
@@ -225,6 +226,11 @@ export class Execution {
     const { command } = request;
     const toKeep = { execution, forMs, sandbox: sandbox.id, command, door, dispose };
     return kept.add(toKeep) ?? { problem: "the worker keeps no sandboxes (--max-kept)" };
+  }
+
+  #mayBeKept(outcome: Outcome): boolean {
+    const forMs = this.request.keepFailedMs ?? this.#deps.keepFailedMs;
+    return forMs > 0 && isRed(this.#ending ?? outcome) && this.#sandbox?.door !== undefined;
   }
 
   /** Rejects where it is ended while it waits. */
@@ -259,8 +265,8 @@ export class Execution {
       if (!exit)
         throw new ExecutorFault(`sandbox ${this.#sandbox?.id} was killed, and did not end`);
       const outcome = this.#outcomeOf(exit);
-      // They must not say anything of what the command does no more.
-      const ended = this.#sandbox?.endServices?.();
+      // Whoever enters a sandbox that is kept may want to ask what stood beside it.
+      const ended = this.#mayBeKept(outcome) ? undefined : this.#sandbox?.endServices?.();
       await this.#collect(outcome);
       await this.#saveCaches(outcome);
       await ended;
@@ -336,7 +342,7 @@ export class Execution {
 
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
     const { timeoutMs, secrets, source, build, services, cache, ...more } = this.request;
-    const { results: _, artifacts: __, keepFailedMs: ___, ...asked } = more;
+    const { results: _, artifacts: __, keepFailedMs: ___, serviceBuilds = {}, ...asked } = more;
     const turnAt = performance.now();
     const { sources, executor, packPath } = this.#deps;
     this.#caches = cache
@@ -350,10 +356,14 @@ export class Execution {
       : null;
     const { layers = [], folders = [] } = this.#caches ?? {};
     const tree = build && (await borrowTree(this.#deps.sources, build.source));
-    this.#tree = tree ?? null;
+    const builds: Record<string, SandboxBuild> = {};
+    for (const [name, one] of Object.entries(serviceBuilds)) {
+      builds[name] = { ...one, tree: await borrowTree(this.#deps.sources, one.source) };
+      this.#trees.push(builds[name].tree);
+    }
+    if (tree) this.#trees.push(tree);
     if (this.#finished) {
-      this.#tree?.release();
-      await this.#caches?.release();
+      await this.#releaseMaterial();
       throw new ExecutorFault("ended before it ran");
     }
     const spec = {
@@ -362,7 +372,7 @@ export class Execution {
       ...(source && { source: { tree: source, path: source.path ?? defaultSourcePath, layers } }),
       ...(tree && { build: { ...build, tree } }),
       folders,
-      ...(services && { services: withSecrets(services) }),
+      ...(services && { services: servicesToStart(services, builds) }),
     };
     const sandbox = await this.#open(spec, {
       signal: this.#opening.signal,

@@ -2,7 +2,13 @@
 
 import type { ByteLog } from "../lib/byte-log.js";
 import type { ServiceEnd, Services } from "../wire/service.js";
-import type { OutputSink, SandboxExit, SandboxSpec, ServicesIo } from "./executors/executor.js";
+import type {
+  OutputSink,
+  SandboxBuild,
+  SandboxExit,
+  SandboxSpec,
+  ServicesIo,
+} from "./executors/executor.js";
 
 export class ServiceOutputs implements ServicesIo {
   readonly #names: readonly string[];
@@ -63,10 +69,15 @@ export class ServiceOutputs implements ServicesIo {
   }
 }
 
-export function withSecrets(services: Services): NonNullable<SandboxSpec["services"]> {
-  const merged = Object.entries(services).map(([name, { secrets, ...service }]) => [
-    name,
-    secrets ? { ...service, env: { ...service.env, ...secrets } } : service,
-  ]);
+/** With their secrets and how their images are made. */
+export function servicesToStart(
+  services: Services,
+  builds: Readonly<Record<string, SandboxBuild>>,
+): NonNullable<SandboxSpec["services"]> {
+  const merged = Object.entries(services).map(([name, { secrets, ...service }]) => {
+    const env = { ...service.env, ...secrets };
+    const build = Object.hasOwn(builds, name) ? builds[name] : undefined;
+    return [name, { ...service, env, ...(build && { build }) }];
+  });
   return Object.fromEntries(merged);
 }

@@ -143,3 +143,21 @@ class B(Stage):
   const services = findTask(run, { stage: "B", task: "task_own" })?.attempts[0]?.services;
   assert.equal(services, undefined);
 });
+
+test("a service's image may be built from the code under test", { skip }, async () => {
+  await using rig = await startRig({
+    executor: "docker",
+    files: {
+      "greeter/Dockerfile": `FROM ${redisImage}\nRUN echo hello-from-the-code > /greeting\nCMD ["sh", "-c", "cat /greeting; exec redis-server --save '' --protected-mode no"]\n`,
+      ".bettertest/pipedef.ts": `import { image, run, stage } from "bettertest";
+        stage("s", { t: async () => {
+          const greeter = { image: await image({ context: "greeter" }), ready: 6379 };
+          await run(${JSON.stringify(image)}, "bash -c 'echo > /dev/tcp/greeter/6379'", { services: { greeter } });
+        } });`,
+    },
+  });
+  const run = await rig.run();
+  assert.deepEqual(glance(run), ["s.t passed"], JSON.stringify(run.stages[0]?.tasks));
+  const kept = `/api/runs/${run.id}/tasks/s/t/services/greeter/output`;
+  assert.match(await (await fetch(`${rig.url}${kept}`)).text(), /^hello-from-the-code\n/);
+});

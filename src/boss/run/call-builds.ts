@@ -1,6 +1,7 @@
 // What calls have to do with images that are built: what a worker is told of such a build, and what is told of its end.
 
 import type { BuildOrigin } from "../../model/image-build.js";
+import type { ImageBuild } from "../../wire/image-build.js";
 import type { AskedCommand, CommandRequest, Outcome } from "../../wire/worker.js";
 import type { WorkerClient } from "../../wire/worker-client.js";
 import type { Secrets } from "../secrets/secrets.js";
@@ -16,28 +17,45 @@ export interface RunBuilds {
 
 /** Brings the sources of a call to its worker; gives what the worker is to know of them. Null: it has none. */
 export function bringSources(
-  { source: asked, build, cache }: AskedCommand,
+  { source: asked, build, cache, services }: AskedCommand,
   sources: RunSources,
   origin: BuildOrigin,
 ): ((worker: WorkerClient, signal: AbortSignal) => Promise<Partial<CommandRequest>>) | null {
-  if (!asked && !build && !cache) return null;
+  const builds = Object.entries(services ?? {}).flatMap(([name, service]) =>
+    service.build ? [[name, service.build] as const] : [],
+  );
+  if (!asked && !build && !cache && builds.length === 0) return null;
   return async (worker, signal) => {
+    const brought = (all: typeof builds) =>
+      Promise.all(
+        all.map(
+          async ([name, one]): Promise<[string, ImageBuild]> => [
+            name,
+            { ...one, source: await sources(one.source, worker, signal), by: origin },
+          ],
+        ),
+      );
     const source = asked && (await sources(asked, worker, signal));
     return {
       ...(source && { source }),
       ...(build && {
         build: { ...build, source: await sources(build.source, worker, signal), by: origin },
       }),
+      ...(builds.length > 0 && { serviceBuilds: Object.fromEntries(await brought(builds)) }),
       ...(cache && { cache: await cachesOf(cache, { source, sources, worker, signal }) }),
     };
   };
 }
 
 /** Why the call is not made; null: it can be. Arguments stay readable in the image, for whoever has it. */
-export function secretInArguments({ build }: AskedCommand, secrets: Secrets): Outcome | null {
-  const told = Object.entries(build?.args ?? {}).find(
-    ([, value]) => secrets.maskText(value) !== value,
-  );
+export function secretInArguments(
+  { build, services = {} }: AskedCommand,
+  secrets: Secrets,
+): Outcome | null {
+  const builds = [build, ...Object.values(services).map((service) => service.build)];
+  const told = builds
+    .flatMap((one) => Object.entries(one?.args ?? {}))
+    .find(([, value]) => secrets.maskText(value) !== value);
   if (!told) return null;
   return {
     kind: "faulted",

@@ -38,10 +38,12 @@ export class Secrets {
     const ofServices = Object.values(services ?? {}).flatMap(({ secrets = [] }) => secrets);
     const missing = [...names, ...ofServices].find((name) => !this.#values.has(name));
     if (missing !== undefined) return { ok: false, outcome: this.#isMissing(missing) };
-    const sendable = Object.entries(services ?? {}).map(([name, { secrets, ...service }]) => [
-      name,
-      { ...service, ...this.#named(secrets) },
-    ]);
+    const sendable = Object.entries(services ?? {}).map(
+      ([name, { secrets, build: ___, ...service }]) => [
+        name,
+        { ...service, ...this.#named(secrets) },
+      ],
+    );
     return {
       ok: true,
       request: {

@@ -32,8 +32,8 @@ export interface ServicesDeps {
   readonly owner: string;
   readonly life: EngineLife;
   readonly removals: Removals;
-  /** Pulls it where it is missing; gives its id. */
-  readonly imageId: (image: string, io: OpenOptions) => Promise<string>;
+  /** Builds it, or pulls it where it is missing; gives its id. */
+  readonly imageId: (of: Pick<ServiceSpec, "image" | "build">, io: OpenOptions) => Promise<string>;
   readonly log: (line: string) => void;
 }
 
@@ -97,7 +97,11 @@ class ServiceGroup {
   async start(name: string, spec: ServiceSpec, io: OpenOptions): Promise<void> {
     const { docker, owner, life, removals, imageId } = this.#deps;
     const { signal } = io;
-    const id = await imageId(spec.image, io);
+    const id = await imageId(spec, io).catch((error: unknown) => {
+      if (!(error instanceof ExecutorFault)) throw error;
+      const { message, hint, lost } = error;
+      throw new ExecutorFault(`service "${name}": ${message}`, { hint, lost });
+    });
     const network = await life.during(this.#network);
     const { Config } = await life.during(answered(docker.getImage(id).inspect()));
     signal.throwIfAborted();

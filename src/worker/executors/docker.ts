@@ -33,6 +33,7 @@ import {
   type MakePlace,
   type OpenOptions,
   type Sandbox,
+  type SandboxBuild,
   type SandboxFolder,
   type SandboxSpec,
 } from "./executor.js";
@@ -185,6 +186,16 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     throw new ExecutorFault("the Docker engine went away while it built", { lost: true });
   }
 
+  async function builtId(life: EngineLife, build: SandboxBuild, io: OpenOptions) {
+    const output = (text: string) => void io.progress(text);
+    const { result } = await makeImage(life, build, { signal: io.signal, output });
+    if (result.kind === "failed")
+      throw new ExecutorFault(`its image could not be built: ${result.message}`);
+    const id = await life.during(idOfImage(docker, result.image));
+    if (id === null) throw new ExecutorFault("its image was removed as soon as it was built");
+    return id;
+  }
+
   /** What `look` finds of an image, which is pulled where it is missing. */
   async function withImage<T>(
     life: EngineLife,
@@ -221,8 +232,11 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     if (!spec.services) return openOne(spec, io);
     return openWithServices(spec, io, openOne, {
       ...{ docker, owner, life, removals, log },
-      imageId: (image, ofImage) =>
-        withImage(life, { image, look: () => idOfImage(docker, image) }, ofImage),
+      imageId: async (of, { signal, progress }) => {
+        if (of.build) return builtId(life, of.build, { signal, progress });
+        const look = () => idOfImage(docker, of.image);
+        return withImage(life, { image: of.image, look }, { signal, progress });
+      },
     });
   }
 

@@ -60,6 +60,7 @@ export type SandboxSpec = Omit<
   | "artifacts"
   | "cache"
   | "services"
+  | "serviceBuilds"
   | "keepFailedMs"
 > & {
   readonly source?: SandboxSource;
@@ -75,7 +76,7 @@ export interface SandboxBuild extends Omit<ImageBuild, "source"> {
 }
 
 /** `env` may hold secrets. */
-export type ServiceSpec = Omit<ServiceRequest, "secrets">;
+export type ServiceSpec = Omit<ServiceRequest, "secrets"> & { readonly build?: SandboxBuild };
 
 /** The code under test. */
 export interface SandboxSource {
