@@ -191,6 +191,17 @@ test("cancelled while its services start up, a command leaves nothing", { skip }
   await nothingIsLeft();
 });
 
+test("a sandbox that is kept has its services, until its time is over", { skip }, async () => {
+  const red = begin(worker!.client, {
+    command: "exit 1",
+    services: { db: redis },
+    keepFailedMs: 8_000,
+  });
+  assert.deepEqual(await red.ended, { kind: "exited", exitCode: 1 });
+  assert.equal(servicesOf(process.pid).length, 1);
+  await nothingIsLeft();
+});
+
 test("limits of a service are those of the worker, unless it asks for less", { skip }, async () => {
   await using small = await startTestWorker({
     executor: "docker",
