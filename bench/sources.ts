@@ -10,8 +10,8 @@ import type { RunEvent } from "../src/model/events.js";
 import { createStatCache } from "../src/source/stat-cache.js";
 import type { OutgoingTree } from "../src/wire/send-tree.js";
 import { createWorkerClient, type WorkerClient } from "../src/wire/worker-client.js";
+import { startDelayedLink } from "../test/rig/delayed-link.js";
 import { bring, key, startSourceWorker } from "../test/rig/source-worker.js";
-import { startDelayedLink } from "./delayed-link.js";
 import {
   type Bench,
   type BenchContext,
@@ -232,8 +232,11 @@ interface FarSide extends BenchContext {
 /** Near and far in turn: their difference is what the link costs. */
 async function roundTrips(root: string, near: Boss, { folder, rounds, worker, copy }: FarSide) {
   const daemon = await startRsyncDaemon(folder, copy);
-  await using toWorker = await startDelayedLink(Number(new URL(worker).port), delayMs);
-  await using toRsync = await startDelayedLink(daemon.port, delayMs);
+  await using toWorker = await startDelayedLink(
+    { host: "127.0.0.1", port: Number(new URL(worker).port) },
+    delayMs,
+  );
+  await using toRsync = await startDelayedLink({ host: "127.0.0.1", port: daemon.port }, delayMs);
   const changedMs = async (work: () => Promise<unknown>) => {
     edit(root);
     return timed(work);
