@@ -327,6 +327,12 @@ export type Source =
       readonly ref: string;
       readonly secret?: string;
       readonly path?: string;
+    }
+  | {
+      readonly kind: "artifacts";
+      readonly tasks: readonly string[];
+      readonly over?: "workspace";
+      readonly path?: string;
     };
 
 export interface SourcePlacement {
@@ -352,6 +358,29 @@ export const none: Source = { kind: "none" };
  */
 export function workspace({ path }: SourcePlacement = {}): Source {
   return checkedSource({ kind: "workspace", ...(path !== undefined && { path }) });
+}
+
+export interface ArtifactsSource extends SourcePlacement {
+  /** Laid over the working tree: workspace(). Otherwise there is nothing else. */
+  readonly over?: Source;
+}
+
+/**
+ * What tasks of earlier stages have left, by their names: artifacts("Build.compile"). The files lie where they lay in the
+ * folder that those tasks' commands started in.
+ */
+export function artifacts(
+  tasks: string | readonly string[],
+  { over, path }: ArtifactsSource = {},
+): Source {
+  if (over !== undefined && over.kind !== "workspace" && over.kind !== "none")
+    throw new TypeError("artifacts: over must be workspace()");
+  return checkedSource({
+    kind: "artifacts",
+    tasks: typeof tasks === "string" ? [tasks] : tasks,
+    ...(over?.kind === "workspace" && { over: "workspace" }),
+    ...(path !== undefined && { path }),
+  });
 }
 
 /** A commit of a repo, which the worker fetches by itself. */

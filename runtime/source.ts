@@ -4,7 +4,7 @@ import type { Source } from "./api.js";
 
 export function checkedSource(value: unknown): Source {
   if (typeof value !== "object" || value === null || !("kind" in value)) throw noSource(value);
-  const { kind, path, url, ref, secret }: { [name: string]: unknown } = { ...value };
+  const { kind, path, url, ref, secret, tasks, over }: { [name: string]: unknown } = { ...value };
   if (kind === "none") return { kind };
   if (path !== undefined && !(typeof path === "string" && /^\/[^\0:]+$/.test(path))) {
     throw new TypeError(
@@ -13,6 +13,14 @@ export function checkedSource(value: unknown): Source {
   }
   const placed = path === undefined ? {} : { path };
   if (kind === "workspace") return { kind, ...placed };
+  if (kind === "artifacts") {
+    const names: unknown[] = Array.isArray(tasks) ? tasks : [];
+    const isName = (name: unknown) => typeof name === "string" && /^.+\..+$/.test(name);
+    if (names.length === 0 || names.length > 100 || !names.every(isName))
+      throw new TypeError(`artifacts: name tasks, such as "Build.compile", not ${shown(tasks)}`);
+    const texts = names.map(String);
+    return { kind, tasks: texts, ...(over === "workspace" && { over }), ...placed };
+  }
   if (kind !== "git") throw noSource(value);
   for (const [name, text] of [
     ["url", url],
@@ -34,7 +42,7 @@ export function checkedSource(value: unknown): Source {
 
 function noSource(value: unknown): TypeError {
   return new TypeError(
-    `source must be workspace(), git({ url, ref }) or none, not ${shown(value)}`,
+    `source must be workspace(), git({ url, ref }), artifacts(task) or none, not ${shown(value)}`,
   );
 }
 

@@ -13,7 +13,7 @@ from ._cache import hash_files
 from ._errors import CommandFailed, InfrastructureError
 from ._image import BuiltImage, image
 from ._run import run
-from ._source import defaults, git, none, workspace
+from ._source import artifacts, defaults, git, none, workspace
 from ._stage import Stage
 
 __version__ = "0.1.0"
@@ -22,6 +22,7 @@ __all__ = [
     "CommandFailed",
     "InfrastructureError",
     "Stage",
+    "artifacts",
     "defaults",
     "git",
     "hash_files",

@@ -41,6 +41,25 @@ def git(url, ref, secret=None, path=None):
     return Source(_placed(asked, path))
 
 
+def artifacts(*tasks, over=None, path=None):
+    """What tasks of earlier stages have left, by their names: artifacts("Build.compile").
+
+    The files lie where they lay in the folder that those tasks' commands started in. `over=workspace()` lays them over
+    the working tree; otherwise there is nothing else.
+    """
+    if not 0 < len(tasks) <= 100:
+        raise TypeError('artifacts: name tasks, such as "Build.compile"')
+    for task in tasks:
+        if not isinstance(task, str) or not re.fullmatch(r".+\..+", task):
+            raise TypeError('artifacts: name tasks, such as "Build.compile", not %s' % repr(task)[:200])
+    asked = {"kind": "artifacts", "tasks": list(tasks)}
+    if over is not None and checked(over).asked is not None:
+        if over.asked["kind"] != "workspace":
+            raise TypeError("artifacts: over must be workspace()")
+        asked["over"] = "workspace"
+    return Source(_placed(asked, path))
+
+
 def defaults(source=none, services=None):
     """For every command of this pipedef, unless its stage's or its own options say otherwise."""
     _defaults["source"] = checked(source)
@@ -49,7 +68,7 @@ def defaults(source=none, services=None):
 
 def checked(value):
     if not isinstance(value, Source):
-        raise TypeError("source must be workspace(), git(url=..., ref=...) or none, not %s" % repr(value)[:200])
+        raise TypeError("source must be workspace(), git(url=..., ref=...), artifacts(task) or none, not %s" % repr(value)[:200])
     return value
 
 

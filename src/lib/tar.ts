@@ -5,6 +5,8 @@ export interface TarEntry {
   readonly path: string;
   readonly kind: "file" | "folder" | "link" | "other";
   readonly bytes: number;
+  /** By its owner. */
+  readonly isExecutable: boolean;
   /** To be read before the next entry is asked for; what is not read is skipped. */
   content(): AsyncGenerator<Uint8Array>;
 }
@@ -43,7 +45,8 @@ export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
         yield part;
       }
     }
-    yield { path, kind: kindOf(type), bytes: left, content };
+    const isExecutable = (Number.parseInt(text(header, 100, 108).trim() || "0", 8) & 0o100) !== 0;
+    yield { path, kind: kindOf(type), bytes: left, isExecutable, content };
     await source.skip(left + (hasContent(type) ? padding : 0));
   }
 }

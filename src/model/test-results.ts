@@ -52,6 +52,7 @@ export interface Artifact {
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
+  readonly executable?: true;
 }
 
 export function testLabel({ suite, name }: Pick<TestCase, "suite" | "name">): string {

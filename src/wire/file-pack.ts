@@ -8,6 +8,7 @@ const PackedFile = z.object({
   path: z.string(),
   bytes: z.number().int().nonnegative(),
   uses: z.array(z.enum(["results", "artifact"])),
+  executable: z.literal(true).exactOptional(),
 });
 export type PackedFile = z.infer<typeof PackedFile>;
 

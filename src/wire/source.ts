@@ -80,5 +80,14 @@ export const AskedSource = z.discriminatedUnion("kind", [
     secret: z.string().optional(),
     path: CommandSource.shape.path,
   }),
+  /** What earlier tasks of the run have left. */
+  z.strictObject({
+    kind: z.literal("artifacts"),
+    /** "Stage.task" */
+    tasks: z.array(z.string().min(1).max(1000)).min(1).max(100).readonly(),
+    /** On top of the working tree. */
+    over: z.literal("workspace").optional(),
+    path: CommandSource.shape.path,
+  }),
 ]);
 export type AskedSource = z.infer<typeof AskedSource>;

@@ -51,6 +51,7 @@ interface FoundFile {
   readonly kind: "file" | "link" | "other";
   readonly bytes: number;
   readonly modifiedAt?: number;
+  readonly isExecutable?: boolean;
   content(): AsyncIterable<Uint8Array>;
 }
 
@@ -72,7 +73,12 @@ export async function collectFiles(
   let packBytes = 0;
 
   async function add(file: FoundFile, uses: readonly Use[]): Promise<void> {
-    const line = packedFileLine({ path: file.path, bytes: file.bytes, uses: [...uses] });
+    const line = packedFileLine({
+      path: file.path,
+      bytes: file.bytes,
+      uses: [...uses],
+      ...(file.isExecutable && { executable: true }),
+    });
     await pack.write(line, 0, line.length, packBytes);
     const from = packBytes + line.length;
     let written = 0;
@@ -175,7 +181,8 @@ async function* filesAt(files: SandboxFiles, home: string): AsyncGenerator<Found
     // Named from the last part of what was asked for.
     const below = entry.path.split("/").filter((part) => part !== "" && part !== ".");
     const path = home === "" ? below.join("/") : posix.join(home, ...below.slice(1));
-    yield { path, kind: entry.kind, bytes: entry.bytes, content: entry.content };
+    const { kind, bytes, isExecutable, content } = entry;
+    yield { path, kind, bytes, isExecutable, content };
   }
 }
 
@@ -202,7 +209,9 @@ async function* filesInFolder(root: string, path: string): AsyncGenerator<FoundF
     if (!found.isDirectory()) {
       const kind = found.isFile() ? "file" : "other";
       const modifiedAt = found.mtimeMs;
-      yield { path, kind, bytes: found.size, modifiedAt, content: () => contentOf(file) };
+      const isExecutable = (found.mode & 0o100) !== 0;
+      const content = () => contentOf(file);
+      yield { path, kind, bytes: found.size, modifiedAt, isExecutable, content };
       return;
     }
   } finally {

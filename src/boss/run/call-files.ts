@@ -280,9 +280,11 @@ class ArtifactStore {
       this.#open = null;
       const sha256 = current.hash.digest("hex");
       await rename(current.path, join(blobFolder(this.#options.outputPath), sha256));
-      const { bytes } = current.file;
+      const { bytes, executable } = current.file;
       const path = this.#options.secrets.maskText(current.file.path);
-      this.#list.push(`${JSON.stringify({ path, bytes, sha256 })}\n`);
+      this.#list.push(
+        `${JSON.stringify({ path, bytes, sha256, ...(executable && { executable }) })}\n`,
+      );
       this.#bytesKept += bytes;
       this.#bytesLeft -= bytes;
     });

@@ -48,7 +48,7 @@ export async function* artifactsOf(
 ): AsyncGenerator<Artifact> {
   for (const { files, path, ...ref } of keptBy(run, outputs, what)) {
     if (!files.artifacts) continue;
-    type Listed = Pick<Artifact, "path" | "bytes" | "sha256">;
+    type Listed = Pick<Artifact, "path" | "bytes" | "sha256" | "executable">;
     for await (const artifact of linesOf<Listed>(artifactsPath(path, ref.call))) {
       yield { ...ref, ...artifact };
     }

@@ -17,6 +17,7 @@ import type { Statistics } from "../history/statistics.js";
 import type { Pipelines } from "../pipelines.js";
 import type { Topic } from "../topic.js";
 import type { Workers } from "../workers.js";
+import { leftBy } from "./artifact-source.js";
 import { readPast } from "./attempt-log.js";
 import type { Expectations } from "./expectations.js";
 import { endInterrupted, interruptedFault } from "./interrupted.js";
@@ -181,6 +182,7 @@ export class Runs {
       sources: this.#parts.sources.forRun({
         root: repoRoot(resolvePath(request.pipedef)),
         fixed: store.run(id)?.sources ?? [],
+        left: (task) => leftBy(store.run(id)!, outputs, task),
         ...(deps.workspace && { found: deps.workspace }),
         emit,
         now: Date.now,

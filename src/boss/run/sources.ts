@@ -12,7 +12,8 @@ import { type Scan, scan } from "../../source/scan.js";
 import { createStatCache, type StatCache } from "../../source/stat-cache.js";
 import { type OutgoingTree, UnknownTreeError } from "../../wire/send-tree.js";
 import type { AskedSource, CommandSource } from "../../wire/source.js";
-import type { WorkerClient } from "../../wire/worker-client.js";
+import type { SourceBy, WorkerClient } from "../../wire/worker-client.js";
+import { type LeftFile, type LeftFiles, treeWith } from "./artifact-source.js";
 
 export interface SourcesOptions {
   /** What outlives the boss, so that the next scan is quick; absent: nothing. */
@@ -30,6 +31,8 @@ export interface RunSourcesOptions {
   readonly fixed: readonly RunSource[];
   /** Where somebody has just looked. */
   readonly found?: FoundWorkspace | Promise<FoundWorkspace | null>;
+  /** What tasks of the run have left. */
+  readonly left: LeftFiles;
   readonly emit: (event: RunEvent) => void;
   readonly now: () => number;
 }
@@ -78,7 +81,7 @@ export class Sources {
     this.#cache = createStatCache(options.folder);
   }
 
-  forRun({ root, fixed, found: seen, emit, now }: RunSourcesOptions): RunSources {
+  forRun({ root, fixed, found: seen, left, emit, now }: RunSourcesOptions): RunSources {
     const found = new Map<string, Promise<RunSource>>();
     for (const source of fixed) found.set(nameOf(source), Promise.resolve(source));
 
@@ -99,11 +102,22 @@ export class Sources {
     const bring = async (asked: AskedSource, worker: WorkerClient, signal: AbortSignal) => {
       const key = await this.#keyOf();
       const path = asked.path === undefined ? {} : { path: asked.path };
+      const working = async () => {
+        const look = async () => ((await seen) ?? (await this.look(root))).source;
+        return (await once("workspace", look)).tree;
+      };
+      if (asked.kind === "artifacts") {
+        const base = asked.over
+          ? await this.#known(await working(), worker, { key, signal })
+          : null;
+        const tree = treeWith(await leftByAll(asked.tasks, left), base);
+        await this.#once(tree.hash, worker, signal, async () => {
+          await worker.sendTree(tree, { key, signal: new AbortController().signal });
+        });
+        return { tree: tree.hash, key, ...path };
+      }
       if (asked.kind === "workspace") {
-        const { tree } = await once(
-          "workspace",
-          async () => ((await seen) ?? (await this.look(root))).source,
-        );
+        const tree = await working();
         await this.#once(tree, worker, signal, () => this.#send(tree, worker));
         return { tree, key, ...path };
       }
@@ -122,6 +136,20 @@ export class Sources {
       return { tree, key, ...path };
     };
     return Object.assign(bring, { cacheScope: () => this.#cacheScope(root) });
+  }
+
+  /** A tree with its list: as it was found here, or as a worker has it. */
+  async #known(hash: string, worker: WorkerClient, by: SourceBy): Promise<OutgoingTree> {
+    const here = this.#scans.get(hash);
+    if (here) return here;
+    await this.#once(hash, worker, by.signal, () => this.#send(hash, worker));
+    const manifest = await worker.readTree(hash, by);
+    return {
+      hash,
+      manifest,
+      since: null,
+      read: (entry) => worker.readContent(hash, entry.hash, by),
+    };
   }
 
   async #cacheScope(root: string): Promise<string> {
@@ -261,6 +289,27 @@ export class Sources {
     this.#key ??= readKey(this.#options.folder);
     return this.#key;
   }
+}
+
+async function leftByAll(tasks: readonly string[], left: LeftFiles): Promise<LeftFile[]> {
+  const all: LeftFile[] = [];
+  for (const task of tasks) {
+    const files = await left(task);
+    if (files === null) {
+      throw new SourceTrouble(
+        `the source is to be what ${task} has left, and there is no such task`,
+        'Tasks are named "Stage.task"',
+      );
+    }
+    if (files.length === 0) {
+      throw new SourceTrouble(
+        `the source is to be what ${task} has left, and that has left no artifacts in this run`,
+        "It must come in an earlier stage, run its command with artifacts: [...], and be part of the run",
+      );
+    }
+    all.push(...files);
+  }
+  return all;
 }
 
 async function readKey(folder: string | undefined): Promise<string> {
