@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { createStatCache } from "../../src/source/stat-cache.js";
 import type { Outcome } from "../../src/wire/worker.js";
 import { createWorkerClient, type WorkerClient } from "../../src/wire/worker-client.js";
+import { unmountAll } from "../../src/worker/sources/overlay.js";
 import { bring, key } from "../rig/source-worker.js";
 import {
   containersOf,
@@ -89,6 +90,7 @@ test(`${tasks} commands, and kills at random: nothing is left`, async () => {
     assert.doesNotMatch(networks, new RegExp(`bettertest.owner=[^,]*_(${workers.join("|")})_`));
     if (tasks > 100) console.log(`# ${JSON.stringify(Object.fromEntries(ends))}`);
   } finally {
+    await unmountAll(folder);
     for (const path of [folder, code]) rmSync(path, { recursive: true, force: true });
   }
 });

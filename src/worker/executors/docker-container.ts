@@ -16,6 +16,7 @@ import type { ContainerNews, EngineLife } from "./docker-link.js";
 import { hasBeenKilledForMemory } from "./docker-memory.js";
 import { type PidsWatch, watchPids } from "./docker-pids.js";
 import { type ScriptOptions, scriptFor } from "./docker-script.js";
+import { DeafShell, greet, MissingShell, type Shell } from "./docker-shells.js";
 import { ExecutorFault, type OutputSink, type Sandbox, type SandboxExit } from "./executor.js";
 import { createMarkedOutput } from "./marked-output.js";
 import type { Removals } from "./removals.js";
@@ -28,6 +29,9 @@ export interface ContainerOptions {
   readonly place: SourcePlace | null;
   /** The folders it sees are copies, in it. */
   readonly copied: boolean;
+  readonly shell: Shell;
+  /** Another container of the image has shown that it is as described. */
+  readonly isKnown: boolean;
   readonly life: EngineLife;
   readonly removals: Removals;
   readonly log: (line: string) => void;
@@ -39,7 +43,7 @@ export interface StartedContainer extends Pooled {
   /** Where its source is to be laid out; null: it sees none. */
   readonly place: SourcePlace | null;
   /** Once. */
-  use(task: ScriptOptions): Sandbox;
+  use(task: Omit<ScriptOptions, "shell">): Sandbox;
 }
 
 /** The output of a dead container ends as soon as it is read; where it does not, the engine is in trouble. */
@@ -56,7 +60,7 @@ export async function startContainer(
   container: Docker.Container,
   options: ContainerOptions,
 ): Promise<StartedContainer> {
-  const { image, place, life, removals } = options;
+  const { image, place, shell, isKnown, life, removals } = options;
   const news = life.follow(container.id);
   let disposal: Promise<void> | null = null;
   let output: Duplex | null = null;
@@ -77,10 +81,13 @@ export async function startContainer(
   try {
     // Before the start: what a container writes while nobody is attached is lost.
     output = await attach(container);
-    await start(container, image);
+    await start(container, image, shell.path);
     pids.begin();
+    if (shell.reads && !isKnown) await greet(output, news.died, image);
   } catch (error) {
+    const isEnded = error instanceof DeafShell && (await wasEndedFromOutside(news));
     await dispose();
+    if (isEnded) throw new ExecutorFault(`container ${container.id} was ended`, { lost: true });
     throw error;
   }
   const stream = output;
@@ -99,8 +106,16 @@ export async function startContainer(
   };
 }
 
+/** Then the end of a shell says nothing of it. An engine that goes away tells nothing any more. */
+async function wasEndedFromOutside(news: ContainerNews): Promise<boolean> {
+  return within(newsMustComeWithinMs, news.died, "late").then(
+    () => news.signals.length > 0,
+    () => true,
+  );
+}
+
 interface SandboxOptions extends ContainerOptions {
-  readonly task: ScriptOptions;
+  readonly task: Omit<ScriptOptions, "shell">;
   readonly news: ContainerNews;
   readonly pids: PidsWatch;
   readonly stream: Duplex;
@@ -108,13 +123,13 @@ interface SandboxOptions extends ContainerOptions {
 }
 
 function openSandbox(container: Docker.Container, options: SandboxOptions): Sandbox {
-  const { memoryBytes, life, news, pids, stream, dispose, log } = options;
+  const { memoryBytes, life, news, pids, stream, dispose, log, shell } = options;
   const id = container.id.slice(0, 12);
   let state: "waiting" | "running" | "ended" = "waiting";
   let wanted: "SIGTERM" | "SIGKILL" | null = null;
 
   async function runToItsEnd(sink: OutputSink): Promise<SandboxExit> {
-    const { text, mark } = scriptFor(options.task);
+    const { text, mark } = scriptFor({ ...options.task, shell: shell.path });
     try {
       state = "running";
       const ending = outputUntilEnd(stream, mark, (chunk) => {
@@ -122,7 +137,7 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
         if (chunk.length < fewBytes) pids.look();
         return sink(chunk);
       });
-      if (wanted !== "SIGKILL") stream.write(text);
+      if (wanted !== "SIGKILL" && shell.reads) stream.write(text);
       if (wanted) deliver(wanted);
       const marked = await orDeath(ending, news, id);
       // While the container lives, and its counters with it.
@@ -141,7 +156,7 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
         (error: unknown) => Promise.reject(fault("lost", id, error)),
       );
       if (wanted === null) refuseMadeUpEnd(news, id);
-      if (marked === null && wanted === null && !exit.outOfMemory) {
+      if (shell.reads && marked === null && wanted === null && !exit.outOfMemory) {
         throw new ExecutorFault(`the shell of container ${id} ended before the command did`, {
           hint: `does \`sh\` of image "${options.image}" read commands from its standard input?`,
         });
@@ -229,18 +244,17 @@ async function attach(container: Docker.Container): Promise<Duplex> {
   }
 }
 
-async function start(container: Docker.Container, image: string) {
+async function start(container: Docker.Container, image: string, shell: string) {
   try {
     await answered(container.start());
   } catch (error) {
     const words = engineWords(error);
-    const hint = /"sh":.*not found/.test(words)
-      ? "commands run as `sh -c COMMAND`, so the image needs a shell"
-      : undefined;
-    throw new ExecutorFault(`Docker could not start the command in image "${image}": ${words}`, {
-      hint,
-      lost: statusOf(error) === null,
-    });
+    const message = `Docker could not start the command in image "${image}": ${words}`;
+    if (words.includes(`"${shell}"`) && /not found|no such file/.test(words)) {
+      const hint = "commands run as `sh -c COMMAND`, so the image needs a shell";
+      throw new MissingShell(message, { hint });
+    }
+    throw new ExecutorFault(message, { lost: statusOf(error) === null });
   }
 }
 
@@ -278,6 +292,7 @@ function outputUntilEnd(output: Duplex, mark: Buffer, sink: OutputSink): Promise
         reject(asError(error));
       }
     });
+    output.resume();
     output.on("error", reject);
     output.on("close", () => reject(new Error("the output stream was closed")));
   });
@@ -373,6 +388,7 @@ async function askEveryProcess(container: Docker.Container) {
 function fault(what: string, id: string, error: unknown): ExecutorFault {
   return new ExecutorFault(`${what} container ${id}: ${engineWords(error)}`, {
     hint: "is the Docker engine well?",
-    lost: statusOf(error) === null,
+    // 404: somebody has removed it.
+    lost: [null, 404].includes(statusOf(error)),
   });
 }

@@ -16,9 +16,10 @@ export interface ScriptOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Something was laid over the folder since the shell went there: it is to go there again. */
   readonly folder: string | null;
+  readonly shell: string;
 }
 
-export function scriptFor({ command, env, folder }: ScriptOptions): Script {
+export function scriptFor({ command, env, folder, shell }: ScriptOptions): Script {
   const token = randomBytes(16).toString("hex");
   const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}\n`);
   // The shell's own remarks, on a child that was killed for instance, are nobody's output. Whether a write was
@@ -26,7 +27,7 @@ export function scriptFor({ command, env, folder }: ScriptOptions): Script {
   const text = [
     "exec 9>&2 2>/dev/null",
     ...(folder === null ? [] : [`cd ${quoted(folder)} || exit`]),
-    `( unset OLDPWD SHLVL\n${exports.join("")}exec sh -c ${quoted(command)} </dev/null 2>&9 9>&- )`,
+    `( unset OLDPWD SHLVL\n${exports.join("")}exec ${shell} -c ${quoted(command)} </dev/null 2>&9 9>&- )`,
     "c=$?",
     `until printf '\\377${token}%03d' $c; do sleep 0.02; done`,
     `until printf '\\377${token}%03d' $c >&9; do sleep 0.02; done`,

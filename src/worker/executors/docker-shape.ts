@@ -40,11 +40,14 @@ export interface ContainerSettings {
   readonly place: SourcePlace | null;
   /** The engine sees this machine's files. */
   readonly mountsFolders: boolean;
+  readonly shell: string;
+  /** Of a shell that must know it from the start. */
+  readonly given?: { readonly command: string; readonly env: Readonly<Record<string, string>> };
 }
 
 export function containerConfig(
   shape: ContainerShape,
-  { imageId, owner, place, mountsFolders }: ContainerSettings,
+  { imageId, owner, place, mountsFolders, shell, given }: ContainerSettings,
 ): Docker.ContainerCreateOptions {
   const { sourcePath, folders } = shape;
   const workdir = shape.workdir ?? sourcePath;
@@ -54,18 +57,18 @@ export function containerConfig(
     name: `bettertest-${randomBytes(6).toString("hex")}`,
     Image: imageId,
     // In place of the image's own: a shell that waits for the command, whatever the image was made for.
-    Entrypoint: ["sh"],
-    Cmd: [],
-    Env: Object.entries(shape.env).map(([name, value]) => `${name}=${value}`),
+    Entrypoint: [shell],
+    Cmd: given ? ["-c", given.command] : [],
+    Env: Object.entries({ ...shape.env, ...given?.env }).map(([name, value]) => `${name}=${value}`),
     ...(workdir !== undefined && { WorkingDir: workdir }),
     ...(shape.user !== undefined && { User: shape.user }),
     Labels: { [ownerLabel]: owner, [imageLabel]: shape.image },
     AttachStdout: true,
     AttachStderr: true,
-    AttachStdin: true,
-    OpenStdin: true,
+    AttachStdin: !given,
+    OpenStdin: !given,
     // The shell's input ends with our connection: what a killed worker leaves behind ends by itself.
-    StdinOnce: true,
+    StdinOnce: !given,
     // A shell that is the first process does not hear SIGTERM, and an engine that stops would wait for it.
     StopTimeout: 1,
     // A health check would run beside the test, for nobody.

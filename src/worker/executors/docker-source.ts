@@ -28,7 +28,7 @@ export function folderMount(folder: string, path: string): Docker.MountSettings 
 /** The container sees it from then on. */
 export async function fillSource(
   container: Docker.Container,
-  { tree, path, layers }: SandboxSource,
+  source: SandboxSource,
   {
     place,
     isShown,
@@ -40,10 +40,17 @@ export async function fillSource(
     readonly workdir: string | undefined;
   },
 ): Promise<void> {
+  await layOut(source, { place, workdir });
+  if (!isShown) await copySource(container, place.path, source.path);
+}
+
+export async function layOut(
+  { tree, path, layers }: SandboxSource,
+  { place, workdir }: { readonly place: SourcePlace; readonly workdir: string | undefined },
+): Promise<void> {
   await place.fill(tree, layers);
   const within = workdir === undefined ? null : pathWithin(path, workdir);
   if (within) await makeFolder(place.path, within);
-  if (!isShown) await copySource(container, place.path, path);
 }
 
 /** A working directory that is not there is made, as engines do it; but no link is followed out of the source. */

@@ -25,7 +25,8 @@ import {
   isCommon,
   shapeOf,
 } from "./docker-shape.js";
-import { copySource, fillSource, isMissingFolder } from "./docker-source.js";
+import { DeafShell, deafShell, type Shell, Shells } from "./docker-shells.js";
+import { copySource, fillSource, isMissingFolder, layOut } from "./docker-source.js";
 import { DockerClient } from "./dockerode.js";
 import {
   type Executor,
@@ -35,6 +36,7 @@ import {
   type Sandbox,
   type SandboxBuild,
   type SandboxFolder,
+  type SandboxSource,
   type SandboxSpec,
 } from "./executor.js";
 import { Removals } from "./removals.js";
@@ -99,20 +101,54 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   });
   const guard = startDockerGuard(owner, options.dockerHost);
 
+  const shells = new Shells(log);
   let mountsSources = addressOf(options.dockerHost).startsWith("unix://");
 
-  async function make(life: EngineLife, { shape, version }: KindOf<ContainerShape>) {
+  /** One that waits for its command; rejects with a DeafShell where the image has none that would. */
+  function make(life: EngineLife, kind: KindOf<ContainerShape>) {
+    return shells.find(kind.version, (shell) => {
+      if (shell.reads) return makeWith(life, kind, { shell });
+      throw deafShell(kind.shape.image, "it did not take one");
+    });
+  }
+
+  /** One for this command alone: its shell is told when it is made. */
+  async function makeDeaf(
+    life: EngineLife,
+    kind: KindOf<ContainerShape>,
+    { spec, told }: { readonly spec: SandboxSpec; readonly told: Readonly<Record<string, string>> },
+  ) {
+    const given = { command: spec.command, env: told };
+    const container = await shells.find(kind.version, (shell) =>
+      makeWith(life, kind, { shell, given, source: spec.source }),
+    );
+    return container.use({ ...given, folder: null });
+  }
+
+  async function makeWith(
+    life: EngineLife,
+    { shape, version }: KindOf<ContainerShape>,
+    { shell, given, source }: Making,
+  ) {
+    const isKnown = shells.known(version) !== undefined;
     const making = (async () => {
       await removals.room();
       const place = shape.sourcePath === undefined ? null : ((await options.place?.()) ?? null);
       try {
         const copied = !mountsSources;
         const seen = copied ? null : place;
-        const settings = { imageId: version, owner, place: seen, mountsFolders: !copied };
+        if (place && source) await layOut(source, { place, workdir: shape.workdir });
+        const settings = {
+          ...{ imageId: version, owner, place: seen, mountsFolders: !copied },
+          ...{ shell: shell.path, ...(given && { given }) },
+        };
         const container = await createContainer(docker, containerConfig(shape, settings));
-        if (copied) await copyFolders(container, shape.folders);
+        if (copied) {
+          const own = place && source ? [{ folder: place.path, path: source.path }] : [];
+          await copyFolders(container, [...own, ...shape.folders]);
+        }
         const { image, memoryBytes } = shape;
-        const made = { image, memoryBytes, place, copied, life, removals, log };
+        const made = { image, memoryBytes, place, copied, shell, isKnown, life, removals, log };
         return await startContainer(container, made);
       } catch (error) {
         await place?.release();
@@ -247,14 +283,18 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     const kind = spec.build ? await look() : await withImage(life, { image: spec.image, look }, io);
     if (!kind) throw new ExecutorFault(`image ${spec.image} was removed as soon as it was built`);
     io.signal.throwIfAborted();
-    if (!isCommon(shape)) {
-      const folders = await life.during(placedFolders(shape));
-      return prepared(await make(life, { ...kind, shape: { ...shape, folders } }), spec, told);
-    }
-    for (;;) {
-      const container = await pool.take(kind, io.signal);
-      // Of an engine that has gone since: its containers are removed when it is back.
-      if (!container.life.isOver || life.isOver) return prepared(container, spec, told);
+    const folders = await life.during(placedFolders(shape));
+    const own = { ...kind, shape: { ...shape, folders } };
+    try {
+      if (!isCommon(shape)) return await prepared(await make(life, own), spec, told);
+      for (;;) {
+        const container = await pool.take(kind, io.signal);
+        // Of an engine that has gone since: its containers are removed when it is back.
+        if (!container.life.isOver || life.isOver) return await prepared(container, spec, told);
+      }
+    } catch (error) {
+      if (!(error instanceof DeafShell)) throw error;
+      return makeDeaf(life, own, { spec, told });
     }
   }
 
@@ -331,6 +371,13 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
       agent?.destroy();
     },
   };
+}
+
+interface Making {
+  readonly shell: Shell;
+  /** What such a shell must know from the start. */
+  readonly given?: { readonly command: string; readonly env: Readonly<Record<string, string>> };
+  readonly source?: SandboxSource | undefined;
 }
 
 /** Null where the image is missing. */

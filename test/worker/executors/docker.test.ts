@@ -116,6 +116,42 @@ test("an image without a shell is a fault that says so", async () => {
   assert.match(JSON.stringify(outcome), /sh.*not found.*the image needs a shell/);
 });
 
+/** An image of the base image's files and more. */
+function built(name: string, lines: readonly string[]): string {
+  const input = ["FROM bettertest-base", ...lines].join("\n");
+  assert.equal(spawnSync("docker", ["build", "-q", "-t", name, "-"], { input }).status, 0);
+  return name;
+}
+
+test("an image whose shell is not found by PATH has it looked for", async () => {
+  const name = built("bettertest-test-elsewhere", ["ENV PATH=/nowhere"]);
+  for (const command of ["echo $PATH; exit 3", "echo again; exit 3"]) {
+    const { outcome, output } = await worker.execute(command, { image: name });
+    assert.deepEqual(outcome, { kind: "exited", exitCode: 3 });
+    assert.match(output.toString(), /^(\/nowhere|again)\n$/);
+  }
+});
+
+test("an image whose shell takes no commands from its input gets each when its container is made", async () => {
+  const script = '#!/bin/bash\\n[ $# -gt 0 ] || exit 0\\nexec /bin/bash "$@"\\n';
+  const name = built("bettertest-test-deaf", [
+    `RUN mkdir /deaf && printf '${script}' > /deaf/sh && chmod 755 /deaf/sh`,
+    "ENV PATH=/deaf:/bin:/usr/bin",
+    "USER 1234",
+    "WORKDIR /tmp",
+  ]);
+  const command = "id -u; pwd; echo $A $B; cat; exit 7";
+  for (let n = 0; n < 2; n++) {
+    const { outcome, output } = await worker.execute(command, {
+      image: name,
+      env: { A: "a b" },
+      secrets: { B: "c" },
+    });
+    assert.deepEqual(outcome, { kind: "exited", exitCode: 7 });
+    assert.equal(output.toString(), "1234\n/tmp\na b c\n");
+  }
+});
+
 test("an image that cannot be had is a fault with the engine's words and a hint", async () => {
   const missing = "bettertest.invalid/no/such-image";
   const { outcome, output } = await worker.execute("true", { image: missing });
