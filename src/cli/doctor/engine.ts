@@ -1,5 +1,6 @@
 // Is there a Docker engine, and can it run a container?
 
+import { availableParallelism } from "node:os";
 import type Docker from "dockerode";
 import { connect, createDockerExecutor } from "../../worker/executors/docker.js";
 import { diskLimitProblem } from "../../worker/executors/docker-disk.js";
@@ -11,6 +12,10 @@ import { diskFinding } from "./disk.js";
 const limitMs = 30_000;
 const withoutDocker =
   "Start Docker or name its address with --docker; without one, commands run unisolated: --executor process";
+
+const poolWords =
+  `a worker keeps up to ${4 * availableParallelism()} containers ready (--pool-max): of the images, users, folders and ` +
+  "limits that were asked for of late, for 5m (--pool-idle), and of what a run is about to need";
 
 export async function examineEngine(dockerHost: string | undefined): Promise<Finding[]> {
   const address = dockerHost ?? process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
@@ -26,6 +31,7 @@ export async function examineEngine(dockerHost: string | undefined): Promise<Fin
     const found = [ok("docker", `${Version} at ${address}, ${info.NCPU} cores`)];
     found.push(await examineContainer(docker, dockerHost));
     const noDiskLimit = diskLimitProblem(info);
+    found.push(ok("pool", poolWords));
     found.push(ok("disk limits", noDiskLimit ?? "--max-disk and `disk` can be used"));
     // Only of an engine on this machine can the folder be asked.
     if (address.startsWith("unix://")) found.push(...rootDisk(info.DockerRootDir));
@@ -49,13 +55,18 @@ async function examineContainer(docker: Docker, dockerHost: string | undefined):
   if (tagged.length === 0) {
     return warning("container", "no image is here to try one with", "docker pull busybox");
   }
-  const executor = await createDockerExecutor({ dockerHost, pull: "never", log: () => {} });
+  const remarks: string[] = [];
+  const log = (line: string) => void remarks.push(line);
+  const executor = await createDockerExecutor({ dockerHost, pull: "never", log });
   try {
     // Not every image holds a shell; among the smallest three one will.
     const problems: string[] = [];
     for (const image of tagged.slice(0, 3)) {
       const started = performance.now();
       const problem = await runNothing(executor, image);
+      if (problem === null && remarks.length > 0) {
+        return warning("container", remarks.join("; "), "Such commands start slower, and as well");
+      }
       if (problem === null) {
         return ok("container", `${image} ran in ${Math.round(performance.now() - started)} ms`);
       }
