@@ -254,7 +254,8 @@ async function start(container: Docker.Container, image: string, shell: string) 
       const hint = "commands run as `sh -c COMMAND`, so the image needs a shell";
       throw new MissingShell(message, { hint });
     }
-    throw new ExecutorFault(message, { lost: statusOf(error) === null });
+    const isRemoved = /marked for removal|no such container/i.test(words);
+    throw new ExecutorFault(message, { lost: isRemoved || statusOf(error) === null });
   }
 }
 
