@@ -74,7 +74,8 @@ if (unknown !== undefined) {
 }
 if (values.profile !== undefined) profileInto(resolve(values.profile));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => process.exit(130));
+  // What is measured ends first: it still writes into the folder. A second signal does not wait for it.
+  process.once(signal, () => void endAll().then(() => process.exit(130)));
 }
 
 const rounds = Number(values.rounds) || (values.quick ? 2 : values.busy ? 3 : 5);
@@ -96,7 +97,7 @@ for (const bench of chosen) {
   const seconds = (section.tookMs / 1000).toFixed(1);
   process.stderr.write(` ${seconds} s${section.missing ? ` (${section.missing})` : ""}\n`);
   sections.push(section);
-  writeFileSync(unfinished, JSON.stringify({ settings, sections }));
+  if (positionals.length === 0) writeFileSync(unfinished, JSON.stringify({ settings, sections }));
 }
 console.log(`\n${terminalTable(sections)}`);
 const isWhole = chosen.length === benches.length && !values.quick;
@@ -106,7 +107,7 @@ if (path !== null) {
   writeFileSync(path, markdown(sections, occasion()));
   console.log(`\nwritten: ${path}`);
 }
-rmSync(unfinished, { force: true });
+if (positionals.length === 0) rmSync(unfinished, { force: true });
 process.exit(0);
 
 /** One that cannot run says so, and the others go on. */
