@@ -5,6 +5,7 @@ import type { RunSource } from "../model/events.js";
 import { exitCodes } from "../model/exit-code.js";
 import { type TaskRef, taskLabel } from "../model/pipeline.js";
 import { findTask, type Run } from "../model/run.js";
+import type { ServiceState } from "../model/service.js";
 import { shellWord } from "../model/shell-word.js";
 import { oneLine } from "../terminal/text.js";
 import { printJson } from "./boss-access.js";
@@ -22,7 +23,7 @@ export function printRepro(
 ): number {
   const label = taskLabel(ref);
   const again = `${programName()} rerun ${run.id} --only ${shellWord(label)} --follow${bossArgument}`;
-  const calls = findTask(run, ref)?.attempts.at(-1)?.calls ?? [];
+  const { calls = [], services = {} } = findTask(run, ref)?.attempts.at(-1) ?? {};
   const last = calls.at(-1);
   if (docker && !last) {
     throw usageError(
@@ -30,7 +31,11 @@ export function printRepro(
     );
   }
   const command = docker && last ? dockerCommand(last) : again;
-  const notes = docker && last ? dockerNotes(run, last.secrets ?? [], calls.length) : [];
+  const beside = (last && services[last.call]) ?? [];
+  const notes =
+    docker && last
+      ? [...dockerNotes(run, last.secrets ?? [], calls.length), ...beside.map(withoutService)]
+      : [];
   if (json) {
     const inDocker = last && { docker: dockerCommand(last), secrets: last.secrets ?? [] };
     printJson({ run: run.id, ...ref, command, rerun: again, ...inDocker, notes });
@@ -51,6 +56,10 @@ function dockerNotes(run: Run, secrets: readonly string[], calls: number): strin
       (source) => `without its source, ${wordsOf(source)}; \`rerun\` brings it along`,
     ),
   ];
+}
+
+function withoutService({ name, image }: ServiceState): string {
+  return `without its service ${name} (${image}); \`rerun\` starts it too`;
 }
 
 function wordsOf(source: RunSource): string {

@@ -3,7 +3,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { noOwnEngine, type OwnEngine, startOwnEngine } from "../../rig/engine.js";
-import { eventually, infoThat, startCommand, startTestWorker } from "../../rig/worker.js";
+import {
+  deferred,
+  eventually,
+  image,
+  infoThat,
+  startCommand,
+  startTestWorker,
+} from "../../rig/worker.js";
 
 const friendly = "trap 'echo goodbye; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
 const plain = "echo ready; sleep 1000";
@@ -69,6 +76,36 @@ describe("an engine that goes away", { skip: noOwnEngine() }, () => {
     const outcome = await ended;
     assert.ok(outcome.kind === "faulted" && outcome.workerLost, JSON.stringify(outcome));
     assert.match(outcome.message, /ended from outside \(signal 15, 9\)/);
+  });
+
+  test("services are lost with their engine, and gone with their networks when it is back", async () => {
+    await using own = await startTestWorker({ executor: "docker", dockerHost: engine.address });
+    const printed = deferred<void>();
+    const db = { image, command: ["sleep", "1000"], ready: { command: "true" } };
+    const running = own.client.execute(
+      { image, command: plain, services: { db } },
+      {
+        output: (bytes) => {
+          if (Buffer.from(bytes).includes("ready")) printed.resolve();
+          return undefined;
+        },
+        started: () => {},
+      },
+      new AbortController().signal,
+    );
+    await Promise.race([
+      printed.promise,
+      running.then((outcome) => Promise.reject(new Error(JSON.stringify(outcome)))),
+    ]);
+    const networks = () =>
+      engine.docker("network", "ls", "-q", "--filter", "label=bettertest.owner");
+    assert.notEqual(networks().trim(), "");
+    await engine.end("SIGKILL");
+    const outcome = await running;
+    assert.ok(outcome.kind === "faulted" && outcome.workerLost, JSON.stringify(outcome));
+    await engine.start();
+    await infoThat(own.client, ({ problem }) => problem === null);
+    await eventually(() => engine.containers().length === 0 && networks().trim() === "");
   });
 
   test("a worker that is stopped while the engine is away leaves at once", async () => {
