@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 import type Docker from "dockerode";
 import { asError } from "../../lib/as-error.js";
 import type { Pooled } from "../pool/pool.js";
-import type { SourcePlace } from "../sources/store.js";
+import type { SourcePlace } from "../sources/places.js";
 import { createDockerDoor } from "./docker-door.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
 import { readableArchive } from "./docker-files.js";

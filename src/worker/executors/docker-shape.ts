@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import type Docker from "dockerode";
 import type { SandboxShape } from "../../wire/worker.js";
 import { defaultMaxPids } from "../maxima.js";
-import type { SourcePlace } from "../sources/store.js";
+import type { SourcePlace } from "../sources/places.js";
 import { ownerLabel } from "./docker-labels.js";
 import { folderMount, sourceMount } from "./docker-source.js";
 import type { SandboxFolder } from "./executor.js";

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
-import type { SourcePlace } from "../sources/store.js";
+import type { SourcePlace } from "../sources/places.js";
 import { engineWords } from "./docker-errors.js";
 import { ExecutorFault, type SandboxSource } from "./executor.js";
 import { pathWithin } from "./source-path.js";

@@ -5,7 +5,9 @@ import type { TerminalSize } from "../../wire/kept.js";
 import type { ServiceRequest } from "../../wire/service.js";
 import type { CommandRequest, ExpectedSandbox } from "../../wire/worker.js";
 import type { SandboxFiles } from "../sandbox-files.js";
-import type { BorrowedTree, SourceLayer, SourceName, SourcePlace } from "../sources/store.js";
+import type { SourceLayer, SourcePlace } from "../sources/places.js";
+import type { SourceName } from "../sources/source-name.js";
+import type { BorrowedTree } from "../sources/store.js";
 
 export interface Executor {
   /** As in `--executor`. */

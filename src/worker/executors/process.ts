@@ -11,7 +11,7 @@ import { Socket } from "node:net";
 import { constants, userInfo } from "node:os";
 import { join } from "node:path";
 import type { SandboxFiles } from "../sandbox-files.js";
-import type { SourcePlace } from "../sources/store.js";
+import type { SourcePlace } from "../sources/places.js";
 import {
   type Executor,
   ExecutorFault,

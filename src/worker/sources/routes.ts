@@ -16,7 +16,8 @@ import {
 import { bytesResponse } from "../../wire/stream.js";
 import { WrongContent } from "./blobs.js";
 import { GitFault, type GitMirrors } from "./git-mirrors.js";
-import { SourceFault, type SourceName, type SourceStore } from "./store.js";
+import { SourceFault, type SourceName } from "./source-name.js";
+import type { SourceStore } from "./store.js";
 
 export interface SourceRoutes {
   readonly store: () => Promise<SourceStore>;

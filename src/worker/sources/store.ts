@@ -6,15 +6,8 @@
 //   lock        of the worker whose store this is
 
 import { createHash } from "node:crypto";
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-} from "node:fs";
-import { chmod, chown, mkdir, rm, stat } from "node:fs/promises";
+import { createReadStream, mkdirSync, realpathSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { takeLock } from "../../lib/owner-lock.js";
 import { formatBytes } from "../../lib/units.js";
@@ -28,15 +21,14 @@ import {
   pathBytes,
   type TreeChanges,
 } from "../../source/manifest.js";
-import { meets } from "../../source/meets.js";
 import { type PackedFile, pack, unpack } from "../../source/pack.js";
-import { copy } from "../caches/copy.js";
 import { Blobs } from "./blobs.js";
 import { ContentTaker } from "./content-taker.js";
 import { Layers } from "./layers.js";
 import { overlayProblem, share, unmountAll } from "./overlay.js";
+import { Places, type SourcePlace } from "./places.js";
+import { SourceFault, type SourceName } from "./source-name.js";
 import { type Tree, Trees } from "./trees.js";
-import { writeTree } from "./write-tree.js";
 
 export interface SourceStoreOptions {
   readonly folder: string;
@@ -51,30 +43,6 @@ export type TreeAnswer =
   | { readonly status: "unknown-base" }
   /** Contents that must come first, in the order of the tree. */
   | { readonly status: "lacking"; readonly missing: string[] };
-
-/** Where a sandbox sees its source. Order: fill, once, at any time; release, always. */
-export interface SourcePlace {
-  /** A folder that is there from the start, and shows the tree once it is filled, also to those who see it already. */
-  readonly path: string;
-  /** It will be shown by a mount over the folder. */
-  readonly isMounted: boolean;
-  fill(source: SourceName, more?: readonly SourceLayer[]): Promise<void>;
-  release(): Promise<void>;
-}
-
-/** What a sandbox finds beside its source. Where the two have the same name, that of the source counts. */
-export interface SourceLayer {
-  /** On the disk of the store. */
-  readonly folder: string;
-  /** What is in it, relative to the source. */
-  readonly paths: readonly string[];
-}
-
-export interface SourceName {
-  readonly tree: string;
-  /** Of whoever names it: only who has told a tree's every content may. */
-  readonly key: string;
-}
 
 interface Offer {
   readonly manifest: Manifest;
@@ -95,8 +63,6 @@ export interface BorrowedTree {
   release(): void;
 }
 
-export class SourceFault extends Error {}
-
 /** What was used so short a time ago may be named again before one can tell. */
 const recentMs = 10 * 60_000;
 /** A tree on more layers is made one, aside. */
@@ -115,6 +81,7 @@ export class SourceStore {
   readonly #offers = new Map<string, Offer>();
   readonly #building = new Map<string, Promise<Tree>>();
   readonly #layers: Layers;
+  readonly #places: Places;
   readonly #unlock: () => void;
   /** Why each task gets a copy; null: overlays work. */
   readonly overlayProblem: string | null;
@@ -133,6 +100,14 @@ export class SourceStore {
       folder,
       blobs: this.#blobs,
       named: () => this.#namedLayers(),
+      log: options.log,
+    });
+    this.#places = new Places({
+      layers: this.#layers,
+      trees: this.#trees,
+      blobs: this.#blobs,
+      find: (source) => this.#usable(source),
+      overlayProblem: problem,
       log: options.log,
     });
   }
@@ -316,78 +291,13 @@ export class SourceStore {
     };
   }
 
-  async place(): Promise<SourcePlace> {
-    const { path, mount, release } = await this.#layers.mountPoint();
-    let tree: Tree | undefined;
-    let unpin = () => {};
-    return {
-      path,
-      isMounted: this.overlayProblem === null,
-      fill: async (source, more = []) => {
-        tree = this.#usable(source);
-        if (!tree) throw new SourceFault(`the worker has no source tree ${source.tree} (any more)`);
-        tree.users += 1;
-        this.#trees.touch(tree);
-        const { layers } = tree;
-        unpin = this.#layers.pin(layers);
-        if (this.overlayProblem === null) {
-          const manifest = more.length > 0 ? (this.#trees.manifestOf(tree.hash) ?? []) : [];
-          // A layer of the source may say that a folder is gone, and so would hide it: it lies on top where it can.
-          const isApart = ({ paths }: SourceLayer) => !meets(manifest, paths);
-          await mount(layers, {
-            over: more.filter(isApart).map(({ folder }) => folder),
-            under: more.filter((layer) => !isApart(layer)).map(({ folder }) => folder),
-          });
-        } else {
-          const manifest = this.#trees.manifestOf(tree.hash);
-          if (!manifest)
-            throw new SourceFault(`the record of source tree ${tree.hash} cannot be read`);
-          // An engine may have made folders in it already.
-          for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true });
-          await writeTree(path, manifest, { blobs: this.#blobs, how: "copy" });
-          if (more.length > 0) {
-            const items = more.map(({ folder }) => ({ from: folder, to: path }));
-            await copy({ kind: "copy", items, maxBytes: Number.MAX_SAFE_INTEGER, keep: true });
-          }
-        }
-      },
-      release: async () => {
-        await release().catch((error: Error) => {
-          this.#options.log(`could not remove ${path}: ${error.message}`);
-        });
-        if (tree) tree.users -= 1;
-        tree = undefined;
-        unpin();
-        unpin = () => {};
-      },
-    };
+  place(): Promise<SourcePlace> {
+    return this.#places.place();
   }
 
-  /** A folder of one sandbox's own, which at first holds what another one does that nobody writes to. */
-  async folder(like: string | null): Promise<Pick<SourcePlace, "path" | "release">> {
-    const point = await this.#layers.mountPoint();
-    const release = () =>
-      point.release().catch((error: Error) => {
-        this.#options.log(`could not remove ${point.path}: ${error.message}`);
-      });
-    try {
-      // Whoever the command runs as.
-      if (like === null || !existsSync(like)) await chmod(point.path, 0o777);
-      else if (this.overlayProblem !== null) {
-        await rm(point.path, { recursive: true });
-        const items = [{ from: like, to: point.path }];
-        await copy({ kind: "copy", items, maxBytes: Number.MAX_SAFE_INTEGER });
-      } else {
-        const { mode, uid, gid } = await stat(like);
-        await chown(point.upper, uid, gid);
-        await chmod(point.upper, mode & 0o7777);
-        await point.mount([], { over: [like], under: [] });
-      }
-      return { path: point.path, release };
-    } catch (error) {
-      await release();
-      throw error;
-    }
+  /** See Places. */
+  folder(like: string | null): Promise<Pick<SourcePlace, "path" | "release">> {
+    return this.#places.folder(like);
   }
 
   /** Forgets the least used trees, and the contents of none, until what is offered fits. */
