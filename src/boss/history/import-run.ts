@@ -2,8 +2,10 @@
 // does the run get a number, and is there.
 
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, open, rename, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import * as z from "zod";
@@ -11,9 +13,11 @@ import { formatBytes } from "../../lib/units.js";
 import type { RunEvent } from "../../model/events.js";
 import { GrowingRun } from "../../model/growing-run.js";
 import { isFinished, newRun } from "../../model/run.js";
+import { isSafePath } from "../../wire/file-pack.js";
 import { parseRunEvent } from "../../wire/run-event.js";
 import type { Outputs } from "../output/outputs.js";
-import { filesOf, runFileFormat, runFileVersion } from "./run-file.js";
+import { filesFolder } from "./data-paths.js";
+import { type FileRef, filesOf, runFileFormat, runFileVersion } from "./run-file.js";
 
 /** The file cannot be used; why. */
 export class BadRunFile extends Error {}
@@ -35,12 +39,37 @@ const Header = z.looseObject({
   version: z.number(),
   run: z.number().int().positive(),
 });
-const FileLine = z.looseObject({
-  file: z.enum(["output", "marks"]),
+const bytes = z.number().int().nonnegative();
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const ofAttempt = {
   stage: z.string(),
   task: z.string(),
   attempt: z.number().int().positive(),
-  bytes: z.number().int().nonnegative(),
+  bytes,
+};
+const FileLine = z.discriminatedUnion("file", [
+  z.looseObject({ file: z.enum(["output", "marks"]), ...ofAttempt }),
+  z.looseObject({ file: z.enum(["tests", "artifacts"]), ...ofAttempt, call: z.number().int() }),
+  z.looseObject({ file: z.literal("blob"), sha256, bytes }),
+]);
+type FileLine = z.infer<typeof FileLine>;
+
+/** What the lists hold is shown, and names files where artifacts are taken out. */
+const ListedArtifact = z.looseObject({
+  path: z.string().refine(isSafePath),
+  bytes,
+  sha256,
+  executable: z.literal(true).optional(),
+});
+const ListedTest = z.looseObject({
+  suite: z.string(),
+  name: z.string(),
+  verdict: z.enum(["passed", "failed", "skipped"]),
+  ms: z.number().optional(),
+  file: z.string().optional(),
+  line: z.number().optional(),
+  message: z.string().optional(),
+  details: z.string().optional(),
 });
 const EndLine = z.looseObject({ end: z.looseObject({ sha256: z.string() }) });
 
@@ -102,10 +131,22 @@ async function unpack(target: ImportTarget, from: AsyncIterable<Uint8Array>, fol
     const file = FileLine.safeParse(value);
     if (!file.success) break;
     // Each once; and only such as the run has.
-    const name = paths.get(fileKey(file.data));
+    const key = fileKey(file.data);
+    const name = paths.get(key);
     if (name === undefined) throw new BadRunFile("it holds a file that no attempt of its run has");
-    paths.delete(fileKey(file.data));
-    await reader.copy(file.data.bytes, join(folder, name));
+    paths.delete(key);
+    const path = join(folder, name);
+    if (file.data.file === "blob") await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await reader.copy(file.data.bytes, path);
+    if (file.data.file === "tests") await checkList(path, ListedTest);
+    if (file.data.file === "artifacts") {
+      for (const { sha256: hash } of await checkList(path, ListedArtifact)) {
+        paths.set(fileKey({ file: "blob", sha256: hash }), join(filesFolder, hash));
+      }
+    }
+    if (file.data.file === "blob" && (await hashOfFile(path)) !== file.data.sha256) {
+      throw new BadRunFile("it holds an artifact that is not what its name says");
+    }
   }
   const digest = reader.digestBeforeLine;
   const end = EndLine.safeParse(value);
@@ -116,8 +157,36 @@ async function unpack(target: ImportTarget, from: AsyncIterable<Uint8Array>, fol
   return { was, events: [first as Created, ...rest] as const };
 }
 
-function fileKey(ref: { file: string; stage: string; task: string; attempt: number }): string {
-  return JSON.stringify([ref.file, ref.stage, ref.task, ref.attempt]);
+function fileKey(ref: FileRef | Pick<FileLine & { file: "blob" }, "file" | "sha256">): string {
+  if (ref.file === "blob") return JSON.stringify([ref.file, ref.sha256]);
+  const call = "call" in ref ? ref.call : null;
+  return JSON.stringify([ref.file, ref.stage, ref.task, ref.attempt, call]);
+}
+
+/** Its lines, of which all must be what they should. */
+async function checkList<T>(path: string, form: z.ZodType<T>): Promise<T[]> {
+  const lines: T[] = [];
+  const input = createReadStream(path);
+  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    const value = form.safeParse(jsonIn(line));
+    if (!value.success) throw new BadRunFile("a list in it holds what is not known");
+    lines.push(value.data);
+  }
+  return lines;
+}
+
+function jsonIn(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}
+
+async function hashOfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest("hex");
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

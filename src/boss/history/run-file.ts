@@ -4,6 +4,8 @@
 //   {"event":{...}}                                        each event of the run, in order
 //   {"file":"output","stage":"s","task":"t","attempt":1,"bytes":123}, then 123 bytes and a line break
 //   {"file":"marks", ...}                                  when each byte came; beside the output
+//   {"file":"tests", ..., "call":1, "bytes":123}           the list of a command's tests; "artifacts": that of its artifacts
+//   {"file":"blob","sha256":"...","bytes":123}             the bytes of artifacts, each content once
 //   {"end":{"sha256":"..."}}                               of all before this line
 //
 // It names no paths, so none in it can lead anywhere.
@@ -18,6 +20,8 @@ import type { AttemptRef, RunEvent } from "../../model/events.js";
 import { eachTask, isFinished, type Run } from "../../model/run.js";
 import { marksPath } from "../output/attempt-output.js";
 import type { OutputRef, Outputs } from "../output/outputs.js";
+import { artifactsPath, testsPath } from "../run/call-files.js";
+import { artifactsOf, blobOf } from "../run/kept-files.js";
 
 export const runFileFormat = "bettertest-run";
 export const runFileVersion = 1;
@@ -45,7 +49,7 @@ async function* contentOf(source: RunSource, run: Run): AsyncGenerator<Buffer> {
   const line = (value: object) => Buffer.from(`${JSON.stringify(value)}\n`);
   yield hashed(line({ format: runFileFormat, version: runFileVersion, run: run.id }));
   for (const event of source.events(run.id)) yield hashed(line({ event }));
-  for (const { ref, path } of filesOf(source, run)) {
+  for await (const { ref, path } of allFilesOf(source, run)) {
     const bytes = await stat(path).then(
       (found) => found.size,
       () => null,
@@ -64,12 +68,15 @@ async function* contentOf(source: RunSource, run: Run): AsyncGenerator<Buffer> {
   yield line({ end: { sha256: hash.digest("hex") } });
 }
 
-export type FileKind = "output" | "marks";
+export type FileRef =
+  | (AttemptRef & { readonly file: "output" | "marks" })
+  | (AttemptRef & { readonly file: "tests" | "artifacts"; readonly call: number });
 
+/** What is in a run's folder, but for its blobs. */
 export function* filesOf(
   { outputs }: Pick<RunSource, "outputs">,
   run: Run,
-): Generator<{ readonly ref: AttemptRef & { readonly file: FileKind }; readonly path: string }> {
+): Generator<{ readonly ref: FileRef; readonly path: string }> {
   if (!run.pipeline) return;
   for (const { ref, task } of eachTask(run)) {
     for (let attempt = 1; attempt <= task.attempts.length; attempt++) {
@@ -78,6 +85,35 @@ export function* filesOf(
       const path = outputs.path(of);
       yield { ref: { file: "output", ...attemptRef }, path };
       yield { ref: { file: "marks", ...attemptRef }, path: marksPath(path) };
+      for (const [number, files] of Object.entries(task.attempts[attempt - 1]?.files ?? {})) {
+        const call = Number(number);
+        if (files.tests)
+          yield { ref: { file: "tests", ...attemptRef, call }, path: testsPath(path, call) };
+        if (files.artifacts)
+          yield {
+            ref: { file: "artifacts", ...attemptRef, call },
+            path: artifactsPath(path, call),
+          };
+      }
+    }
+  }
+}
+
+/** The lists come before the blobs that they name. */
+async function* allFilesOf(
+  source: Pick<RunSource, "outputs">,
+  run: Run,
+): AsyncGenerator<{ readonly ref: object; readonly path: string }> {
+  yield* filesOf(source, run);
+  const given = new Set<string>();
+  for (const { ref, task } of eachTask(run)) {
+    for (let attempt = 1; attempt <= task.attempts.length; attempt++) {
+      for await (const artifact of artifactsOf(run, source.outputs, { ...ref, attempt })) {
+        const { sha256 } = artifact;
+        const path = given.has(sha256) ? null : await blobOf(run, source.outputs, artifact);
+        given.add(sha256);
+        if (path !== null) yield { ref: { file: "blob", sha256 }, path };
+      }
     }
   }
 }
