@@ -45,6 +45,8 @@ def main(arguments):
     except LookupError as error:
         _tell(str(error))
         return USAGE
+    if any(task.get("retries") for stage in loaded.pipeline["stages"] for task in stage["tasks"]):
+        _tell("warning: retries are of use with a boss only (bettertest run): a red task is not tried again")
     os.chdir(loaded.root)
     return _Run(loaded, stages, options, access).run()
 

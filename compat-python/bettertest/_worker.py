@@ -46,6 +46,12 @@ class Workers:
                 "message": "the command asks for a source, which only a boss can bring to a worker",
                 "hint": "Run it with: bettertest run",
             }
+        # A command must be able to do without a cache, and its exit code counts in any case.
+        unheard = [option for option in ("results", "artifacts", "cache") if option in request]
+        if unheard:
+            text = "bettertest: %s: of use with a boss only (bettertest run)\n" % ", ".join(unheard)
+            write_all(STDOUT, text.encode())
+            request = {name: value for name, value in request.items() if name not in unheard}
         url = (worker or self._default_url).rstrip("/")
         execution = uuid.uuid4().hex
         self._running[execution] = url

@@ -145,6 +145,22 @@ class T(Stage):
   );
 });
 
+test("what only a boss can do is said, and a command does without it where it can", async () => {
+  const path = writePipedef(`
+class S(Stage):
+    retries = 1
+    def task_left():
+        run("any", "echo ran", results="j.xml", artifacts="a", cache={"key": "k", "paths": ["x"]})
+`);
+  const { stdout, stderr, code } = await alone(path, ...withWorker);
+  assert.match(
+    stdout,
+    /bettertest: results, artifacts, cache: of use with a boss only \(bettertest run\)\nran\n/,
+  );
+  assert.match(stderr, /warning: retries are of use with a boss only/);
+  assert.equal(code, 0);
+});
+
 test("large output arrives whole, and bytes that are not UTF-8 unchanged", async () => {
   const path = writePipedef(`
 class T(Stage):
