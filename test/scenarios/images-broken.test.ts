@@ -299,8 +299,7 @@ test("of built images the least used go first, and never one in use", { skip }, 
   const part = `${repo}:part-${keyOf(1)}-0-0`;
   const build = (text: string, name: string) =>
     execFileSync("docker", ["build", "-q", "-t", name, "-"], { input: text, stdio: "pipe" });
-  for (const [n, name] of names.entries())
-    build(`${from}RUN head -c 1000000 /dev/zero > /${n}\n`, name);
+  for (const [n, name] of names.entries()) build(`${from}ENV NUMBER=${n}\n`, name);
   // The second is used again, so it is the youngest; the third is in use.
   docker("tag", names[0]!, part);
   for (const name of names) docker("tag", name, name);

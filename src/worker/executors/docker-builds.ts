@@ -53,6 +53,8 @@ const mostPlans = 8;
 export class Builds {
   readonly #options: BuildsOptions;
   readonly #running = new Map<string, SharedBuild>();
+  /** Those too that nobody waits for any more. */
+  readonly #unfinished = new Set<SharedBuild>();
   readonly #plans = new Map<string, BuildPlan>();
   #sweeping: Promise<void> = Promise.resolve();
 
@@ -118,10 +120,9 @@ export class Builds {
     begin: (tell: (text: string) => Promise<unknown>, signal: AbortSignal) => Promise<Build>,
   ): Promise<Build> {
     let shared = this.#running.get(key);
-    if (shared) await output(`Waiting for the same build, which runs already\n${shared.said}`);
-    // It may have ended in between.
-    shared = this.#running.get(key);
-    if (!shared) {
+    let told: Promise<void> | undefined;
+    if (shared) told = output(`Waiting for the same build, which runs already\n${shared.said}`);
+    else {
       const audience: SharedBuild["audience"] = new Set();
       const abort = new AbortController();
       const tell = (text: string) => {
@@ -133,13 +134,17 @@ export class Builds {
         .then(() => begin(tell, abort.signal))
         .finally(() => {
           if (this.#running.get(key) === started) this.#running.delete(key);
+          this.#unfinished.delete(started);
         });
       done.catch(() => {});
       const started: SharedBuild = { done, audience, said: "", abort };
       shared = started;
       this.#running.set(key, started);
+      this.#unfinished.add(started);
     }
-    const listener: BuildIo["output"] = (text) => output(text);
+    // What was said before comes first.
+    const listener: BuildIo["output"] = (text) =>
+      told ? told.then(() => output(text)) : output(text);
     shared.audience.add(listener);
     try {
       return await orAborted(shared.done, signal);
@@ -290,7 +295,7 @@ export class Builds {
 
   /** Resolves when it does nothing any more. */
   async close(): Promise<void> {
-    for (const { abort, done } of [...this.#running.values()]) {
+    for (const { abort, done } of [...this.#unfinished]) {
       abort.abort(new ExecutorFault("the worker was stopped", { lost: true }));
       await done.catch(() => {});
     }
