@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Sources } from "../src/boss/run/sources.js";
 import type { RunEvent } from "../src/model/events.js";
@@ -291,6 +291,15 @@ async function oneMore(root: string, { folder, rounds, quick }: BenchContext): P
     maxBytes: 2 ** 40,
   });
   const { store } = worker;
+  // Whoever interrupts the benchmarks must not leave mounts behind, which keep the folder from being removed, too.
+  const mounts = join(worker.folder, "mounts");
+  process.prependOnceListener("exit", () => {
+    const table = readFileSync("/proc/self/mountinfo", "utf8");
+    const mine = table.split("\n").flatMap((line) => line.split(" ")[4] ?? []);
+    for (const path of mine.reverse()) {
+      if (path === mounts || path.startsWith(`${mounts}/`)) spawnSync("umount", ["-l", path]);
+    }
+  });
   const { hash } = await bring(root, createStatCache(), worker.client);
   const name = { tree: hash, key };
   const places = [];
