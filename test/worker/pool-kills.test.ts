@@ -48,7 +48,7 @@ test(`${tasks} commands, and kills at random: nothing is left`, async () => {
       const { hash: tree } = await bring(code, createStatCache(), client);
       const many = Math.min(perLife, tasks - done);
       const killAt = many * (0.5 + Math.random() / 2);
-      const disturbing = disturb(worker.pid);
+      await using disturbing = disturb(worker.pid);
       let begun = 0;
       let killed: Promise<void> | null = null;
       const lane = async () => {
@@ -59,7 +59,7 @@ test(`${tasks} commands, and kills at random: nothing is left`, async () => {
         }
       };
       await Promise.all(Array.from({ length: lanes }, lane));
-      await disturbing.stop();
+      await disturbing[Symbol.asyncDispose]();
       await (killed ?? worker.kill());
       client.close();
       await eventually(() => containersOf(worker.pid).length === 0, 60_000);
@@ -124,7 +124,7 @@ function disturb(worker: number) {
     }
   })();
   return {
-    stop: () => {
+    [Symbol.asyncDispose]: () => {
       isOver = true;
       return ended;
     },
