@@ -54,7 +54,8 @@ function endBytes(limitBytes: number): number {
 /**
  * With a limit, the beginning is kept as it comes, to the end of a line. Of what follows, the end (see endBytes) is
  * kept aside and put behind the beginning when the log ends, with a line between them that says how many bytes are
- * missing. Readers of a live log wait for what is kept aside, and it is written twice: so the beginning is the most of it. Lines are kept whole: a secret of which only a part is left could not be recognized.
+ * missing. Readers of a live log wait for what is kept aside, and it is written twice: so the beginning is the most of
+ * it. Lines are kept whole: a secret of which only a part is left could not be recognized.
  */
 export class ByteLog {
   readonly path: string;
@@ -98,7 +99,7 @@ export class ByteLog {
 
   /** Whether there is a file, or may be. */
   get hasFile(): boolean {
-    return this.#writer.held === null;
+    return this.#writer.needsFile;
   }
 
   /** Bytes in the file. */

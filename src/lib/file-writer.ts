@@ -39,8 +39,10 @@ export class FileWriter {
   readonly path: string;
   readonly #options: FileWriterOptions;
   #file: FileHandle | null = null;
-  /** All of it, while there is no file because it is little. */
+  /** All of it, while it is little, and then until the file has it: readers have seen it. */
   #held: Uint8Array | null = null;
+  /** It has become too much for memory. */
+  #needsFile = true;
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #written = 0;
@@ -61,11 +63,13 @@ export class FileWriter {
     this.path = path;
     this.#options = options;
     this.#written = options.goOnAt ?? 0;
-    if (options.memoryBytes) this.#held = new Uint8Array();
-    else this.#pump();
+    if (options.memoryBytes) {
+      this.#held = new Uint8Array();
+      this.#needsFile = false;
+    } else this.#pump();
   }
 
-  /** Bytes in the file. */
+  /** Bytes that can be read. */
   get written(): number {
     return this.#written;
   }
@@ -86,9 +90,14 @@ export class FileWriter {
     return this.#file !== null || this.#held !== null;
   }
 
-  /** All that was written, where that is in memory; null: it is in the file. */
+  /** All that can be read, where that is in memory; null: it is in the file. */
   get held(): Uint8Array | null {
     return this.#held;
+  }
+
+  /** Whether there is a file, or may be. */
+  get needsFile(): boolean {
+    return this.#needsFile;
   }
 
   /** Why there is no file, and will be none. */
@@ -104,13 +113,9 @@ export class FileWriter {
   /** A promise resolves when there is room for more; the chunk must not be changed afterwards. */
   write(chunk: Uint8Array): Promise<void> | undefined {
     if (chunk.length === 0 || this.#error) return undefined;
-    if (this.#held) {
+    if (this.#held && !this.#needsFile) {
       if (this.#hold(this.#held, chunk)) return undefined;
-      // Readers wait until the file has what they have read.
-      this.#queue.push(this.#held);
-      this.#queuedBytes = this.#held.length;
-      this.#written = 0;
-      this.#held = null;
+      this.#needsFile = true;
     }
     this.#queue.push(chunk);
     this.#queuedBytes += chunk.length;
@@ -141,6 +146,7 @@ export class FileWriter {
         // It is tried again before anything stands behind the gap.
       }
     }
+    this.#needsFile = true;
     this.#gapBytes += bytes;
     this.#missing = { bytes: (this.#missing?.bytes ?? 0) + bytes, because: reason(error) };
     this.#options.changed();
@@ -165,7 +171,8 @@ export class FileWriter {
       });
     }
     // Beyond what counts there may be the beginning of a write that was refused.
-    if (this.#missing) await this.#file?.truncate(this.#written).catch(() => {});
+    const counts = this.#held ? 0 : this.#written;
+    if (this.#missing) await this.#file?.truncate(counts).catch(() => {});
     await this.#file?.close();
     this.#options.changed();
   }
@@ -193,6 +200,7 @@ export class FileWriter {
     if (performance.now() < this.#retryAt) return this.#refuse(left);
     try {
       const file = await this.#openOnce();
+      await this.#spill(file);
       if (left > 0 && this.#gapBytes > 0) await this.#sayGap();
       for (let rest = gathered(batch, left); left > 0; ) {
         const { bytesWritten } = await file.writev(rest, this.#written);
@@ -233,16 +241,21 @@ export class FileWriter {
     return this.#file;
   }
 
+  /** What was held in memory goes first, as a whole. */
+  async #spill(file: FileHandle): Promise<void> {
+    if (!this.#held) return;
+    await writeAll(file, this.#held, 0);
+    this.#held = null;
+  }
+
   /** Counts only as a whole; a part of it is overwritten by the next write. */
   async #sayGap(): Promise<void> {
     const file = await this.#openOnce();
+    await this.#spill(file);
     this.#options.beforeGap();
     const bytes = this.#gapBytes;
     const note = this.#gapNote();
-    for (let done = 0; done < note.length; ) {
-      const at = this.#written + done;
-      done += (await file.write(note, done, note.length - done, at)).bytesWritten;
-    }
+    await writeAll(file, note, this.#written);
     this.#gapBytes -= bytes;
     this.#written += note.length;
     this.#options.changed();
@@ -252,6 +265,12 @@ export class FileWriter {
     return Buffer.from(
       `\n[${this.#gapBytes} bytes are missing here: they could not be stored (${this.#missing?.because})]\n`,
     );
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
   }
 }
 

@@ -45,7 +45,10 @@ suite("the program", () => {
     [["runn"], 'there is no command "runn". Did you mean "bettertest run"?'],
     [["chekc"], 'there is no command "chekc". Did you mean "bettertest check"?'],
     [["run", "--ony", "A"], "bettertest run has no flag --ony. Did you mean --only?"],
-    [["check", "--only", "A"], "bettertest check has no flag --only. It belongs to: run."],
+    [
+      ["check", "--only", "A"],
+      "bettertest check has no flag --only. It belongs to: run, watch, rerun.",
+    ],
     [["run", "a", "b"], 'bettertest run does not take "b"'],
     [["run", "--slots", "many"], "--slots must be a whole number"],
     [["run", "--data", "a", "--data", "b"], "--data was given more than once"],
@@ -70,7 +73,10 @@ suite("the program", () => {
     const text = readFileSync(new URL("../../../docs/cli.md", import.meta.url), "utf8");
     for (const command of known) {
       assert.ok(text.includes(`### bettertest ${command.usage}`), command.usage);
-      for (const flag of Object.keys(command.flags)) assert.ok(text.includes(`\`--${flag}`), flag);
+      for (const [flag, { default: on }] of Object.entries(command.flags)) {
+        const typed = on === true ? `no-${flag}` : flag;
+        assert.ok(text.includes(`\`--${typed}`), flag);
+      }
     }
     for (const code of ["0", "1", "2", "3", "130"])
       assert.match(text, new RegExp(`^\\| ${code} \\|`, "m"));
