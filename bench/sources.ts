@@ -170,7 +170,7 @@ class Boss {
     const ofRun = sources.forRun({
       root: this.#root,
       fixed: [],
-      left: async () => null,
+      left: async () => [],
       emit: (event) => events.push(event),
       now: Date.now,
     });

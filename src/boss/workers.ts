@@ -17,7 +17,7 @@ import {
 } from "../wire/worker-client.js";
 import { causeOf, NoAnswerError, WorkerError } from "../wire/worker-connection.js";
 import { type KnownWorker, KnownWorkers, type WorkersOptions } from "./known-workers.js";
-import { SourceTrouble } from "./run/sources.js";
+import { SourceTrouble } from "./run/source-trouble.js";
 
 export interface SentTo {
   readonly url: string;

@@ -66,6 +66,8 @@ export interface RunCreated {
   readonly keepFailedMs?: number;
   /** Those of the run that is run again. */
   readonly sources?: readonly RunSource[];
+  /** The run that is run again, on those sources; by its time, too, since a number may be another's where a run is taken in. */
+  readonly again?: { readonly run: number; readonly at: number };
 }
 
 /** A state of the code under test, which can be had again by its `tree`. */

@@ -110,6 +110,7 @@ const fields: Record<RunEvent["type"], z.ZodRawShape> = {
     keepFailedMs: z.number().optional(),
     trigger: z.string(),
     sources: z.array(source).optional(),
+    again: z.looseObject({ run: z.number(), at: z.number() }).optional(),
   },
   "run-loaded": { pipeline },
   "run-source": { source },

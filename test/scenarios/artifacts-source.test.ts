@@ -86,3 +86,42 @@ class Test(Stage):
   assert.equal(await rig.output(run.id, "Test", "task_alone"), "out.txt\n");
   assert.equal(await rig.output(run.id, "Test", "task_over"), "built\ncode\n");
 });
+
+test("a run of some tasks again takes the artifacts of the others from the run before", async () => {
+  await using rig = await startRig({
+    files: {
+      "fails.txt": "",
+      ".bettertest/pipedef.ts": `
+        import { artifacts, run, stage, workspace } from "bettertest";
+        stage("Build", {
+          compile: () => run("none", "echo built > out.txt", { source: workspace(), artifacts: ["out.txt"] }),
+        });
+        stage("Test", {
+          app: () => run("none", "cat out.txt; exit 1", { source: artifacts("Build.compile") }),
+          typo: () => run("none", "true", { source: artifacts("Build.compil") }),
+        });`,
+    },
+  });
+  const first = await rig.run();
+  assert.deepEqual(glance(first), ["Build.compile passed", "Test.app failed", "Test.typo errored"]);
+  // Also of one that was such a run itself.
+  for (const id of [1, 2]) {
+    const { body } = await rig.post(`/api/runs/${id}/rerun`, { only: ["Test.app"] });
+    const again = await rig.boss.engine.finished(Number(body.run));
+    assert.deepEqual(glance(again), ["Test.app failed"], JSON.stringify(again));
+    assert.equal(await rig.output(again.id, "Test", "app"), "built\n");
+  }
+  const alone = await rig.run({ only: ["Test.app"] });
+  const faultOf = (run: typeof alone, task: string) => {
+    const end = findTask(run, { stage: "Test", task })?.attempts[0]?.end;
+    return end?.status === "errored" ? `${end.fault.message}. ${end.fault.hint}` : "";
+  };
+  assert.match(
+    faultOf(alone, "app"),
+    /Build\.compile .* is not part of this run.* --only Build\.compile/,
+  );
+  assert.match(
+    faultOf(first, "typo"),
+    /Build\.compil .* no such task.* There is: .*Build\.compile/,
+  );
+});

@@ -2,11 +2,13 @@
 // travel to a worker like any other tree.
 
 import { createReadStream } from "node:fs";
+import { selectTasks, type TaskRef, taskLabel } from "../../model/pipeline.js";
 import { eachTask, type Run } from "../../model/run.js";
 import { hashOf, type Manifest, type TreeEntry } from "../../source/manifest.js";
 import type { OutgoingTree } from "../../wire/send-tree.js";
 import type { Outputs } from "../output/outputs.js";
 import { artifactsOf, blobOf } from "./kept-files.js";
+import { SourceTrouble } from "./source-trouble.js";
 
 export interface LeftFile {
   readonly path: string;
@@ -17,22 +19,58 @@ export interface LeftFile {
   readonly file: string | null;
 }
 
-/** By "Stage.task"; null: there is no such task. */
-export type LeftFiles = (task: string) => Promise<LeftFile[] | null>;
+/** By "Stage.task". */
+export type LeftFiles = (task: string) => Promise<LeftFile[]>;
+
+class NothingLeft extends SourceTrouble {
+  constructor(task: string, why: string, hint: string) {
+    super(`the source is to be what ${task} has left, and ${why}`, hint);
+  }
+}
 
 export async function leftBy(
-  run: Run,
-  outputs: Pick<Outputs, "path">,
+  asked: Run,
+  past: { readonly run: (id: number) => Run | undefined; readonly outputs: Pick<Outputs, "path"> },
   name: string,
-): Promise<LeftFile[] | null> {
-  const found = [...eachTask(run)].find(({ ref }) => `${ref.stage}.${ref.task}` === name);
-  if (!found) return null;
-  const { stage, task } = found.ref;
+): Promise<LeftFile[]> {
+  const { outputs } = past;
+  let run = asked;
+  let found = taskOf(run, name);
+  // A run of some tasks again has the sources of the one before, so what the others have left there is what they would now.
+  while (!found && run.request.again) {
+    const { again } = run.request;
+    const before = past.run(again.run);
+    if (before?.request.at !== again.at) break;
+    run = before;
+    found = taskOf(run, name);
+  }
+  if (!found) throw notThere(asked, name);
+  const { stage, task } = found;
   const files: LeftFile[] = [];
   for await (const artifact of artifactsOf(run, outputs, { stage, task })) {
     files.push({ ...artifact, file: await blobOf(run, outputs, artifact) });
   }
+  if (files.length === 0) {
+    throw new NothingLeft(
+      name,
+      `that has left no artifacts in ${run === asked ? "this run" : `run ${run.id}, which this one runs again`}`,
+      "It must come in an earlier stage, and run its command with artifacts: [...]",
+    );
+  }
   return files;
+}
+
+function taskOf(run: Run, name: string): TaskRef | undefined {
+  return [...eachTask(run)].find(({ ref }) => taskLabel(ref) === name)?.ref;
+}
+
+function notThere({ request, pipeline }: Run, name: string): NothingLeft {
+  if (request.only)
+    return new NothingLeft(name, "that is not part of this run", `Run it as well: --only ${name}`);
+  const asked = pipeline && selectTasks(pipeline, [name]);
+  const near = !asked || asked.ok ? [] : asked.suggestions.filter((one) => one.includes("."));
+  const there = near.length > 0 ? `. There is: ${near.join(", ")}` : "";
+  return new NothingLeft(name, "there is no such task", `Tasks are named "Stage.task"${there}`);
 }
 
 /** Of files with the same path the last one counts, and any of them before what is in `base`. */

@@ -7,7 +7,7 @@ import type { Pipelines } from "../pipelines.js";
 import type { Runs, RunWishes } from "./runs.js";
 
 export type StartRequest = StartRunRequest &
-  Pick<RunWishes, "trigger" | "first" | "workspace"> & {
+  Pick<RunWishes, "trigger" | "first" | "workspace" | "again"> & {
     /** Just these, in place of `only`. */
     readonly tasks?: readonly TaskRef[];
   };
@@ -87,10 +87,9 @@ export class RunRequests {
     }
     const { keepGoing } = run.request;
     const sources = run.sources && { sources: run.sources };
-    return {
-      ok: true,
-      run: this.#parts.runs.begin(view, only, { keepGoing, trigger, keepFailedMs, ...sources }),
-    };
+    const again = { run: id, at: run.request.at };
+    const wishes = { keepGoing, trigger, keepFailedMs, again, ...sources };
+    return { ok: true, run: this.#parts.runs.begin(view, only, wishes) };
   }
 
   /** From now on everybody is refused. */

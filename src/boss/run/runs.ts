@@ -55,6 +55,7 @@ export interface RunWishes {
   readonly keepFailedMs?: number | undefined;
   /** What is to be tested; absent: whatever is there. */
   readonly sources?: readonly RunSource[];
+  readonly again?: RunCreated["again"];
   /** To start before the others of their stage. */
   readonly first?: readonly TaskRef[];
   /** The working tree as it was just found; absent: it is looked at when a command asks for it. */
@@ -92,6 +93,7 @@ export class Runs {
       trigger: wishes.trigger,
       ...(keepFailedMs !== undefined && { keepFailedMs }),
       ...(wishes.sources && wishes.sources.length > 0 && { sources: wishes.sources }),
+      ...(wishes.again && { again: wishes.again }),
     };
     log.append(id, request);
     this.queue.add(id, (signal) =>
@@ -182,7 +184,7 @@ export class Runs {
       sources: this.#parts.sources.forRun({
         root: repoRoot(resolvePath(request.pipedef)),
         fixed: store.run(id)?.sources ?? [],
-        left: (task) => leftBy(store.run(id)!, outputs, task),
+        left: (task) => leftBy(store.run(id)!, { run: (id) => store.run(id), outputs }, task),
         ...(deps.workspace && { found: deps.workspace }),
         emit,
         now: Date.now,

@@ -14,6 +14,7 @@ import { type OutgoingTree, UnknownTreeError } from "../../wire/send-tree.js";
 import type { AskedSource, CommandSource } from "../../wire/source.js";
 import type { SourceBy, WorkerClient } from "../../wire/worker-client.js";
 import { type LeftFile, type LeftFiles, treeWith } from "./artifact-source.js";
+import { SourceTrouble } from "./source-trouble.js";
 
 export interface SourcesOptions {
   /** What outlives the boss, so that the next scan is quick; absent: nothing. */
@@ -58,14 +59,6 @@ interface Sent {
   readonly sending: Promise<void>;
   instance: string | undefined;
   doneAt: number | null;
-}
-
-export class SourceTrouble extends Error {
-  readonly hint: string;
-  constructor(message: string, hint: string) {
-    super(message);
-    this.hint = hint;
-  }
 }
 
 export class Sources {
@@ -293,22 +286,7 @@ export class Sources {
 
 async function leftByAll(tasks: readonly string[], left: LeftFiles): Promise<LeftFile[]> {
   const all: LeftFile[] = [];
-  for (const task of tasks) {
-    const files = await left(task);
-    if (files === null) {
-      throw new SourceTrouble(
-        `the source is to be what ${task} has left, and there is no such task`,
-        'Tasks are named "Stage.task"',
-      );
-    }
-    if (files.length === 0) {
-      throw new SourceTrouble(
-        `the source is to be what ${task} has left, and that has left no artifacts in this run`,
-        "It must come in an earlier stage, run its command with artifacts: [...], and be part of the run",
-      );
-    }
-    all.push(...files);
-  }
+  for (const task of tasks) all.push(...(await left(task)));
   return all;
 }
 

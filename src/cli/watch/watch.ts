@@ -6,6 +6,7 @@ import { repoRoot } from "../../../runtime/host/repo-root.js";
 import type { FoundWorkspace } from "../../boss/run/sources.js";
 import { asError } from "../../lib/as-error.js";
 import { Bell } from "../../lib/bell.js";
+import type { RunCreated } from "../../model/events.js";
 import { exitCodes } from "../../model/exit-code.js";
 import { type Pipeline, type TaskRef, taskKey, taskPositions } from "../../model/pipeline.js";
 import { eachTask, type Run } from "../../model/run.js";
@@ -57,6 +58,8 @@ export async function watchInSession(
   let trouble: Error | null = null;
   /** The tree that was tested last; null: the next one is another one in any case. */
   let tested: string | null = null;
+  /** The run that did; one of the same tree again may want what it has left. */
+  let last: RunCreated["again"];
   let underWay: RunUnderWay | null = null;
 
   function want(cause: Cause): void {
@@ -116,6 +119,7 @@ export async function watchInSession(
     }
 
     // 3. The new one.
+    const isSame = found !== null && found.source.tree === tested && !beside;
     tested = found?.source.tree ?? null;
     const changed = cause === "change" ? shownPaths(found?.changed ?? []) : [];
     between.begin(words(cause, changed), changed);
@@ -130,6 +134,7 @@ export async function watchInSession(
         ? { tasks: first }
         : request.only && { only: [...request.only] }),
       first,
+      ...(isSame && last && { again: last }),
       keepGoing: request.keepGoing,
       trigger: "watch",
       ...(found && { workspace: found }),
@@ -139,6 +144,7 @@ export async function watchInSession(
       between.problem(started.error);
       return between.waiting(first);
     }
+    last = { run: started.run, at: engine.store.run(started.run)?.request.at ?? 0 };
     const leave = new AbortController();
     const shown = show(started.run, leave.signal);
     const now = { id: started.run, leave, shown };
