@@ -3,20 +3,23 @@
 // Whatever a URL or ref says is data to git, never an option or a program to start, and credentials are
 // handed to one git process by its environment: they are in no file, no list of processes and no message.
 
-import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { asError } from "../../lib/as-error.js";
 import { scan } from "../../source/scan.js";
 import { createStatCache } from "../../source/stat-cache.js";
 import type { GitAnswer, GitRequest } from "../../wire/source.js";
+import { git, withoutPassword } from "./git-program.js";
 import type { SourceStore } from "./store.js";
+import { type Submodule, submodulesOf } from "./submodules.js";
 
 export class GitFault extends Error {}
 
-/** Others start programs, or read what lies on this machine. */
-const protocols = "https:http:ssh:git";
 const commitForm = /^[0-9a-f]{40,64}$/;
+const everyRef = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+/** Of one commit, submodules of submodules included: one that holds itself twice would go on for ever. */
+const mostSubmodules = 1000;
 
 export class GitMirrors {
   readonly #folder: string;
@@ -57,8 +60,9 @@ export class GitMirrors {
     try {
       return await fetching;
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
-      throw new GitFault(`cannot fetch ${ref} of ${withoutPassword(url)}: ${words}`);
+      throw new GitFault(
+        `cannot fetch ${ref} of ${withoutPassword(url)}: ${asError(error).message}`,
+      );
     } finally {
       if (this.#fetching.get(mirror) === fetching) this.#fetching.delete(mirror);
     }
@@ -79,7 +83,7 @@ export class GitMirrors {
     await fetch(ref).catch(async (error: Error) => {
       // A commit that no ref points at is given by few servers when asked for by its name.
       if (!commitForm.test(ref)) throw error;
-      await git(["-C", mirror, "fetch", "--quiet", "--", url, "+refs/heads/*:refs/heads/*"], env);
+      await git(["-C", mirror, "fetch", "--quiet", "--", url, ...everyRef], env);
     });
     const found =
       wanted ?? (await git(["-C", mirror, "rev-parse", "--verify", `${here}^{commit}`], {})).trim();
@@ -95,35 +99,82 @@ export class GitMirrors {
     );
   }
 
-  async #checkOut({ url, ref }: GitRequest, commit: string, key: string): Promise<string> {
-    const name = randomBytes(6).toString("hex");
-    const folder = join(this.#folder, `out-${name}`);
-    const index = join(this.#folder, `index-${name}`);
-    const mirror = this.#mirrorOf(url, key);
+  async #checkOut(request: GitRequest, commit: string, key: string): Promise<string> {
+    const scratch = join(this.#folder, `out-${randomBytes(6).toString("hex")}`);
+    const folder = join(scratch, "tree");
     try {
+      await mkdir(scratch, { mode: 0o700 });
       await mkdir(folder, { mode: 0o755 });
-      // Attributes of the repo may name filters, which nobody's configuration is to define here: large files stay as they lie.
-      const env = {
-        GIT_INDEX_FILE: index,
-        GIT_WORK_TREE: folder,
-        GIT_CONFIG_GLOBAL: "/dev/null",
-        GIT_CONFIG_NOSYSTEM: "1",
-      };
-      await git(["--git-dir", mirror, "read-tree", commit], env);
-      await git(["--git-dir", mirror, "checkout-index", "--all", "--force", "--quiet"], env);
+      await this.#layOut({ request, commit, key, folder, scratch, counted: { submodules: 0 } });
       const { hash, manifest } = await scan(folder, createStatCache(), { git: false });
       await this.#store.add({ tree: hash, key }, manifest, folder);
       return hash;
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
-      throw new GitFault(
-        `cannot check out ${ref} (${commit}) of ${withoutPassword(url)}: ${words}`,
-      );
+      const { url, ref } = request;
+      const where = `${ref} (${commit}) of ${withoutPassword(url)}`;
+      throw new GitFault(`cannot check out ${where}: ${asError(error).message}`);
     } finally {
-      await rm(folder, { recursive: true, force: true });
-      await rm(index, { force: true });
+      await rm(scratch, { recursive: true, force: true });
     }
   }
+
+  /** A commit, and the submodules in it. */
+  async #layOut(checkout: Checkout): Promise<void> {
+    const { request, commit, key, folder, scratch, counted } = checkout;
+    const mirror = this.#mirrorOf(request.url, key);
+    // Attributes of the repo may name filters, which nobody's configuration is to define here: large files stay as they lie.
+    const env = {
+      GIT_INDEX_FILE: join(scratch, `index-${counted.submodules}`),
+      GIT_WORK_TREE: folder,
+      GIT_CONFIG_GLOBAL: "/dev/null",
+      GIT_CONFIG_NOSYSTEM: "1",
+    };
+    await git(["--git-dir", mirror, "read-tree", commit], env);
+    await git(["--git-dir", mirror, "checkout-index", "--all", "--force", "--quiet"], env);
+    for (const submodule of await submodulesOf(mirror, { commit, url: request.url, env })) {
+      counted.submodules += 1;
+      if (counted.submodules > mostSubmodules)
+        throw new Error(`it has more than ${mostSubmodules} submodules`);
+      await this.#layOutSubmodule(checkout, submodule).catch((error: unknown) => {
+        throw new Error(`submodule ${submodule.path}: ${asError(error).message}`);
+      });
+    }
+  }
+
+  async #layOutSubmodule(checkout: Checkout, { path, commit, url }: Submodule): Promise<void> {
+    const { request, key } = checkout;
+    if (url === null) throw new Error(`.gitmodules names no URL to fetch commit ${commit} from`);
+    const { credentials } = request;
+    const inner: GitRequest = {
+      url,
+      ref: commit,
+      ...(credentials && isSameHost(url, request.url) && { credentials }),
+    };
+    await this.#commitOf(inner, key);
+    const folder = join(checkout.folder, path);
+    // Git has made it, and would have refused to go through a link.
+    if ((await realpath(folder)) !== join(await realpath(checkout.folder), path))
+      throw new Error("a symbolic link leads away from its folder");
+    await this.#layOut({ ...checkout, request: inner, commit, folder });
+  }
+}
+
+interface Checkout {
+  readonly request: GitRequest;
+  readonly commit: string;
+  readonly key: string;
+  /** Where its files go. */
+  readonly folder: string;
+  /** Of the whole check-out, for what git needs besides. */
+  readonly scratch: string;
+  readonly counted: { submodules: number };
+}
+
+/** With the same protocol and port, so that what is said to one is said to nobody else. */
+function isSameHost(one: string, other: string): boolean {
+  if (!URL.canParse(one) || !URL.canParse(other)) return false;
+  const [a, b] = [new URL(one), new URL(other)];
+  return a.protocol === b.protocol && a.host === b.host;
 }
 
 function checkWords({ url, ref }: GitRequest): void {
@@ -147,39 +198,4 @@ function authorization(
     GIT_CONFIG_KEY_0: `http.${protocol}//${host}/.extraHeader`,
     GIT_CONFIG_VALUE_0: `Authorization: Basic ${basic}`,
   };
-}
-
-/** Of `https://user:password@host/`, what may be printed. */
-function withoutPassword(url: string): string {
-  return url.replace(/^([a-z+]+:\/\/)[^/@]*@/, "$1");
-}
-
-function git(args: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = {
-      maxBuffer: 64 * 2 ** 20,
-      env: {
-        PATH: process.env.PATH,
-        HOME: process.env.HOME,
-        SSH_AUTH_SOCK: process.env.SSH_AUTH_SOCK,
-        LC_ALL: "C",
-        // Nobody is here to type a password.
-        GIT_TERMINAL_PROMPT: "0",
-        GIT_ASKPASS: "true",
-        GIT_SSH_COMMAND: "ssh -o BatchMode=yes",
-        GIT_ALLOW_PROTOCOL: protocols,
-        ...env,
-      },
-    };
-    execFile("git", [...args], options, (error, stdout, stderr) => {
-      if (!error) resolve(stdout);
-      else if (error.code === "ENOENT") reject(new Error("there is no git on the worker"));
-      else
-        reject(
-          new Error(
-            withoutPassword(stderr.trim().split("\n").slice(-3).join(" ") || error.message),
-          ),
-        );
-    });
-  });
 }
