@@ -12,6 +12,7 @@
 import { asError } from "../lib/as-error.js";
 import { Bell } from "../lib/bell.js";
 import type { ByteLog } from "../lib/byte-log.js";
+import { orAborted } from "../lib/or-else.js";
 import { defaultSourcePath } from "../wire/source.js";
 import type {
   CollectedFiles,
@@ -448,21 +449,6 @@ export class Execution {
   #tell(event: ExecutionEvent) {
     this.#events.push(event);
     this.#changes.ring();
-  }
-}
-
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort);
-    if (signal.aborted) abort();
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    work.catch(() => {});
-    signal.removeEventListener("abort", abort);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import { type AccessOptions, type OpenAccess, openAccess } from "../access/open-access.js";
+import { within } from "../lib/or-else.js";
 import { makeOwnedFolder } from "../lib/owned-folder.js";
 import { listen } from "../wire/listen.js";
 import { StreamCount } from "../wire/stream-count.js";
@@ -222,7 +223,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<RunningW
         executions.stop(graceMs).then(() => kept.stop()),
         executor?.relax?.(),
       ]);
-      await atMost(graceMs + sandboxesMs, ended, () => log("some sandboxes would not end"));
+      await within(graceMs + sandboxesMs, ended, () => log("some sandboxes would not end"));
       feed.end();
       await server.close(lastWordsMs);
       opened.close();
@@ -293,16 +294,4 @@ async function createExecutor(
     return createProcessExecutor({ folder, place, log, ...(startIn !== undefined && { startIn }) });
   }
   return executor;
-}
-
-async function atMost(ms: number, work: Promise<unknown>, late: () => void) {
-  let timer: NodeJS.Timeout | undefined;
-  const timeUp = new Promise<void>((resolve) => {
-    timer = setTimeout(() => {
-      late();
-      resolve();
-    }, ms);
-  });
-  await Promise.race([work, timeUp]);
-  clearTimeout(timer);
 }

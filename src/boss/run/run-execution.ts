@@ -5,6 +5,7 @@ import { setMaxListeners } from "node:events";
 import type { LoadResult, PipedefHost } from "../../../runtime/host/host.js";
 import { faultOfProblem } from "../../../runtime/host/problem.js";
 import { asError } from "../../lib/as-error.js";
+import { orAborted } from "../../lib/or-else.js";
 import type { RunCreated } from "../../model/events.js";
 import type { Fault, RunVerdict } from "../../model/failure.js";
 import {
@@ -106,7 +107,8 @@ async function executeWith(
   resumed: () => void,
 ): Promise<RunEnd | "handed back"> {
   // 1. Load the pipedef, unless somebody cancels first.
-  const loading = orAborted(orAborted(host.load(), signal), deps.stop.over);
+  const leaving = AbortSignal.any([signal, deps.stop.over]);
+  const loading = orAborted(host.load(), leaving, () => "aborted" as const);
   const usualMs = deps.usual();
   const loaded = await loading;
   if (signal.aborted) return endAsItIs("cancelled", deps);
@@ -311,13 +313,4 @@ function missingTask(
     ),
   );
   return only?.find((ref) => !has.has(taskKey(ref)));
-}
-
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | "aborted"> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) resolve("aborted");
-    const onAbort = () => resolve("aborted");
-    signal.addEventListener("abort", onAbort);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

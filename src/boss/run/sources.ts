@@ -5,7 +5,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { asError } from "../../lib/as-error.js";
+import { orAborted } from "../../lib/or-else.js";
 import type { RunEvent, RunSource } from "../../model/events.js";
 import { type FileEntry, type Manifest, pathBytes } from "../../source/manifest.js";
 import { type Scan, scan } from "../../source/scan.js";
@@ -373,13 +373,4 @@ function changedPaths({ since }: Scan): string[] | null {
 
 function nameOf(source: RunSource): string {
   return source.kind === "git" ? `git ${source.url} ${source.ref}` : "workspace";
-}
-
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(asError(signal.reason));
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

@@ -2,6 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import type Docker from "dockerode";
+import { within } from "../../lib/or-else.js";
 import { connect, createDockerExecutor } from "../../worker/executors/docker.js";
 import { diskLimitProblem } from "../../worker/executors/docker-disk.js";
 import { engineWords } from "../../worker/executors/docker-errors.js";
@@ -106,13 +107,7 @@ function rootDisk(root: unknown): Finding[] {
 }
 
 async function withLimit<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer in ${limitMs / 1000} s`)), limitMs);
+  return within(limitMs, work, () => {
+    throw new Error(`no answer in ${limitMs / 1000} s`);
   });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

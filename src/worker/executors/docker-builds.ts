@@ -8,6 +8,7 @@ import { Readable } from "node:stream";
 import type Docker from "dockerode";
 import * as z from "zod";
 import { asError } from "../../lib/as-error.js";
+import { orAborted } from "../../lib/or-else.js";
 import { type BuildResult, builtImages } from "../../wire/image-build.js";
 import { type BuildPlan, planBuild, UnbuildableSource } from "../images/build-plan.js";
 import { BuildStream, buildKitHint } from "./build-stream.js";
@@ -346,18 +347,4 @@ function fault(error: unknown): ExecutorFault {
   return new ExecutorFault(`the image could not be built: ${words}`, {
     lost: error instanceof Error && "syscall" in error,
   });
-}
-
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(asError(signal.reason));
-    signal.addEventListener("abort", abort);
-    if (signal.aborted) abort();
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }

@@ -7,6 +7,7 @@
 import type { Duplex } from "node:stream";
 import type Docker from "dockerode";
 import { asError } from "../../lib/as-error.js";
+import { within } from "../../lib/or-else.js";
 import type { Pooled } from "../pool/pool.js";
 import type { SourcePlace } from "../sources/places.js";
 import { createDockerDoor } from "./docker-door.js";
@@ -106,12 +107,16 @@ export async function startContainer(
   };
 }
 
+function endIsTold(news: ContainerNews): Promise<void> {
+  return within(newsMustComeWithinMs, news.died, () => {
+    throw new Error("the engine did not tell of its end");
+  });
+}
+
 /** Then the end of a shell says nothing of it. An engine that goes away tells nothing any more. */
 async function wasEndedFromOutside(news: ContainerNews): Promise<boolean> {
-  return within(newsMustComeWithinMs, news.died, "late").then(
-    () => news.signals.length > 0,
-    () => true,
-  );
+  const ended = news.died.then(() => news.signals.length > 0);
+  return within(newsMustComeWithinMs, ended, () => true).catch(() => true);
 }
 
 interface SandboxOptions extends ContainerOptions {
@@ -152,9 +157,7 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
       // The shell says how its child has ended; why, or how itself has, only the engine knows.
       if (marked !== null) stream.end(`exit ${marked}\n`);
       const exit = await waitForEnd(container, id);
-      await within(newsMustComeWithinMs, news.died, "the engine did not tell of its end").catch(
-        (error: unknown) => Promise.reject(fault("lost", id, error)),
-      );
+      await endIsTold(news).catch((error: unknown) => Promise.reject(fault("lost", id, error)));
       if (wanted === null) refuseMadeUpEnd(news, id);
       if (shell.reads && marked === null && wanted === null && !exit.outOfMemory) {
         throw new ExecutorFault(`the shell of container ${id} ended before the command did`, {
@@ -173,9 +176,7 @@ function openSandbox(container: Docker.Container, options: SandboxOptions): Sand
   function endOfAll(): Promise<void> {
     ended ??= (async () => {
       stream.end("exit\n");
-      await life.during(
-        within(newsMustComeWithinMs, news.died, "the engine did not tell of its end"),
-      );
+      await life.during(endIsTold(news));
     })();
     return ended;
   }
@@ -315,18 +316,6 @@ async function orDeath<T>(ending: Promise<T>, news: ContainerNews, id: string): 
     throw fault("lost output of", id, error);
   } finally {
     over = true;
-    clearTimeout(timer);
-  }
-}
-
-async function within<T>(ms: number, work: Promise<T>, otherwise: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(reject, ms, new Error(otherwise));
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
     clearTimeout(timer);
   }
 }

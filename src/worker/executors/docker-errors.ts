@@ -1,5 +1,7 @@
 // What dockerode throws, read with care: its types say nothing of it.
 
+import { within } from "../../lib/or-else.js";
+
 /** The HTTP status the engine answered with; null where it did not answer. */
 export function statusOf(error: unknown): number | null {
   if (!(error instanceof Error) || !("statusCode" in error)) return null;
@@ -20,14 +22,7 @@ export function engineWords(error: unknown): string {
 const answerWithinMs = 120_000;
 
 export async function answered<T>(call: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new Error(`the Docker engine did not answer within ${answerWithinMs / 1000} s`);
-    timer = setTimeout(reject, answerWithinMs, error);
+  return within(answerWithinMs, call, () => {
+    throw new Error(`the Docker engine did not answer within ${answerWithinMs / 1000} s`);
   });
-  try {
-    return await Promise.race([call, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

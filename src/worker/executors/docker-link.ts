@@ -12,6 +12,7 @@ import { basename, dirname } from "node:path";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import * as z from "zod";
+import { orAborted, within } from "../../lib/or-else.js";
 import { jittered } from "../../wire/worker-connection.js";
 import { answered, engineWords } from "./docker-errors.js";
 import { ExecutorFault } from "./executor.js";
@@ -87,16 +88,12 @@ export class EngineLink {
    * connections, but serves the old ones while it ends its containers; its life is over from now on.
    */
   async isSound(life: EngineLife): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined;
     try {
-      const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(reject, knockWithinMs, new Error("it takes no new connections"));
+      await within(knockWithinMs, this.#options.knock(), () => {
+        throw new Error("it takes no new connections");
       });
-      await Promise.race([this.#options.knock(), late]);
     } catch (error) {
       life.end(error);
-    } finally {
-      clearTimeout(timer);
     }
     return !life.isOver;
   }
@@ -222,19 +219,7 @@ class Life implements EngineLife {
   }
 
   async during<T>(work: Promise<T>): Promise<T> {
-    work.catch(() => {});
-    const { signal } = this.#lost;
-    signal.throwIfAborted();
-    let lost = () => {};
-    const loss = new Promise<never>((_, reject) => {
-      lost = () => reject(signal.reason);
-      signal.addEventListener("abort", lost, { once: true });
-    });
-    try {
-      return await Promise.race([work, loss]);
-    } finally {
-      signal.removeEventListener("abort", lost);
-    }
+    return orAborted(work, this.#lost.signal);
   }
 
   follow(container: string): ContainerNews {

@@ -6,6 +6,7 @@
 
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
+import { orAborted, within } from "../../lib/or-else.js";
 import { formatDuration } from "../../lib/units.js";
 import { defaultReadyTimeoutMs } from "../../wire/service.js";
 import { createDemux } from "./demux.js";
@@ -240,10 +241,6 @@ class Service {
     if (ready === "started") return;
     const { life } = this.#deps;
     const waiting = whenReady(this.#container, { ready, news: this.news });
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<"late">((resolve) => {
-      timer = setTimeout(resolve, timeoutMs, "late");
-    });
     const dead = this.news.died.then(() => "dead" as const);
     try {
       const asked = waiting.ready.then(
@@ -251,7 +248,8 @@ class Service {
         // What asks it ends with it; the engine's word of that is on its way.
         async (error: unknown) => (await soon(dead)) ?? Promise.reject(error),
       );
-      const end = await life.during(orAborted(Promise.race([asked, dead, late]), signal));
+      const known = within(timeoutMs, Promise.race([asked, dead]), () => "late" as const);
+      const end = await life.during(orAborted(known, signal));
       if (end === "ready") return;
       if (end === "late") {
         const why = await waiting.why();
@@ -278,7 +276,6 @@ class Service {
       if (last === undefined) throw fault;
       throw new ExecutorFault(`${fault.message}; it last printed: ${last}`, { hint: fault.hint });
     } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -331,29 +328,6 @@ class Service {
 }
 
 /** Its value, or undefined where that takes too long. */
-async function soon<T>(work: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, lastWordsMs, undefined);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort);
-    if (signal.aborted) abort();
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    work.catch(() => {});
-    signal.removeEventListener("abort", abort);
-  }
+function soon<T>(work: Promise<T>): Promise<T | undefined> {
+  return within(lastWordsMs, work, () => undefined);
 }

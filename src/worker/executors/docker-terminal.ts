@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type Docker from "dockerode";
+import { within } from "../../lib/or-else.js";
 import type { TerminalSize } from "../../wire/kept.js";
 import { createFrameReader } from "./demux.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
@@ -58,11 +59,11 @@ export async function openDockerTerminal(
   let pid: string;
   let left: TerminalChunk | null;
   try {
-    const first = await within(beginMs, readUntil(chunks, `${token}\\d+\\r?\\n`));
+    const first = await within(beginMs, readUntil(chunks, `${token}\\d+\\r?\\n`), silent);
     pid = new RegExp(`${token}(\\d+)`).exec(first.found)![1]!;
     if (size) await resizeExec(exec, size);
     stream.write("\n");
-    ({ left } = await within(beginMs, readUntil(chunks, `${token}\\r?\\n`)));
+    ({ left } = await within(beginMs, readUntil(chunks, `${token}\\r?\\n`), silent));
   } catch (error) {
     stream.destroy();
     throw fault("the shell did not begin", error);
@@ -123,12 +124,7 @@ export async function openDockerTerminal(
       if (!isOver && !stream.destroyed) {
         await signal("HUP").catch(() => {});
         stream.resume();
-        let timer: NodeJS.Timeout | undefined;
-        const late = new Promise<void>((resolve) => {
-          timer = setTimeout(resolve, hangUpMs);
-        });
-        await Promise.race([ended, late]);
-        clearTimeout(timer);
+        await within(hangUpMs, ended, () => {});
         await signal("KILL").catch(() => {});
       }
       isOver = true;
@@ -187,16 +183,8 @@ async function resizeExec(exec: Docker.Exec, { columns, rows }: TerminalSize) {
   }
 }
 
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(reject, ms, new Error(`nothing within ${ms / 1000} s`));
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function silent(): never {
+  throw new Error(`nothing within ${beginMs / 1000} s`);
 }
 
 function fault(what: string, error: unknown): ExecutorFault {

@@ -1,6 +1,7 @@
 // A terminal as its client has it: output as one stream that is read once, input by offset.
 
 import { asError } from "../../lib/as-error.js";
+import { orAborted, within } from "../../lib/or-else.js";
 import type { TerminalEnd, TerminalOutput, TerminalSize } from "../../wire/kept.js";
 import type { SandboxTerminal } from "../executors/executor.js";
 
@@ -46,7 +47,7 @@ export class KeptTerminal {
     const chunks = this.#terminal.output[Symbol.asyncIterator]();
     try {
       for (;;) {
-        const next = await orAborted(chunks.next(), ended);
+        const next = await orAborted(chunks.next(), ended, () => null);
         if (next === null || next.done) break;
         yield { kind: next.value.stream, bytes: next.value.bytes };
       }
@@ -65,7 +66,7 @@ export class KeptTerminal {
   /** `offset`: of the first byte among all that were typed. */
   async input(bytes: Uint8Array, offset: number, { isLast = false } = {}): Promise<InputAnswer> {
     if (offset > this.#received) return "gap";
-    if (this.#writing) await orLate(this.#writing, takenWithinMs);
+    if (this.#writing) await within(takenWithinMs, this.#writing, () => {});
     if (this.#writing) return "full";
     const news = bytes.subarray(this.#received - offset);
     this.#received += news.length;
@@ -105,24 +106,4 @@ export class KeptTerminal {
       .finally(() => this.#options.closed());
     return this.#closing;
   }
-}
-
-/** Null where it was aborted first. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  work.catch(() => {});
-  if (signal.aborted) return Promise.resolve(null);
-  return new Promise((resolve, reject) => {
-    const aborted = () => resolve(null);
-    signal.addEventListener("abort", aborted, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
-  });
-}
-
-async function orLate(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }
