@@ -1,5 +1,4 @@
 import { isFinished, type Run } from "../../src/model/run.js";
-import { describeSource } from "../../src/model/run-source.js";
 import { formatCounts, formatTime } from "../format.js";
 import { hrefOf, runHref } from "../route.js";
 import { sourceTitle, sourceWords } from "../source-words.js";
@@ -96,11 +95,6 @@ export function RunHeading({ state, actions, run }: PageProps & { run: Run }) {
             </span>
           ))}
           {formatCounts(counts) && <span>{formatCounts(counts)}</span>}
-          {run.sources?.map((source) => (
-            <span key={source.tree} title={`tree ${source.tree}`}>
-              <bdi>{describeSource(source)}</bdi>
-            </span>
-          ))}
           {run.cancelledBy !== null && (
             <span>
               cancelled by <bdi>{run.cancelledBy}</bdi>
