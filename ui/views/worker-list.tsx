@@ -32,6 +32,10 @@ const icons: Record<WorkerView["status"], Status> = {
   lost: "failed",
 };
 
+function sandboxes(count: number): string {
+  return `${count} ${count === 1 ? "sandbox" : "sandboxes"}`;
+}
+
 function Worker({ worker: { url, status, info, problem } }: { worker: WorkerView }) {
   return (
     <li class={`worker is-${status}`}>
@@ -52,6 +56,8 @@ function Worker({ worker: { url, status, info, problem } }: { worker: WorkerView
             {info.running} of {info.slots} slots busy
             {info.queued > 0 && `, ${info.queued} waiting`}
           </p>
+          {info.ready > 0 && <p>{sandboxes(info.ready)} ready for commands</p>}
+          {info.kept.length > 0 && <p>{sandboxes(info.kept.length)} of red commands kept</p>}
           <p>
             {info.executor}
             {!info.isolated && ", not isolated from its machine"}, {info.version}
