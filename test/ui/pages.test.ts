@@ -106,6 +106,19 @@ describe("the pages", { skip: noBrowser }, () => {
     });
   }
 
+  test("axe finds nothing on a phone either", async () => {
+    await using opened = await openPage(rig.url);
+    const { page } = opened;
+    await page.setViewportSize({ width: 360, height: 740 });
+    const found: string[] = [];
+    for (const { path, settled } of places) {
+      await page.goto(rig.url + path);
+      await page.getByText(settled).first().waitFor({ state: "attached" });
+      for (const problem of await violations(page)) found.push(`${path}: ${problem}`);
+    }
+    assert.deepEqual(found, []);
+  });
+
   test("nothing is wider than the window, from a phone to a wall", async () => {
     await using opened = await openPage(rig.url);
     const { page } = opened;

@@ -150,10 +150,10 @@ describe("the views", { skip: noBrowser }, () => {
     ].reduce(applyEvent, told);
     const page = await show("/runs/9/s/image", loaded(run));
     assert.deepEqual(await page.html(".pane .note"), [
-      '<a class="note" href="/runs/7">cached, made by run 7</a>',
+      '<a class="note is-calm" href="/runs/7">cached, made by run 7</a>',
     ]);
     assert.deepEqual(await page.html("[data-task=image] .note"), [
-      '<span class="note">cached, made by run 7</span>',
+      '<span class="note is-calm">cached, made by run 7</span>',
     ]);
   });
 
@@ -208,6 +208,28 @@ describe("the views", { skip: noBrowser }, () => {
       .locator(".heading button:not(:disabled), .pane-heading button:not(:disabled)")
       .count();
     assert.equal(open, 0);
+  });
+
+  test("a worker tells which sandboxes wait for commands, and which are kept", async () => {
+    const info = { version: "1", executor: "docker", isolated: true, slots: 2, running: 0 };
+    const kept = [{ id: "a", until: 5 }];
+    const page = await show("/workers", [
+      ...connected,
+      {
+        type: "workers-told",
+        workers: [
+          {
+            url: "http://w:9009",
+            status: "connected",
+            problem: null,
+            info: { ...info, queued: 0, ready: 3, kept, problem: null },
+          },
+        ],
+      },
+    ]);
+    const told = await page.text(".worker p");
+    assert.ok(told.includes("3 sandboxes ready for commands"), told.join());
+    assert.ok(told.includes("1 sandbox of red commands kept"), told.join());
   });
 
   test("before the boss has answered, when it is gone, and without any pipeline", async () => {

@@ -22,6 +22,9 @@ interface Props {
   readonly files: Readonly<Record<number, FilesSummary>> | undefined;
 }
 
+/** No trouble, unlike what else there is to say of files. */
+const cacheNews = /^cache (hit|miss): /;
+
 export function TaskFiles({ run, attempt, files = {} }: Props) {
   const all = Object.values(files);
   const tests = all.flatMap((one) => one.tests ?? []);
@@ -35,7 +38,7 @@ export function TaskFiles({ run, attempt, files = {} }: Props) {
         <Tests key={index} run={run} attempt={attempt} summary={summary} />
       ))}
       {notes.map((note) => (
-        <p key={note} class="files-note">
+        <p key={note} class={cacheNews.test(note) ? "files-note is-calm" : "files-note"}>
           {note}
         </p>
       ))}

@@ -1,6 +1,7 @@
 // What ran beside the commands of an attempt: each service, how it ended, and what it printed.
 
-import { useEffect, useState } from "preact/hooks";
+import type { Ref } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { AttemptRef } from "../../src/model/events.js";
 import { describeDeath, type ServiceState } from "../../src/model/service.js";
 import { formatBytes } from "../format.js";
@@ -50,15 +51,23 @@ function Service({ url, service: { name, image, ended }, call }: ServiceProps) {
         <span class="quiet">
           {call !== null && `of call ${call}, `}
           {ended ? formatBytes(ended.bytes) : "running"}
+          {ended?.died && ", "}
         </span>
-        {ended?.died && <span class="files-note"> {describeDeath(ended.died)} too early</span>}
+        {ended?.died && <span class="files-note">{describeDeath(ended.died)} too early</span>}
       </summary>
-      {isOpen && <ServiceOutput url={url} isLive={ended === undefined} />}
+      {isOpen && <ServiceOutput name={name} url={url} isLive={ended === undefined} />}
     </details>
   );
 }
 
-function ServiceOutput({ url, isLive }: { readonly url: string; readonly isLive: boolean }) {
+interface OutputProps {
+  readonly name: string;
+  readonly url: string;
+  readonly isLive: boolean;
+}
+
+function ServiceOutput({ name, url, isLive }: OutputProps) {
+  const pre = useEnd();
   const [text, setText] = useState("");
   const [problem, setProblem] = useState<string | null>(null);
   useEffect(() => {
@@ -75,12 +84,32 @@ function ServiceOutput({ url, isLive }: { readonly url: string; readonly isLive:
   return (
     <>
       {problem !== null && <p class="files-note">{problem}</p>}
-      <pre>{text}</pre>
+      <section aria-label={`Output of ${name}`}>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: so that keys can scroll it */}
+        <pre ref={pre} tabIndex={0}>
+          {text}
+        </pre>
+      </section>
       <a href={url} download="">
         Download all of it
       </a>
     </>
   );
+}
+
+/** An element that shows its end as it grows, unless the reader has scrolled away from there. */
+function useEnd(): Ref<HTMLPreElement> {
+  const element = useRef<HTMLPreElement>(null);
+  const shown = useRef<number | null>(null);
+  useLayoutEffect(() => {
+    const { current } = element;
+    if (!current) return;
+    if (shown.current === null || current.scrollTop >= shown.current) {
+      current.scrollTop = current.scrollHeight;
+      shown.current = current.scrollTop;
+    }
+  });
+  return element;
 }
 
 async function follow(

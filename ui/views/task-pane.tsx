@@ -1,8 +1,7 @@
 // One task beside the list: why it is red, and what it printed.
 
-import { madeByRun } from "../../src/model/image-build.js";
 import { taskLabel } from "../../src/model/pipeline.js";
-import { attemptNote, cachedBuilds, type Run, type TaskState } from "../../src/model/run.js";
+import type { Run } from "../../src/model/run.js";
 import { lazy } from "../lazy.js";
 import { hrefOf, type RunRoute, runHref } from "../route.js";
 import { mayAct, type ShownTask } from "../state.js";
@@ -12,6 +11,7 @@ import { Icon } from "./icons.js";
 import { KeptNote } from "./kept-note.js";
 import type { PageProps } from "./page.js";
 import { Duration, StatusBadge } from "./status.js";
+import { TaskNote } from "./task-note.js";
 import { shortReason } from "./task-rows.js";
 
 const OutputView = lazy(async () => (await import("../output/output-view.js")).OutputView);
@@ -25,7 +25,8 @@ interface Props extends PageProps {
 export function TaskPane({ state, actions, run, shown: { ref, task }, route }: Props) {
   const attempts = task.attempts.length;
   const attempt = Math.min(route.attempt ?? attempts, attempts);
-  const { startedAt, finishedAt, calls, end, files, services } = task.attempts[attempt - 1] ?? {};
+  const { startedAt, finishedAt, calls, end, files, services, kept } =
+    task.attempts[attempt - 1] ?? {};
   const reason = shortReason(task);
   const goTo = (change: Partial<RunRoute>) =>
     actions.go({ ...route, task: ref, ...change }, "replace");
@@ -43,7 +44,7 @@ export function TaskPane({ state, actions, run, shown: { ref, task }, route }: P
         </h2>
         <StatusBadge status={end?.status ?? task.status} />
         <Duration from={startedAt ?? null} to={finishedAt ?? null} now={state.now} />
-        <TaskNote task={task} />
+        <TaskNote task={task} isLink />
         <span class="pane-buttons">
           <a
             class="button"
@@ -65,18 +66,17 @@ export function TaskPane({ state, actions, run, shown: { ref, task }, route }: P
         </span>
       </header>
       {reason !== null && <pre class={`why is-${task.status}`}>{reason}</pre>}
-      <KeptNote
-        run={run.id}
-        task={ref}
-        attempt={attempt}
-        state={task.attempts[attempt - 1]}
-        workers={state.workers}
-      />
       {attempts > 0 && (
-        <TaskFiles key={attempt} run={run.id} attempt={{ ...ref, attempt }} files={files} />
-      )}
-      {attempts > 0 && (
-        <TaskServices run={run.id} attempt={{ ...ref, attempt }} services={services} />
+        <div class="pane-about" key={attempt}>
+          <KeptNote
+            run={run.id}
+            attempt={{ ...ref, attempt }}
+            kept={kept}
+            workers={state.workers}
+          />
+          <TaskFiles run={run.id} attempt={{ ...ref, attempt }} files={files} />
+          <TaskServices run={run.id} attempt={{ ...ref, attempt }} services={services} />
+        </div>
       )}
       {attempts === 0 ? (
         <p class="quiet padded">
@@ -100,18 +100,5 @@ export function TaskPane({ state, actions, run, shown: { ref, task }, route }: P
         />
       )}
     </section>
-  );
-}
-
-/** Of a cached task it leads to the run that did the work. */
-function TaskNote({ task }: { readonly task: TaskState }) {
-  const note = attemptNote(task);
-  if (note === null) return null;
-  const run = madeByRun(cachedBuilds(task) ?? []);
-  if (run === null) return <span class="note">{note}</span>;
-  return (
-    <a class="note" href={runHref(run)}>
-      {note}
-    </a>
   );
 }

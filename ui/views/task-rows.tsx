@@ -1,7 +1,6 @@
 import { Component } from "preact";
 import { describeFailure, describeFault } from "../../src/model/failure.js";
 import {
-  attemptNote,
   type StageState,
   type TaskState,
   type TaskStatus,
@@ -9,6 +8,7 @@ import {
 } from "../../src/model/run.js";
 import { formatCounts } from "../format.js";
 import { Duration, StatusIcon } from "./status.js";
+import { TaskNote } from "./task-note.js";
 
 export function StageRow({ stage, number }: { stage: StageState; number: number }) {
   const word = stageWord(stage);
@@ -66,7 +66,7 @@ export class TaskRow extends Component<RowProps> {
       >
         <StatusIcon status={task.status} />
         <bdi class="task-name">{task.name}</bdi>
-        {attemptNote(task) && <span class="note">{attemptNote(task)}</span>}
+        <TaskNote task={task} />
         {task.status === "running" && last ? (
           <Progress elapsedMs={now - last.startedAt} usualMs={usualMs} />
         ) : (

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { WorkerView } from "../../src/wire/boss.js";
-import { keptUntil } from "../../ui/views/kept-until.js";
+import { enterCommand, keptUntil } from "../../ui/views/kept.js";
 
 const info = {
   version: "0",
@@ -28,4 +28,17 @@ test("a sandbox is kept as long as its worker says so", () => {
   assert.equal(keptUntil("b", workers), null);
   assert.equal(keptUntil("c", workers), undefined);
   assert.equal(keptUntil("d", workers), undefined);
+});
+
+test("the command that enters a sandbox says no more than it must", () => {
+  const origin = "http://ci:9001";
+  const attempt = { stage: "unit", task: "a cart", attempt: 1 };
+  assert.equal(
+    enterCommand({ run: 7, attempt, call: null, origin }),
+    "npx bettertest shell 7 'unit.a cart' --boss http://ci:9001",
+  );
+  assert.equal(
+    enterCommand({ run: 7, attempt: { ...attempt, attempt: 2 }, call: 3, origin }),
+    "npx bettertest shell 7 'unit.a cart' --attempt 2 --call 3 --boss http://ci:9001",
+  );
 });
