@@ -5,10 +5,18 @@ export interface TarEntry {
   readonly path: string;
   readonly kind: "file" | "folder" | "link" | "other";
   readonly bytes: number;
+  /** Of a link. */
+  readonly target?: string;
   /** By its owner. */
   readonly isExecutable: boolean;
   /** To be read before the next entry is asked for; what is not read is skipped. */
   content(): AsyncGenerator<Uint8Array>;
+}
+
+interface Extended {
+  path?: string;
+  target?: string;
+  size?: number;
 }
 
 const block = 512;
@@ -17,7 +25,7 @@ const longestHeader = 1024 * 1024;
 
 export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
   const source = new ByteSource(chunks);
-  let extended: { path?: string; size?: number } = {};
+  let extended: Extended = {};
   for (;;) {
     const header = await source.take(block);
     // Zeros end an archive; so does the end of the stream, for those who write none.
@@ -31,10 +39,13 @@ export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
       const body = Buffer.from((await source.take(bytes)) ?? []);
       await source.skip(padding);
       if (type === "x") extended = { ...extended, ...paxFields(body) };
-      if (type === "L") extended = { ...extended, path: body.toString().replace(/\0.*$/s, "") };
+      const name = body.toString().replace(/\0.*$/s, "");
+      if (type === "L") extended = { ...extended, path: name };
+      if (type === "K") extended = { ...extended, target: name };
       continue;
     }
     const path = extended.path ?? nameIn(header);
+    const target = extended.target ?? text(header, 157, 257);
     extended = {};
     let left = hasContent(type) ? bytes : 0;
     async function* content() {
@@ -46,7 +57,8 @@ export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
       }
     }
     const isExecutable = (Number.parseInt(text(header, 100, 108).trim() || "0", 8) & 0o100) !== 0;
-    yield { path, kind: kindOf(type), bytes: left, isExecutable, content };
+    const kind = kindOf(type);
+    yield { path, kind, bytes: left, ...(kind === "link" && { target }), isExecutable, content };
     await source.skip(left + (hasContent(type) ? padding : 0));
   }
 }
@@ -91,8 +103,8 @@ function text(header: Uint8Array, from: number, to: number): string {
 }
 
 /** Lines of "LENGTH KEY=VALUE\n", the length counting itself. */
-function paxFields(body: Buffer): { path?: string; size?: number } {
-  const fields: { path?: string; size?: number } = {};
+function paxFields(body: Buffer): Extended {
+  const fields: Extended = {};
   for (let at = 0; at < body.length; ) {
     const space = body.indexOf(32, at);
     const length = Number(body.subarray(at, space).toString());
@@ -101,6 +113,7 @@ function paxFields(body: Buffer): { path?: string; size?: number } {
     const equals = field.indexOf("=");
     const value = field.slice(equals + 1);
     if (field.startsWith("path=")) fields.path = value;
+    if (field.startsWith("linkpath=")) fields.target = value;
     if (field.startsWith("size=") && /^\d{1,15}$/.test(value)) fields.size = Number(value);
     at += length;
   }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -125,7 +125,85 @@ for (const executor of ["process", "docker"] as const) {
   });
 }
 
-test("an engine that does not see the worker's files gets them sent", async () => {
+/** In all the ways in which only one who owns it all may. */
+const writes = [
+  "id -u && id -g && pwd && cat code.txt && echo mine > code.txt && cat code.txt",
+  "echo new > sub/new.txt && rm sub/here.txt && mkdir more && mv more sub/more && rm -r sub/more",
+  "chmod 700 run.sh && ./run.sh && touch kept.txt",
+  "ls -ldn . sub sub/new.txt ro.txt up kept.txt cached cached/file | awk '{ print $3, $4, $1 }'",
+].join(" && ");
+
+function wrote(uid: number, gid: number, path: string): string {
+  const folder = "drwxr-xr-x";
+  const file = "-rw-r--r--";
+  const modes = [folder, folder, file, file, "-r--r--r--", folder, file, "lrwxrwxrwx"];
+  const rows = modes.map((mode) => `${uid} ${gid} ${mode}\n`);
+  return `${uid}\n${gid}\n${path}\nhere\nmine\nran\n${rows.join("")}`;
+}
+
+function userRig(worker: { readonly dockerHost?: string }) {
+  return startRig({
+    ...worker,
+    executor: "docker",
+    files: {
+      "code.txt": "here\n",
+      "sub/here.txt": "here",
+      "ro.txt": "here",
+      "run.sh": "#!/bin/sh\necho ran\n",
+      ".bettertest/pipedef.ts": `
+        import { artifacts, defaults, run, stage, workspace } from "bettertest";
+        defaults({ source: workspace() });
+        const cache = { key: "one", paths: ["cached"] };
+        const cached = "(mkdir -p cached && echo x >> cached/file) && ";
+        stage("s", {
+          number: () => run("bettertest-base", cached + ${JSON.stringify(writes)}, { user: "1234:56", artifacts: ["kept.txt"], cache }),
+          name: () => run("bettertest-base", cached + ${JSON.stringify(writes)}, { user: "nobody", source: workspace({ path: "/a/b" }) }),
+          below: () => run("bettertest-base", "pwd && touch x && ls", { user: "1234", workdir: "/workspace/sub/deep" }),
+        });
+        stage("after", {
+          left: () => run("bettertest-base", "touch y && rm kept.txt && ls", { user: "nobody", source: artifacts("s.number") }),
+          again: () => run("bettertest-base", cached + "wc -l < cached/file", { user: "1234:56", cache }),
+          other: () => run("bettertest-base", cached + "wc -l < cached/file", { user: "nobody", cache }),
+          root: () => run("bettertest-base", "ls -ldn . code.txt | awk '{ print $3, $4 }' && cat code.txt"),
+        });`,
+    },
+  });
+}
+
+async function assertWritable(rig: Awaited<ReturnType<typeof userRig>>) {
+  chmodSync(join(rig.folder, "repo/run.sh"), 0o755);
+  chmodSync(join(rig.folder, "repo/ro.txt"), 0o444);
+  symlinkSync("../x", join(rig.folder, "repo/up"));
+  const run = await rig.run();
+  const output = (stage: string, task: string) => rig.output(run.id, stage, task);
+  assert.equal(await output("s", "number"), wrote(1234, 56, "/workspace"));
+  assert.equal(await output("s", "name"), wrote(65534, 65534, "/a/b"));
+  assert.equal(await output("s", "below"), "/workspace/sub/deep\nx\n");
+  assert.equal(await output("after", "left"), "y\n");
+  assert.equal(await output("after", "again"), "2\n");
+  assert.equal(await output("after", "other"), "2\n");
+  assert.match(await output("after", "root"), /^0 0\n0 0\nhere\n$/);
+  assert.equal(run.status, "passed", glance(run).join("\n"));
+}
+
+test("a command that is not root's writes its source as root does", async () => {
+  await using rig = await userRig({});
+  await assertWritable(rig);
+  // One more layer over those of that user, and what is gone stays gone.
+  rig.write("code.txt", "edited\n");
+  rmSync(join(rig.folder, "repo/sub"), { recursive: true });
+  rig.write(
+    ".bettertest/pipedef.ts",
+    `import { run, stage, workspace } from "bettertest";
+     stage("t", { edited: () => run("bettertest-base", "cat code.txt && ls && echo more >> code.txt && echo > new.txt", { user: "1234:56", source: workspace() }) });`,
+  );
+  const run = await rig.run();
+  assert.equal(await rig.output(run.id, "t", "edited"), "edited\ncode.txt\nro.txt\nrun.sh\nup\n");
+  assert.equal(run.status, "passed");
+});
+
+/** To an engine that is not known to see this machine's files. */
+async function startGate() {
   const gate = createServer((near) => {
     const far = connect("/var/run/docker.sock");
     near.pipe(far).pipe(near);
@@ -134,10 +212,25 @@ test("an engine that does not see the worker's files gets them sent", async () =
   gate.listen(0, "127.0.0.1");
   await once(gate, "listening");
   const { port } = gate.address() as AddressInfo;
+  return { address: `tcp://127.0.0.1:${port}`, close: () => gate.close() };
+}
+
+test("files that are sent belong to the command's user", async () => {
+  const gate = await startGate();
+  try {
+    await using rig = await userRig({ dockerHost: gate.address });
+    await assertWritable(rig);
+  } finally {
+    gate.close();
+  }
+});
+
+test("an engine that does not see the worker's files gets them sent", async () => {
+  const gate = await startGate();
   try {
     await using rig = await startRig({
       executor: "docker",
-      dockerHost: `tcp://127.0.0.1:${port}`,
+      dockerHost: gate.address,
       files: {
         "code.txt": "here\n",
         ".bettertest/pipedef.ts": `

@@ -148,6 +148,21 @@ function describe(root: string, path: string): string {
   return `${JSON.stringify(path)} ${mode} ${readFileSync(at(root, path)).toString("base64")}`;
 }
 
+/** All that there are in a folder, itself included. */
+function owners(folder: string): string[] {
+  const found = new Set<string>();
+  const visit = (path: Buffer) => {
+    const stat = lstatSync(path);
+    found.add(`${stat.uid}:${stat.gid}`);
+    if (!stat.isDirectory()) return;
+    for (const name of readdirSync(path, { encoding: "buffer" })) {
+      visit(Buffer.concat([path, Buffer.from("/"), name]));
+    }
+  };
+  visit(Buffer.from(folder));
+  return [...found];
+}
+
 /** As git itself names the files, one way of asking; the scan asks another way. */
 function expected(root: string, below = ""): Set<string> {
   const found = new Set<string>();
@@ -182,18 +197,22 @@ async function check(edits: readonly (readonly Edit[])[], withGit: boolean, copy
       git(root, "commit", "-q", "-m", "first");
     }
     const cache = createStatCache();
-    for (const round of edits) {
+    for (const [index, round] of edits.entries()) {
       for (const one of round) apply(root, one);
       const { hash } = await bring(root, cache, worker.client);
-      const place = await worker.store.place();
-      try {
-        await place.fill({ tree: hash, key });
-        const wanted = withGit
-          ? [...expected(root)].sort().map((path) => describe(root, path))
-          : look(root);
-        assert.deepEqual(look(place.path).sort(), wanted.sort());
-      } finally {
-        await place.release();
+      const wanted = withGit
+        ? [...expected(root)].sort().map((path) => describe(root, path))
+        : look(root);
+      const isLast = index === edits.length - 1 && process.getuid?.() === 0;
+      for (const owner of isLast ? [null, { uid: 1234, gid: 56 }] : [null]) {
+        const place = await worker.store.place();
+        try {
+          await place.fill({ tree: hash, key }, [], owner);
+          assert.deepEqual(look(place.path).sort(), wanted.sort());
+          if (owner) assert.deepEqual(owners(place.path), ["1234:56"]);
+        } finally {
+          await place.release();
+        }
       }
     }
     assert.deepEqual(worker.store.verify(), []);

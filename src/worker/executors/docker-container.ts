@@ -9,6 +9,7 @@ import type Docker from "dockerode";
 import { asError } from "../../lib/as-error.js";
 import { within } from "../../lib/or-else.js";
 import type { Pooled } from "../pool/pool.js";
+import type { Owner } from "../sources/owned-layers.js";
 import type { SourcePlace } from "../sources/places.js";
 import { createDockerDoor } from "./docker-door.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
@@ -28,6 +29,8 @@ export interface ContainerOptions {
   readonly memoryBytes: number | undefined;
   /** Goes with it. */
   readonly place: SourcePlace | null;
+  /** As whom its command runs, where it has a place; null: root. */
+  readonly owner: Owner | null;
   /** The folders it sees are copies, in it. */
   readonly copied: boolean;
   readonly shell: Shell;
@@ -43,6 +46,7 @@ export interface StartedContainer extends Pooled {
   readonly container: Docker.Container;
   /** Where its source is to be laid out; null: it sees none. */
   readonly place: SourcePlace | null;
+  readonly owner: Owner | null;
   /** Once. */
   use(task: Omit<ScriptOptions, "shell">): Sandbox;
 }
@@ -103,6 +107,7 @@ export async function startContainer(
     discard: dispose,
     container,
     place,
+    owner: options.owner,
     use: (task) => openSandbox(container, { ...options, task, news, pids, stream, dispose }),
   };
 }

@@ -3,12 +3,13 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { lstat, mkdir } from "node:fs/promises";
+import { lchown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
+import type { Owner } from "../sources/owned-layers.js";
 import type { SourcePlace } from "../sources/places.js";
 import { engineWords } from "./docker-errors.js";
-import { ExecutorFault, type SandboxSource } from "./executor.js";
+import { ExecutorFault, type SandboxFolder, type SandboxSource } from "./executor.js";
 import { pathWithin } from "./source-path.js";
 
 /** rslave: what is mounted over the folder later is seen inside, and nothing that is mounted inside is seen here. */
@@ -33,34 +34,42 @@ export async function fillSource(
     place,
     isShown,
     workdir,
-  }: {
-    readonly place: SourcePlace;
+    owner,
+  }: Layout & {
     /** By a mount. */
     readonly isShown: boolean;
-    readonly workdir: string | undefined;
   },
 ): Promise<void> {
-  await layOut(source, { place, workdir });
-  if (!isShown) await copySource(container, place.path, source.path);
+  await layOut(source, { place, workdir, owner: isShown ? owner : null });
+  if (!isShown) await copySource(container, { folder: place.path, path: source.path, owner });
+}
+
+export interface Layout {
+  readonly place: SourcePlace;
+  readonly workdir: string | undefined;
+  /** As whom the command runs; null: root. */
+  readonly owner: Owner | null;
 }
 
 export async function layOut(
   { tree, path, layers }: SandboxSource,
-  { place, workdir }: { readonly place: SourcePlace; readonly workdir: string | undefined },
+  { place, workdir, owner }: Layout,
 ): Promise<void> {
-  await place.fill(tree, layers);
+  await place.fill(tree, layers, owner);
   const within = workdir === undefined ? null : pathWithin(path, workdir);
-  if (within) await makeFolder(place.path, within);
+  if (within) await makeFolder(place.path, within, owner);
 }
 
 /** A working directory that is not there is made, as engines do it; but no link is followed out of the source. */
-async function makeFolder(folder: string, within: string): Promise<void> {
+async function makeFolder(folder: string, within: string, owner: Owner | null): Promise<void> {
   let path = folder;
   for (const name of within.split("/")) {
     path = join(path, name);
     const found = await lstat(path).catch(() => null);
-    if (!found) await mkdir(path, { mode: 0o755 });
-    else if (!found.isDirectory()) return;
+    if (!found) {
+      await mkdir(path, { mode: 0o755 });
+      if (owner && process.getuid?.() === 0) await lchown(path, owner.uid, owner.gid);
+    } else if (!found.isDirectory()) return;
   }
 }
 
@@ -69,17 +78,18 @@ export function isMissingFolder(error: unknown): boolean {
   return error instanceof ExecutorFault && /bind source path does not exist/.test(error.message);
 }
 
-export async function copySource(container: Docker.Container, folder: string, path: string) {
+export async function copySource(
+  container: Docker.Container,
+  { folder, path, owner }: SandboxFolder & { readonly owner?: Owner | null },
+): Promise<void> {
   const below = path.replace(/^\/+/, "");
   // S: what a link points to stays as it is. Alike files are one in the store, and must not be one in the container.
   const transform = `--transform=s,^\\.,${below.replace(/[\\,&]/g, "\\$&")},S`;
-  const tar = spawn(
-    "tar",
-    ["-C", folder, "--numeric-owner", "--hard-dereference", transform, "-cf", "-", "."],
-    {
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
+  const owned = owner ? [`--owner=:${owner.uid}`, `--group=:${owner.gid}`] : [];
+  const how = ["--numeric-owner", ...owned, "--hard-dereference", transform];
+  const tar = spawn("tar", ["-C", folder, ...how, "-cf", "-", "."], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let words = "";
   tar.stderr.on("data", (chunk) => {
     words += chunk;

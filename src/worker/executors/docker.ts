@@ -26,7 +26,8 @@ import {
   shapeOf,
 } from "./docker-shape.js";
 import { DeafShell, deafShell, type Shell, Shells } from "./docker-shells.js";
-import { copySource, fillSource, isMissingFolder, layOut } from "./docker-source.js";
+import { copySource, fillSource, isMissingFolder } from "./docker-source.js";
+import { DockerUsers } from "./docker-users.js";
 import { DockerClient } from "./dockerode.js";
 import {
   type Executor,
@@ -102,6 +103,7 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   const guard = startDockerGuard(owner, options.dockerHost);
 
   const shells = new Shells(log);
+  const users = new DockerUsers();
   let mountsSources = addressOf(options.dockerHost).startsWith("unix://");
 
   /** One that waits for its command; rejects with a DeafShell where the image has none that would. */
@@ -137,18 +139,23 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
       try {
         const copied = !mountsSources;
         const seen = copied ? null : place;
-        if (place && source) await layOut(source, { place, workdir: shape.workdir });
         const settings = {
           ...{ imageId: version, owner, place: seen, mountsFolders: !copied },
           ...{ shell: shell.path, ...(given && { given }) },
         };
         const container = await createContainer(docker, containerConfig(shape, settings));
-        if (copied) {
-          const own = place && source ? [{ folder: place.path, path: source.path }] : [];
-          await copyFolders(container, [...own, ...shape.folders]);
-        }
+        const user = await prepare(container, async () => {
+          const found = place && (await users.of(container, { version, user: shape.user }));
+          const { workdir } = shape;
+          if (place && source) {
+            await fillSource(container, source, { place, workdir, owner: found, isShown: !copied });
+          }
+          if (copied) for (const one of shape.folders) await copySource(container, one);
+          return found;
+        });
         const { image, memoryBytes } = shape;
-        const made = { image, memoryBytes, place, copied, shell, isKnown, life, removals, log };
+        const own = { place, owner: user, copied };
+        const made = { image, memoryBytes, ...own, shell, isKnown, life, removals, log };
         return await startContainer(container, made);
       } catch (error) {
         await place?.release();
@@ -164,9 +171,10 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     }
   }
 
-  async function copyFolders(container: Docker.Container, folders: readonly SandboxFolder[]) {
+  /** What is done before its start; where that fails, nothing is left of it. */
+  async function prepare<T>(container: Docker.Container, work: () => Promise<T>): Promise<T> {
     try {
-      for (const { folder, path } of folders) await copySource(container, folder, path);
+      return await work();
     } catch (error) {
       void removals.remove(container);
       throw error;
@@ -181,8 +189,9 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   ): Promise<Sandbox> {
     if (!source || !container.place) return container.use({ command, env, folder: null });
     try {
-      const place = container.place;
-      await fillSource(container.container, source, { place, isShown: mountsSources, workdir });
+      const { place, owner } = container;
+      const isShown = mountsSources;
+      await fillSource(container.container, source, { place, isShown, workdir, owner });
       const sandbox = container.use({ command, env, folder: workdir ?? source.path });
       if (!mountsSources) return sandbox;
       const below = pathWithin(source.path, workdir ?? source.path);

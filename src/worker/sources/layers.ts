@@ -9,6 +9,7 @@ import { join, relative } from "node:path";
 import type { Manifest, TreeChanges } from "../../source/manifest.js";
 import type { Blobs } from "./blobs.js";
 import { mountOverlay, unmount, unmountAll } from "./overlay.js";
+import { OwnedLayers, type Owner } from "./owned-layers.js";
 import { newLayerName } from "./trees.js";
 import { writeChanges, writeTree } from "./write-tree.js";
 
@@ -27,7 +28,10 @@ export interface Around {
   readonly under: readonly string[];
 }
 
-const nothingAround: Around = { over: [], under: [] };
+export interface MountOptions extends Partial<Around> {
+  /** The layers are those of `ownedBy`. */
+  readonly isOwned?: boolean;
+}
 
 /** A private layer over others. */
 export interface MountPoint {
@@ -35,7 +39,7 @@ export interface MountPoint {
   /** What was written at `path` since it was mounted. */
   readonly upper: string;
   /** The last of `layers` is the lowest. */
-  mount(layers: readonly string[], around?: Around): Promise<void>;
+  mount(layers: readonly string[], options?: MountOptions): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -44,11 +48,13 @@ export class Layers {
   readonly #folder: string;
   readonly #pinned = new Map<string, number>();
   readonly #background = new Set<Promise<unknown>>();
+  readonly #owned: OwnedLayers;
   #mountPoints = 0;
 
   constructor(options: LayersOptions) {
     this.#options = options;
     this.#folder = options.folder;
+    this.#owned = new OwnedLayers(join(options.folder, "layers"), () => this.mountPoint());
   }
 
   names(): string[] {
@@ -79,6 +85,11 @@ export class Layers {
     }
   }
 
+  /** For a mount in which all is another user's than the worker's. The layers are pinned. */
+  ownedBy(owner: Owner, layers: readonly string[]): Promise<string[]> {
+    return this.#owned.over(layers, owner);
+  }
+
   async mountPoint(): Promise<MountPoint> {
     this.#mountPoints += 1;
     const target = `mounts/${this.#mountPoints}`;
@@ -92,7 +103,7 @@ export class Layers {
     return {
       path,
       upper,
-      mount: (layers, { over, under } = nothingAround) =>
+      mount: (layers, { over = [], under = [], isOwned = false } = {}) =>
         mountOverlay(this.#folder, {
           lower: [
             ...over.map((folder) => relative(this.#folder, folder)),
@@ -102,6 +113,7 @@ export class Layers {
           upper: `${own}/upper`,
           work: `${own}/work`,
           target,
+          metacopy: isOwned,
         }),
       release: async () => {
         await unmountAll(path);
@@ -126,6 +138,7 @@ export class Layers {
       // Asked for each: the removal of the one before may have taken a while.
       if (this.#pinned.get(layer) || this.#options.named().has(layer)) continue;
       this.#pinned.delete(layer);
+      await this.#owned.remove(layer);
       await rm(join(this.#folder, "layers", layer), { recursive: true, force: true });
     }
   }

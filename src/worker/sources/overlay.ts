@@ -14,13 +14,16 @@ export interface OverlayMount {
   readonly upper: string;
   readonly work: string;
   readonly target: string;
+  /** Lower ones may hold files without their contents, which are below them. */
+  readonly metacopy?: boolean;
 }
 
 /** Paths are relative to `folder`. */
 export async function mountOverlay(folder: string, mount: OverlayMount): Promise<void> {
-  const { lower, upper, work, target } = mount;
+  const { lower, upper, work, target, metacopy = false } = mount;
   // Volatile: nobody wants a private layer back after a crash, so nothing of it need reach the disk.
-  const options = `lowerdir=${lower.join(":")},upperdir=${upper},workdir=${work},volatile`;
+  const more = metacopy ? "volatile,metacopy=on" : "volatile";
+  const options = `lowerdir=${lower.join(":")},upperdir=${upper},workdir=${work},${more}`;
   await run("mount", ["-i", "-t", "overlay", "overlay", "-o", options, target], { cwd: folder });
 }
 

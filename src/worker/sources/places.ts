@@ -7,6 +7,7 @@ import { meets } from "../../source/meets.js";
 import { copy } from "../caches/copy.js";
 import type { Blobs } from "./blobs.js";
 import type { Layers } from "./layers.js";
+import { giveAll, givePath, type Owner } from "./owned-layers.js";
 import { SourceFault, type SourceName } from "./source-name.js";
 import type { Tree, Trees } from "./trees.js";
 import { writeTree } from "./write-tree.js";
@@ -17,7 +18,8 @@ export interface SourcePlace {
   readonly path: string;
   /** It will be shown by a mount over the folder. */
   readonly isMounted: boolean;
-  fill(source: SourceName, more?: readonly SourceLayer[]): Promise<void>;
+  /** `owner`: of all that is in it, where that is not the worker's user. */
+  fill(source: SourceName, more?: readonly SourceLayer[], owner?: Owner | null): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -48,13 +50,13 @@ export class Places {
   }
 
   async place(): Promise<SourcePlace> {
-    const { path, mount, release } = await this.#options.layers.mountPoint();
+    const { path, upper, mount, release } = await this.#options.layers.mountPoint();
     let tree: Tree | undefined;
     let unpin = () => {};
     return {
       path,
       isMounted: this.#options.overlayProblem === null,
-      fill: async (source, more = []) => {
+      fill: async (source, more = [], owner = null) => {
         tree = this.#options.find(source);
         if (!tree) throw new SourceFault(`the worker has no source tree ${source.tree} (any more)`);
         tree.users += 1;
@@ -65,10 +67,15 @@ export class Places {
           const manifest = more.length > 0 ? (this.#options.trees.manifestOf(tree.hash) ?? []) : [];
           // A layer of the source may say that a folder is gone, and so would hide it: it lies on top where it can.
           const isApart = ({ paths }: SourceLayer) => !meets(manifest, paths);
-          await mount(layers, {
+          const all = owner ? await this.#options.layers.ownedBy(owner, layers) : layers;
+          if (owner) await chown(upper, owner.uid, owner.gid);
+          await mount(all, {
+            isOwned: owner !== null,
             over: more.filter(isApart).map(({ folder }) => folder),
             under: more.filter((layer) => !isApart(layer)).map(({ folder }) => folder),
           });
+          const brought = owner ? more.flatMap(({ paths }) => paths) : [];
+          for (const one of brought) await givePath(path, one, owner!);
         } else {
           const manifest = this.#options.trees.manifestOf(tree.hash);
           if (!manifest)
@@ -80,6 +87,8 @@ export class Places {
             const items = more.map(({ folder }) => ({ from: folder, to: path }));
             await copy({ kind: "copy", items, maxBytes: Number.MAX_SAFE_INTEGER, keep: true });
           }
+          // Who is not root can give nothing away.
+          if (owner && process.getuid?.() === 0) await giveAll(path, path, owner);
         }
       },
       release: async () => {

@@ -82,7 +82,7 @@ export function placesOf(sources: Sources): MakePlace {
   return () =>
     orFault(async () => {
       const place = await (await sources.store()).place();
-      return { ...place, fill: (source, more) => orFault(() => place.fill(source, more)) };
+      return { ...place, fill: (...given) => orFault(() => place.fill(...given)) };
     });
 }
 
