@@ -117,6 +117,21 @@ suite("kept sandboxes", { skip: noDocker() }, () => {
     });
   });
 
+  test("also where its results and artifacts were read, which has ended all that ran in it", async () => {
+    await using worker = await startTestWorker({ executor: "docker" });
+    const { client } = worker;
+    const red = await execute(client, {
+      command: "sleep 1000 & echo '<testsuite/>' > r.xml; echo log > out.log; exit 3",
+      workdir: "/tmp",
+      results: ["r.xml"],
+      artifacts: ["*.log"],
+    });
+    assert.deepEqual(red.outcome, { kind: "exited", exitCode: 3 });
+    assert.ok(red.kept && "id" in red.kept, JSON.stringify(red.kept));
+    const typed = await enter(client, red.execution, "cat r.xml out.log; ps -e | grep -c sleep");
+    assert.equal(typed.stdout, "<testsuite/>\nlog\n0\n");
+  });
+
   test("also after a timeout, and when memory ran out", async () => {
     await using worker = await startTestWorker({ executor: "docker", graceMs: 300 });
     const { client } = worker;
