@@ -373,3 +373,16 @@ export const concurrentRunsFlag = {
     describe: "Most runs that wait; further ones are refused",
   },
 } as const satisfies Flags;
+
+/** Of a command that runs tasks itself, with a worker of its own unless one is named. */
+export const runHereFlags = {
+  ...selectionFlags,
+  ...jsonFlag,
+  ...maxOutputFlag,
+  ...maxArtifactsFlag,
+  ...dataFlag,
+  ...engineFlags,
+  ...secretsFlag,
+  ...workerFlags,
+  ...hostFlags(),
+} as const satisfies Flags;

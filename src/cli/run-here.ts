@@ -9,6 +9,7 @@ import type { OutputChoice, RunView } from "../terminal/run-view.js";
 import { harmlessText } from "../terminal/text.js";
 import { usageError } from "./cli-error.js";
 import { programName } from "./environment.js";
+import { shortPath } from "./find-pipedef.js";
 import { exitCodeOfRun, followRun } from "./follow-run.js";
 import { aborted, type Interrupts } from "./interrupt.js";
 import type { Notes } from "./notes.js";
@@ -28,6 +29,33 @@ export interface RunHere {
   readonly executor: string | undefined;
   readonly workers: readonly string[] | undefined;
   readonly secretsFile: string | undefined;
+}
+
+interface RunHereArgs {
+  readonly pipedef?: string | undefined;
+  readonly only?: readonly string[] | undefined;
+  readonly "keep-going": boolean;
+  readonly output?: OutputChoice | undefined;
+  readonly json: boolean;
+  readonly executor?: string | undefined;
+  readonly worker?: readonly string[] | undefined;
+  readonly "secrets-file"?: string | undefined;
+}
+
+/** As it was typed; `path` is the pipedef that was found. */
+export function runHereOf(args: RunHereArgs, path: string): RunHere {
+  return {
+    path,
+    pipedef: shortPath(path),
+    named: args.pipedef,
+    only: args.only,
+    keepGoing: args["keep-going"],
+    output: args.output,
+    json: args.json,
+    executor: args.executor,
+    workers: args.worker,
+    secretsFile: args["secrets-file"],
+  };
 }
 
 export async function runInSession(

@@ -2,19 +2,19 @@
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { onTerminal } from "./on-terminal.js";
+import { ctrlC, onTerminal } from "./on-terminal.js";
 import { pipedefOf, tempRepo } from "./rig.js";
 
 const pipedef = ".bettertest/pipedef.ts";
 const esc = "\u001b";
 
 /** What is on the terminal and above it at the end: understands just what the live view uses. */
-function finalScreen(bytes: string): string[] {
+function finalScreen(shown: string): string[] {
   const lines: string[] = [""];
   let row = 0;
   let column = 0;
   const token = new RegExp(`${esc}\\[([0-9;?]*)([A-Za-z])|\\r|\\n|[^${esc}\\r\\n]+`, "g");
-  for (const [text, parameter = "", command] of bytes.matchAll(token)) {
+  for (const [text, parameter = "", command] of shown.matchAll(token)) {
     if (command === "A") row = Math.max(0, row - Number(parameter || 1));
     else if (command === "J") lines.splice(row, Infinity, (lines[row] ?? "").slice(0, column));
     else if (command === "K") lines[row] = (lines[row] ?? "").slice(0, column);
@@ -42,10 +42,10 @@ const mixed = pipedefOf({
 suite("the live view", () => {
   test("at the end: the output of what failed, the tree, the summary, and nothing of the frames", async () => {
     using repo = tempRepo({ [pipedef]: mixed });
-    const session = onTerminal(["run", "--executor", "process"], { cwd: repo.folder });
-    const { exitCode, bytes } = await session.ended;
+    using session = onTerminal(["run", "--executor", "process"], { cwd: repo.folder });
+    const { exitCode, shown } = await session.ended;
     assert.equal(exitCode, 1);
-    const screen = finalScreen(bytes).map((line) =>
+    const screen = finalScreen(shown).map((line) =>
       line.replace(/ +\d+\.\d s$/, "").replace(/(?<=\S) {2,}/g, "  "),
     );
     const from = screen.indexOf("✓ Build  1 passed");
@@ -78,15 +78,15 @@ const all = stage("AStageWithQuiteALongNameForANarrowTerminal");
 for (let n = 0; n < 500; n++) all.task("task_" + n, () => new Promise((end) => setTimeout(end, 60)));`;
     using repo = tempRepo({ [pipedef]: many });
     const [rows, columns] = [8, 30];
-    const session = onTerminal(["run", "--executor", "process", "--slots", "20"], {
+    using session = onTerminal(["run", "--executor", "process", "--slots", "20"], {
       cwd: repo.folder,
       rows,
       columns,
     });
-    const { exitCode, bytes } = await session.ended;
+    const { exitCode, shown } = await session.ended;
     assert.equal(exitCode, 0);
     // The first says where it runs, for good, above the picture; the last is followed by the summary.
-    const frames = bytes
+    const frames = shown
       .split(`${esc}[?2026h`)
       .slice(1, -1)
       .filter((frame) => !frame.includes("on process"));
@@ -103,29 +103,29 @@ for (let n = 0; n < 500; n++) all.task("task_" + n, () => new Promise((end) => s
 
   test("Ctrl-C cancels, says so, gives the cursor back, exit 130", async () => {
     using repo = tempRepo({ [pipedef]: pipedefOf({ A: { slow: "sleep 600" }, B: { b: "true" } }) });
-    const session = onTerminal(["run", "--executor", "process"], { cwd: repo.folder });
+    using session = onTerminal(["run", "--executor", "process"], { cwd: repo.folder });
     await session.shows("sleep 600");
-    session.send("key 3");
-    const { exitCode, bytes } = await session.ended;
+    session.type(ctrlC);
+    const { exitCode, shown } = await session.ended;
     assert.equal(exitCode, 130);
-    const screen = finalScreen(bytes);
+    const screen = finalScreen(shown);
     assert.ok(
       screen.some((line) => /^CANCELLED {2}by Ctrl-C · 1 cancelled · 1 skipped/.test(line)),
     );
-    assert.ok(bytes.lastIndexOf(`${esc}[?25h`) > bytes.lastIndexOf(`${esc}[?25l`));
+    assert.ok(shown.lastIndexOf(`${esc}[?25h`) > shown.lastIndexOf(`${esc}[?25l`));
   });
 
   test("a narrower terminal gets narrower frames", async () => {
     using repo = tempRepo({ [pipedef]: pipedefOf({ A: { slow: "sleep 600" } }) });
-    const session = onTerminal(["run", "--executor", "process"], {
+    using session = onTerminal(["run", "--executor", "process"], {
       cwd: repo.folder,
       columns: 100,
       env: { NO_COLOR: "1" },
     });
     await session.shows("sleep 600");
-    session.send("size 20 28");
+    session.resize(20, 28);
     await session.shows(`0 of 1 task · 1 running${esc}[K`);
-    session.send("key 3");
+    session.type(ctrlC);
     assert.equal((await session.ended).exitCode, 130);
   });
 
@@ -133,11 +133,11 @@ for (let n = 0; n < 500; n++) all.task("task_" + n, () => new Promise((end) => s
     using repo = tempRepo({ [pipedef]: pipedefOf({ A: { a: "true" } }) });
     const args = ["run", "--executor", "process"];
     const grey = await onTerminal(args, { cwd: repo.folder, env: { NO_COLOR: "1" } }).ended;
-    assert.ok(grey.bytes.includes(`${esc}[?2026h`));
-    assert.doesNotMatch(grey.bytes, new RegExp(`${esc}\\[[0-9;]*m`));
+    assert.ok(grey.shown.includes(`${esc}[?2026h`));
+    assert.doesNotMatch(grey.shown, new RegExp(`${esc}\\[[0-9;]*m`));
     const ci = await onTerminal(args, { cwd: repo.folder, env: { CI: "true", NO_COLOR: "1" } })
       .ended;
-    assert.ok(!ci.bytes.includes(esc));
-    assert.match(ci.bytes, / {2}passed {4}task_a/);
+    assert.ok(!ci.shown.includes(esc));
+    assert.match(ci.shown, / {2}passed {4}task_a/);
   });
 });

@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import { onTerminal } from "./on-terminal.js";
+import { ctrlC, onTerminal } from "./on-terminal.js";
 import { type RunningCli, startCli, type TempRepo, tempRepo } from "./rig.js";
 
 const pipedef = ".bettertest/pipedef.ts";
@@ -178,30 +178,30 @@ suite("watch", () => {
 suite("watch on a terminal", { skip: process.platform !== "linux" }, () => {
   test("keys: what failed, all, help, and q ends it and gives the terminal back", async () => {
     using repo = tempRepo({ [pipedef]: tasksOf("a", "b"), a: "true", b: "exit 1" });
-    const session = onTerminal(flags, { cwd: repo.folder });
-    const press = (letter: string) => session.send(`key ${letter.charCodeAt(0)}`);
+    using session = onTerminal(flags, { cwd: repo.folder });
+
     await session.shows("f: the 1 that failed");
-    press("h");
+    session.type("h");
     await session.shows("run only what failed");
-    press("f");
+    session.type("f");
     await session.shows("what failed, again");
     await session.shows("1 failed ·");
-    press("\r");
+    session.type("\r");
     await session.shows("all again");
     await session.shows("1 failed · 1 passed");
-    press("q");
-    const { exitCode, bytes } = await session.ended;
+    session.type("q");
+    const { exitCode, shown } = await session.ended;
     assert.equal(exitCode, 0);
     const show = "\u001b[?25h";
     const hide = "\u001b[?25l";
-    assert.ok(bytes.lastIndexOf(show) > bytes.lastIndexOf(hide));
+    assert.ok(shown.lastIndexOf(show) > shown.lastIndexOf(hide));
   });
 
   test("Ctrl-C in the middle of a run ends that in order", async () => {
     using repo = tempRepo({ [pipedef]: tasksOf("a"), a: "sleep 100" });
-    const session = onTerminal(flags, { cwd: repo.folder });
+    using session = onTerminal(flags, { cwd: repo.folder });
     await session.shows("running");
-    session.send("key 3");
+    session.type(ctrlC);
     await session.shows("CANCELLED");
     assert.equal((await session.ended).exitCode, 0);
   });

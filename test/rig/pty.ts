@@ -9,8 +9,8 @@ def size(rows, columns):
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 pid, master = pty.fork()
 if pid == 0:
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    os.execvp(sys.argv[1], sys.argv[1:])
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", int(sys.argv[1]), int(sys.argv[2]), 0, 0))
+    os.execvp(sys.argv[3], sys.argv[3:])
 rest = b""
 sources = [master, 0]
 while True:
@@ -42,12 +42,19 @@ export interface PtySession extends Disposable {
   shows(wanted: string | RegExp): Promise<string>;
 }
 
+export interface PtyOptions {
+  readonly cwd: string;
+  readonly rows?: number;
+  readonly columns?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export function onPty(
   args: readonly string[],
-  { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
+  { cwd, rows = 24, columns = 80, env = {} }: PtyOptions,
 ): PtySession {
   const { CI: _, NO_COLOR: __, FORCE_COLOR: ___, ...inherited } = process.env;
-  const child = spawn("python3", ["-c", driver, ...args], {
+  const child = spawn("python3", ["-c", driver, String(rows), String(columns), ...args], {
     cwd,
     env: { ...inherited, TERM: "xterm-256color", ...env },
     stdio: ["pipe", "pipe", "inherit"],

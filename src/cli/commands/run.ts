@@ -1,17 +1,6 @@
 import { exitCodes } from "../../model/exit-code.js";
 import { defineCommand } from "../command.js";
-import {
-  dataFlag,
-  engineFlags,
-  hostFlags,
-  jsonFlag,
-  keepFailedFlag,
-  maxArtifactsFlag,
-  maxOutputFlag,
-  secretsFlag,
-  selectionFlags,
-  workerFlags,
-} from "../flags.js";
+import { keepFailedFlag, runHereFlags } from "../flags.js";
 
 export const runCommand = defineCommand({
   name: "run",
@@ -20,18 +9,7 @@ export const runCommand = defineCommand({
   positionals: {
     pipedef: { type: "string", describe: "Default: the .bettertest/pipedef.* of this repo" },
   },
-  flags: {
-    ...selectionFlags,
-    ...jsonFlag,
-    ...keepFailedFlag,
-    ...maxOutputFlag,
-    ...maxArtifactsFlag,
-    ...dataFlag,
-    ...engineFlags,
-    ...secretsFlag,
-    ...workerFlags,
-    ...hostFlags(),
-  },
+  flags: { ...runHereFlags, ...keepFailedFlag },
   examples: [
     ["$0 run", "Everything"],
     ["$0 run --only TestUnit.task_models", "One task"],
@@ -39,11 +17,11 @@ export const runCommand = defineCommand({
   ],
 
   async run(args) {
-    const { findPipedef, shortPath } = await import("../find-pipedef.js");
+    const { findPipedef } = await import("../find-pipedef.js");
     const { trapInterrupts } = await import("../interrupt.js");
     const pipedef = findPipedef(args.pipedef, process.cwd());
     const interrupts = trapInterrupts();
-    const [{ openSession }, { runInSession }] = await Promise.all([
+    const [{ openSession }, { runHereOf, runInSession }] = await Promise.all([
       import("../session.js"),
       import("../run-here.js"),
     ]);
@@ -52,22 +30,7 @@ export const runCommand = defineCommand({
     const session = await openSession(pipedef, args, notes.add);
     try {
       if (interrupts.signal.aborted) return exitCodes.cancelled;
-      const exitCode = await runInSession(
-        session,
-        { interrupts, notes },
-        {
-          path: pipedef,
-          pipedef: shortPath(pipedef),
-          named: args.pipedef,
-          only: args.only,
-          keepGoing: args["keep-going"],
-          output: args.output,
-          json: args.json,
-          executor: args.executor,
-          workers: args.worker,
-          secretsFile: args["secrets-file"],
-        },
-      );
+      const exitCode = await runInSession(session, { interrupts, notes }, runHereOf(args, pipedef));
       if (args["keep-failed"] !== undefined) {
         const { stayWhileKept } = await import("../stay-kept.js");
         const { signal } = interrupts;

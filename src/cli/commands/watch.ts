@@ -1,16 +1,6 @@
 import { exitCodes } from "../../model/exit-code.js";
 import { defineCommand } from "../command.js";
-import {
-  dataFlag,
-  engineFlags,
-  hostFlags,
-  jsonFlag,
-  maxArtifactsFlag,
-  maxOutputFlag,
-  secretsFlag,
-  selectionFlags,
-  workerFlags,
-} from "../flags.js";
+import { runHereFlags } from "../flags.js";
 
 export const watchCommand = defineCommand({
   name: "watch",
@@ -20,20 +10,12 @@ export const watchCommand = defineCommand({
     pipedef: { type: "string", describe: "Default: the .bettertest/pipedef.* of this repo" },
   },
   flags: {
-    ...selectionFlags,
+    ...runHereFlags,
     clear: {
       type: "boolean",
       default: true,
       describe: "Clear the terminal before each run (--no-clear: a line between them)",
     },
-    ...jsonFlag,
-    ...maxOutputFlag,
-    ...maxArtifactsFlag,
-    ...dataFlag,
-    ...engineFlags,
-    ...secretsFlag,
-    ...workerFlags,
-    ...hostFlags(),
   },
   examples: [
     ["$0 watch", "Everything, those that failed last first"],
@@ -41,15 +23,18 @@ export const watchCommand = defineCommand({
   ],
 
   async run(args) {
-    const { findPipedef, shortPath } = await import("../find-pipedef.js");
+    const { findPipedef } = await import("../find-pipedef.js");
     const { trapInterrupts } = await import("../interrupt.js");
     const pipedef = findPipedef(args.pipedef, process.cwd());
     const interrupts = trapInterrupts();
-    const [{ openSession }, { watchInSession }, { createNotes }] = await Promise.all([
-      import("../session.js"),
-      import("../watch/watch.js"),
-      import("../notes.js"),
-    ]);
+    const [{ openSession }, { runHereOf }, { watchInSession }, { createNotes }] = await Promise.all(
+      [
+        import("../session.js"),
+        import("../run-here.js"),
+        import("../watch/watch.js"),
+        import("../notes.js"),
+      ],
+    );
     const notes = createNotes();
     const session = await openSession(pipedef, args, notes.add, { runs: "many" });
     try {
@@ -57,19 +42,7 @@ export const watchCommand = defineCommand({
       return await watchInSession(
         session,
         { interrupts, notes },
-        {
-          path: pipedef,
-          pipedef: shortPath(pipedef),
-          named: args.pipedef,
-          only: args.only,
-          keepGoing: args["keep-going"],
-          output: args.output,
-          json: args.json,
-          clear: args.clear,
-          executor: args.executor,
-          workers: args.worker,
-          secretsFile: args["secrets-file"],
-        },
+        { ...runHereOf(args, pipedef), clear: args.clear },
       );
     } finally {
       await session.close();
