@@ -93,7 +93,7 @@ async function startBossAndWorker(executor, cleanUps) {
   const [{ startWorker }, { startBoss }, { engineDefaults }] = await Promise.all([
     library("worker/main.js"),
     library("boss/main.js"),
-    library("boss/engine.js"),
+    library("boss/engine-options.js"),
   ]);
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const common = { host: "127.0.0.1", version, log: () => {} };
