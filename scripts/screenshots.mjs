@@ -1,16 +1,19 @@
 // Pictures of every page with real runs, to be looked at: dark and light, on a phone, a laptop and a wall.
 //   node scripts/screenshots.mjs [FOLDER] [WORD...]     WORD: only pages whose name holds one of them
-// Boss and worker are real, the tasks plain processes; a Chromium must be installed.
+// Boss and worker are real, the tasks plain processes, and containers where a Docker engine is; a Chromium must be
+// installed. docs/screenshot.png is docker-red-laptop-dark.png.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
+import { startDockerRig } from "./screenshots-docker.mjs";
 
 await build();
 const { startRig } = await import("../dist/test/rig/rig.js");
 const { startGuarded } = await import("../dist/test/rig/guarded.js");
 const { startProxy } = await import("../dist/test/rig/proxy.js");
+const { noDocker } = await import("../dist/test/rig/docker.js");
 const { openPage } = await import("../dist/test/ui/browser.js");
 
 const [folder = join(tmpdir(), "bettertest-screenshots"), ...words] = process.argv.slice(2);
@@ -97,6 +100,7 @@ await new Promise((resolve) => setTimeout(resolve, 4000));
 const guarded = await startGuarded({ ".bettertest/pipedef.ts": "" });
 const empty = await startRig({ files: { "readme.txt": "" }, workers: [] });
 const proxy = await startProxy(() => rig.url);
+const docker = noDocker() ? null : await startDockerRig(startRig);
 
 const run = (id, rest = "") => `${rig.url}/runs/${id}${rest}`;
 const pages = [
@@ -129,6 +133,7 @@ const pages = [
   { name: "keys", url: run(red), act: (page) => page.keyboard.press("?") },
   { name: "palette", url: run(red), act: (page) => page.keyboard.press("Control+k") },
   { name: "new-run", url: rig.url, act: (page) => page.keyboard.press("n") },
+  ...(docker?.pages ?? []),
   { name: "login", url: `${guarded.url}/login` },
   {
     name: "offline",
@@ -171,6 +176,6 @@ for (const colorScheme of ["dark", "light"]) {
 }
 console.log(`${pages.length * sizes.length * 2} pictures in ${folder}`);
 proxy[Symbol.dispose]();
-for (const one of [guarded, empty, rig]) await one[Symbol.asyncDispose]();
+for (const one of [docker, guarded, empty, rig]) await one?.[Symbol.asyncDispose]();
 rmSync(state, { recursive: true });
 process.exit();

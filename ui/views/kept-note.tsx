@@ -32,7 +32,7 @@ export function KeptNote({ run, attempt, kept = [], workers }: Props) {
         return (
           <p class="kept" key={one.call}>
             <span>
-              Its sandbox is kept{" "}
+              Sandbox kept{" "}
               {until === null ? "while somebody is inside" : `until ${formatClock(until)}`}:
             </span>
             <code>{command}</code>
