@@ -17,7 +17,9 @@ export function checkedSource(value: unknown): Source {
     const names: unknown[] = Array.isArray(tasks) ? tasks : [];
     const isName = (name: unknown) => typeof name === "string" && /^.+\..+$/.test(name);
     if (names.length === 0 || names.length > 100 || !names.every(isName))
-      throw new TypeError(`artifacts: name tasks, such as "Build.compile", not ${shown(tasks)}`);
+      throw new TypeError(
+        `artifacts: name tasks, such as "Build.compile", not ${Array.isArray(tasks) ? JSON.stringify(tasks) : shown(tasks)}`,
+      );
     const texts = names.map(String);
     return { kind, tasks: texts, ...(over === "workspace" && { over }), ...placed };
   }

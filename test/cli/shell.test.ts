@@ -58,6 +58,8 @@ suite("bettertest shell", { skip: noDocker() }, () => {
     const green = await cli(["shell", "1", "Unit.task_green", ...where()], { cwd });
     assert.equal(green.exitCode, 2);
     assert.match(green.stderr, /no sandbox of Unit.task_green of run 1 was kept: it passed/);
+    const third = await cli(shell("--attempt", "3"), { cwd });
+    assert.match(third.stderr, /Unit.task_red of run 1 has no attempt 3: there was one/);
 
     using pty = terminal(cwd);
     await pty.shows("local# ");

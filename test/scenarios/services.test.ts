@@ -47,6 +47,20 @@ test("ten tasks at once each have a database of their own, and nothing is left",
   assert.deepEqual(servicesOf(process.pid), []);
 });
 
+test("a command with services finds itself by its own name, on their network alone", {
+  skip,
+}, async () => {
+  await using rig = await startRig({
+    executor: "docker",
+    files: pipedef(
+      `stage("s", { self: () => run(image, "grep -c $(cat /etc/hostname) /etc/hosts; grep $(cat /etc/hostname) /etc/hosts", { services: { db } }) });`,
+    ),
+  });
+  const run = await rig.run();
+  assert.deepEqual(glance(run), ["s.self passed"], JSON.stringify(run));
+  assert.match(await rig.output(run.id, "s", "self"), /^1\n198\.1[89]\.\d+\.\d+\t\w+\n$/);
+});
+
 test("a service that never gets ready is told as such, and nothing is left", { skip }, async () => {
   await using rig = await startRig({
     executor: "docker",

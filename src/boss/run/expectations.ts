@@ -115,29 +115,34 @@ function needsOf(events: readonly RunEvent[]): Needs {
   const needs: Needs = new Map();
   /** Which calls named no worker is told before they have started. */
   const any = new Set<string>();
+  const withServices = new Set<string>();
   for (const event of events) {
     if (event.type !== "call-sent" && event.type !== "call-started") continue;
     const { stage, task, attempt, call } = event;
     const id = JSON.stringify([task, attempt, call]);
     if (event.type === "call-sent") {
       if (event.any) any.add(id);
+      if (event.services) withServices.add(id);
       continue;
     }
     if (event.builds) continue;
     const ofStage = needs.get(stage) ?? new Map<string, Need>();
     needs.set(stage, ofStage);
     const worker = any.has(id) ? null : event.worker;
-    const shape = shapeOfCall(event);
+    const shape = shapeOfCall(event, withServices.has(id));
     add(ofStage, JSON.stringify([worker, shape]), { worker, shape, count: 1 });
   }
   return needs;
 }
 
-function shapeOf({ source, ...request }: AskedCommand): SandboxShape {
-  return shapeOfCall({ ...request, ...(source && { sourcePath: seenAt(source) }) });
+function shapeOf({ source, services, ...request }: AskedCommand): SandboxShape {
+  const shape = { ...request, ...(source && { sourcePath: seenAt(source) }) };
+  return shapeOfCall(shape, services !== undefined);
 }
 
-function shapeOfCall(call: SandboxShape): SandboxShape {
-  const { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, sourcePath } = call;
+/** What has services comes to their network by and by, and is made on none. */
+function shapeOfCall(call: SandboxShape, hasServices: boolean): SandboxShape {
+  const { image, user, workdir, cpus, memoryBytes, diskBytes, pids, sourcePath } = call;
+  const network = hasServices ? false : call.network;
   return { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, sourcePath };
 }

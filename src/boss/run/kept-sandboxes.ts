@@ -18,6 +18,12 @@ export function keptCallOf(run: Run, ref: TaskRef, { attempt, call }: KeptPlace)
   const name = `${ref.stage}.${ref.task} of run ${run.id}`;
   const task = findTask(run, ref);
   if (!task) throw new NotFound(`run ${run.id} has no task ${ref.stage}.${ref.task}`);
+  if (attempt !== undefined && attempt > task.attempts.length) {
+    const many = task.attempts.length;
+    throw new NotFound(
+      `${name} has no attempt ${attempt}: ${many === 1 ? "there was one" : `there were ${many}`}`,
+    );
+  }
   const candidates = task.attempts
     .filter((_, index) => attempt === undefined || index + 1 === attempt)
     .flatMap(({ kept = [] }) => kept)

@@ -50,28 +50,14 @@ function addressOf(place: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join(".");
 }
 
-/**
- * A container that runs already comes to a network of its own, instead of the one it was made with: beside that,
- * its names would be looked up elsewhere first.
- */
+/** A container that runs already, on no network, comes to one of its own. */
 export async function moveToNetwork(
   docker: Docker,
   container: string,
   network: Docker.Network,
 ): Promise<void> {
   try {
-    for (const former of ["bridge", "none"]) {
-      const leaving = docker.getNetwork(former).disconnect({ Container: container });
-      const left = await answered(leaving).then(
-        () => true,
-        (error: unknown) => {
-          // It is on the other one.
-          if ([403, 404, 500].includes(statusOf(error) ?? 0)) return false;
-          throw error;
-        },
-      );
-      if (left) break;
-    }
+    await answered(docker.getNetwork("none").disconnect({ Container: container }));
     await answered(network.connect({ Container: container }));
   } catch (error) {
     const words = `container ${container} could not be brought to its services: ${engineWords(error)}`;

@@ -53,7 +53,9 @@ export async function openWithServices(
   const signal = AbortSignal.any([io.signal, failing.signal]);
   const innerIo = { ...io, signal };
   const group = new ServiceGroup(deps, { isCutOff: spec.network === false });
-  const opening = open(spec, innerIo);
+  // On no network before it comes to theirs: the engine would leave its former address in /etc/hosts, and what listens
+  // at its own name would find itself there.
+  const opening = open({ ...spec, network: false }, innerIo);
   const parts = [
     opening.then((sandbox) => group.bring(sandbox.id)),
     ...Object.entries(services).map(([name, service]) => group.start(name, service, innerIo)),
