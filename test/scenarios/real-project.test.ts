@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { cli, type RunningCli, startCli } from "../cli/rig.js";
-import { startBossProcess } from "../rig/boss-process.js";
+import { type BossProcess, startBossProcess } from "../rig/boss-process.js";
 import { noDocker } from "../rig/docker.js";
 import { npmProject } from "../rig/npm-project.js";
 import { noBrowser, openPage } from "../ui/browser.js";
@@ -44,6 +44,7 @@ test("a project from npm, edited and not committed, on a second worker", {
   writeFileSync(join(cwd, ".bettertest/pipedef.ts"), pipedef(image));
   const worker = await startWorker(join(scratch, "worker"));
   const where = ["--worker", worker.url, "--data"];
+  let boss: BossProcess | undefined;
   try {
     const green = await cli(["run", ...where, join(scratch, "green")], { cwd });
     assert.equal(green.exitCode, 0, green.stdout + green.stderr);
@@ -61,7 +62,7 @@ test("a project from npm, edited and not committed, on a second worker", {
     ])
       assert.match(red.stdout, words);
 
-    const boss = await startBossProcess([...where, join(scratch, "boss")], cwd);
+    boss = await startBossProcess([...where, join(scratch, "boss")], cwd);
     const run = await boss.finished(await boss.start());
     const [source] = run.sources ?? [];
     assert.ok(source?.kind === "workspace");
@@ -79,6 +80,7 @@ test("a project from npm, edited and not committed, on a second worker", {
     assert.deepEqual(errors, []);
     assert.equal(await boss.stop(), 0);
   } finally {
+    await boss?.kill();
     await worker.stop();
   }
   assert.deepEqual(
