@@ -89,6 +89,8 @@ describe("the pages", { skip: noBrowser }, () => {
       for (const { path, settled } of places) {
         await page.goto(rig.url + path);
         await page.getByText(settled).first().waitFor();
+        // While a run loads, it is named already, without a heading.
+        await page.locator("h1").first().waitFor({ state: "attached" });
         for (const problem of await violations(page)) found.push(`${path}: ${problem}`);
       }
       await page.keyboard.press("?");
@@ -114,6 +116,7 @@ describe("the pages", { skip: noBrowser }, () => {
     for (const { path, settled } of places) {
       await page.goto(rig.url + path);
       await page.getByText(settled).first().waitFor({ state: "attached" });
+      await page.locator("h1").first().waitFor({ state: "attached" });
       for (const problem of await violations(page)) found.push(`${path}: ${problem}`);
     }
     assert.deepEqual(found, []);
