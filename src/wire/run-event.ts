@@ -35,7 +35,7 @@ const output = z.looseObject({
   missing: z.looseObject({ bytes: z.number(), because: z.string() }).optional(),
 });
 const count = z.number().int().nonnegative();
-const test = z.looseObject({
+export const TestInEvent = z.looseObject({
   suite: z.string(),
   name: z.string(),
   verdict: z.enum(["passed", "failed", "skipped"]),
@@ -50,7 +50,7 @@ const files = z.looseObject({
       passed: count,
       failed: count,
       skipped: count,
-      failures: z.array(test),
+      failures: z.array(TestInEvent),
       framework: z.enum(["pytest", "node", "jest", "vitest", "go", "surefire"]).optional(),
     })
     .optional(),

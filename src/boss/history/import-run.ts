@@ -14,7 +14,7 @@ import type { RunEvent } from "../../model/events.js";
 import { GrowingRun } from "../../model/growing-run.js";
 import { isFinished, newRun } from "../../model/run.js";
 import { isSafePath } from "../../wire/file-pack.js";
-import { parseRunEvent } from "../../wire/run-event.js";
+import { parseRunEvent, TestInEvent } from "../../wire/run-event.js";
 import type { Outputs } from "../output/outputs.js";
 import { filesFolder } from "./data-paths.js";
 import { type FileRef, filesOf, runFileFormat, runFileVersion } from "./run-file.js";
@@ -61,16 +61,7 @@ const ListedArtifact = z.looseObject({
   sha256,
   executable: z.literal(true).optional(),
 });
-const ListedTest = z.looseObject({
-  suite: z.string(),
-  name: z.string(),
-  verdict: z.enum(["passed", "failed", "skipped"]),
-  ms: z.number().optional(),
-  file: z.string().optional(),
-  line: z.number().optional(),
-  message: z.string().optional(),
-  details: z.string().optional(),
-});
+const ListedTest = TestInEvent.extend({ details: z.string().optional() });
 const EndLine = z.looseObject({ end: z.looseObject({ sha256: z.string() }) });
 
 /** The run's new number. */

@@ -6,16 +6,15 @@ import { findTask, type Run, type TaskState } from "../../model/run.js";
 import { parseBody } from "../../wire/body.js";
 import {
   type OutputMarksView,
-  outputLengthHeader,
   RerunRequest,
   type RunSnapshot,
   StartRunRequest,
 } from "../../wire/boss.js";
-import { bytesResponse } from "../../wire/stream.js";
 import type { Engine } from "../engine.js";
 import type { OutputRef } from "../output/outputs.js";
 import { NotFound, numberParameter } from "../request.js";
 import { streamSse } from "../stream.js";
+import { askedPart, outputResponse } from "./output-response.js";
 
 export function runRoutes(engine: Engine, audit: Audit): Hono {
   const app = new Hono();
@@ -96,28 +95,11 @@ export function runRoutes(engine: Engine, audit: Audit): Hono {
     const ref = theAttempt(run, c);
     const length = await engine.outputs.length(ref);
     if (length === null) throw new NotFound("the output of this task is not there any more");
-    const tail = numberParameter(c, "tail", { min: 0 });
-    const offset =
-      tail === undefined
-        ? (numberParameter(c, "offset", { min: 0 }) ?? 0)
-        : Math.max(0, length - tail);
+    const { offset, follow } = askedPart(c, length);
     const limit = numberParameter(c, "limit", { min: 0 });
-    const follow = ["1", "true"].includes(c.req.query("follow") ?? "");
     const part = { offset, ...(limit !== undefined && { limit }) };
-    return bytesResponse(
-      engine.outputStreams.counted((signal) =>
-        follow ? engine.outputs.follow(ref, { ...part, signal }) : engine.outputs.read(ref, part),
-      ),
-      {
-        headers: {
-          // Output is data, whatever it looks like: no browser may guess another type.
-          "content-type": "text/plain; charset=utf-8",
-          "x-content-type-options": "nosniff",
-          "cache-control": "no-cache, no-transform",
-          "x-accel-buffering": "no",
-          [outputLengthHeader]: String(length),
-        },
-      },
+    return outputResponse(engine, length, (signal) =>
+      follow ? engine.outputs.follow(ref, { ...part, signal }) : engine.outputs.read(ref, part),
     );
   });
 

@@ -2,12 +2,11 @@
 
 import { type Context, Hono } from "hono";
 import { findTask, type Run } from "../../model/run.js";
-import { outputLengthHeader } from "../../wire/boss.js";
-import { bytesResponse } from "../../wire/stream.js";
 import type { Engine } from "../engine.js";
 import type { OutputRef } from "../output/outputs.js";
 import type { ServiceRef } from "../output/service-outputs.js";
 import { NotFound, numberParameter } from "../request.js";
+import { askedPart, outputResponse } from "./output-response.js";
 import { theAttempt, theRun } from "./runs.js";
 
 export function serviceRoutes(engine: Engine): Hono {
@@ -20,25 +19,8 @@ export function serviceRoutes(engine: Engine): Hono {
     const ref = theService(run, attempt, engine.outputs.path(attempt), c);
     const length = await services.length(ref);
     if (length === null) throw new NotFound("the output of this service is not there any more");
-    const tail = numberParameter(c, "tail", { min: 0 });
-    const offset =
-      tail === undefined
-        ? (numberParameter(c, "offset", { min: 0 }) ?? 0)
-        : Math.max(0, length - tail);
-    const follow = ["1", "true"].includes(c.req.query("follow") ?? "");
-    const bytes = engine.outputStreams.counted((signal) =>
-      services.read(ref, { offset, follow, signal }),
-    );
-    return bytesResponse(bytes, {
-      headers: {
-        // As with what tasks print: no browser may guess another type.
-        "content-type": "text/plain; charset=utf-8",
-        "x-content-type-options": "nosniff",
-        "cache-control": "no-cache, no-transform",
-        "x-accel-buffering": "no",
-        [outputLengthHeader]: String(length),
-      },
-    });
+    const part = askedPart(c, length);
+    return outputResponse(engine, length, (signal) => services.read(ref, { ...part, signal }));
   });
 
   return app;
