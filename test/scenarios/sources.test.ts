@@ -2,12 +2,11 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { once } from "node:events";
 import { chmodSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startWorker } from "../../src/worker/main.js";
+import { farEngine } from "../rig/far-engine.js";
 import { startProxy } from "../rig/proxy.js";
 import { glance, startRig } from "../rig/rig.js";
 
@@ -202,52 +201,28 @@ test("a command that is not root's writes its source as root does", async () => 
   assert.equal(run.status, "passed");
 });
 
-/** To an engine that is not known to see this machine's files. */
-async function startGate() {
-  const gate = createServer((near) => {
-    const far = connect("/var/run/docker.sock");
-    near.pipe(far).pipe(near);
-    for (const socket of [near, far]) socket.on("error", () => near.destroy() && far.destroy());
-  });
-  gate.listen(0, "127.0.0.1");
-  await once(gate, "listening");
-  const { port } = gate.address() as AddressInfo;
-  return { address: `tcp://127.0.0.1:${port}`, close: () => gate.close() };
-}
-
 test("files that are sent belong to the command's user", async () => {
-  const gate = await startGate();
-  try {
-    await using rig = await userRig({ dockerHost: gate.address });
-    await assertWritable(rig);
-  } finally {
-    gate.close();
-  }
+  using gate = await farEngine();
+  await using rig = await userRig({ dockerHost: gate.url });
+  await assertWritable(rig);
 });
 
 test("an engine that does not see the worker's files gets them sent", async () => {
-  const gate = await startGate();
-  try {
-    await using rig = await startRig({
-      executor: "docker",
-      dockerHost: gate.address,
-      files: {
-        "code.txt": "here\n",
-        ".bettertest/pipedef.ts": `
-          import { run, stage, workspace } from "bettertest";
-          stage("s", { sees: () => run("bettertest-base", "pwd; ls; cat code.txt; test -L up && test -x run.sh && echo right", { source: workspace({ path: "/a/b" }) }) });`,
-      },
-    });
-    writeFileSync(join(rig.folder, "repo/run.sh"), "", { mode: 0o755 });
-    symlinkSync("../x", join(rig.folder, "repo/up"));
-    const run = await rig.run();
-    assert.equal(
-      await rig.output(run.id, "s", "sees"),
-      "/a/b\ncode.txt\nrun.sh\nup\nhere\nright\n",
-    );
-  } finally {
-    gate.close();
-  }
+  using gate = await farEngine();
+  await using rig = await startRig({
+    executor: "docker",
+    dockerHost: gate.url,
+    files: {
+      "code.txt": "here\n",
+      ".bettertest/pipedef.ts": `
+        import { run, stage, workspace } from "bettertest";
+        stage("s", { sees: () => run("bettertest-base", "pwd; ls; cat code.txt; test -L up && test -x run.sh && echo right", { source: workspace({ path: "/a/b" }) }) });`,
+    },
+  });
+  writeFileSync(join(rig.folder, "repo/run.sh"), "", { mode: 0o755 });
+  symlinkSync("../x", join(rig.folder, "repo/up"));
+  const run = await rig.run();
+  assert.equal(await rig.output(run.id, "s", "sees"), "/a/b\ncode.txt\nrun.sh\nup\nhere\nright\n");
 });
 
 test("a Python pipedef asks in the same words, and .bettertestignore leaves out", async () => {
