@@ -103,16 +103,30 @@ export async function startOwnEngine({ ledger }: { ledger?: string } = {}): Prom
     containers: () =>
       docker("ps", "-aq", "--filter", "label=bettertest.owner").trim().split("\n").filter(Boolean),
     async [Symbol.asyncDispose]() {
-      if (child === null) await start();
-      const left = docker("ps", "-aq").trim().split("\n").filter(Boolean);
-      if (left.length > 0) docker("rm", "-f", ...left);
-      await end("SIGTERM");
-      spawnSync("sh", ["-c", `umount -l ${folder}/data ${folder}/exec/netns/* 2>/dev/null`]);
-      endShims(folder);
-      closeSync(log);
-      rmSync(folder, { recursive: true, force: true });
+      try {
+        if (child === null) await start();
+        const left = docker("ps", "-aq").trim().split("\n").filter(Boolean);
+        if (left.length > 0) docker("rm", "-f", ...left);
+      } catch {
+        // After a kill a container's files may still be held by its keeper: its processes have ended all the
+        // same, and its files go with the folder.
+      } finally {
+        await end("SIGTERM");
+        endShims(folder);
+        unmountBelow(folder);
+        closeSync(log);
+        rmSync(folder, { recursive: true, force: true });
+      }
     },
   };
+}
+
+function unmountBelow(folder: string): void {
+  const places = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((place) => place.startsWith(`${folder}/`));
+  for (const place of places.reverse()) spawnSync("umount", ["-l", place]);
 }
 
 /** runc, with one more mount: a request to a worker has no means to ask for it, and shall have none. */
