@@ -3,7 +3,8 @@
 import { availableParallelism } from "node:os";
 import type Docker from "dockerode";
 import { within } from "../../lib/or-else.js";
-import { connect, createDockerExecutor } from "../../worker/executors/docker.js";
+import { createDockerExecutor } from "../../worker/executors/docker.js";
+import { connect } from "../../worker/executors/docker-connect.js";
 import { diskLimitProblem } from "../../worker/executors/docker-disk.js";
 import { engineWords } from "../../worker/executors/docker-errors.js";
 import type { Executor } from "../../worker/executors/executor.js";

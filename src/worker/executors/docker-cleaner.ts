@@ -2,7 +2,7 @@
 
 import { setTimeout as wait } from "node:timers/promises";
 import { isDead, ownerKey, parseOwnerKey } from "../../lib/owner.js";
-import { connect } from "./docker.js";
+import { connect } from "./docker-connect.js";
 import { removeLeftovers } from "./docker-leftovers.js";
 
 const limitMs = 60_000;

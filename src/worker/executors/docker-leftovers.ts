@@ -2,6 +2,7 @@
 
 import type Docker from "dockerode";
 import { type Owner, parseOwnerKey } from "../../lib/owner.js";
+import { answered } from "./docker-errors.js";
 import { ownerLabel } from "./docker-labels.js";
 import { removeNetwork } from "./docker-network.js";
 import { Removals } from "./removals.js";
@@ -22,8 +23,10 @@ export async function removeLeftovers(
     const what = containers.length === 1 ? "a container" : `${containers.length} containers`;
     log(`removing ${what} that a killed worker or engine left behind`);
   }
-  const removals = new Removals(log);
-  await Promise.all(containers.map(({ Id }) => removals.remove(docker.getContainer(Id))));
+  const remove = (id: string): Promise<void> =>
+    answered(docker.getContainer(id).remove({ force: true, v: true }));
+  const removals = new Removals({ remove, log });
+  await Promise.all(containers.map(({ Id }) => removals.remove(Id)));
   // Only now is nothing on them any more.
   const networks = (await docker.listNetworks({ filters })).filter(isOrphan);
   await Promise.all(networks.map(({ Id }) => removeNetwork(docker.getNetwork(Id), log)));

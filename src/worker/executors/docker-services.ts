@@ -134,7 +134,7 @@ class ServiceGroup {
     try {
       return await life.during(making);
     } catch (error) {
-      void making.then((made) => removals.remove(made)).catch(() => {});
+      void making.then((made) => removals.remove(made.id)).catch(() => {});
       if (error instanceof ExecutorFault) throw error;
       throw new ExecutorFault(
         `Docker could not make a container for service "${name}": ${engineWords(error)}`,
@@ -322,7 +322,7 @@ class Service {
   async remove(): Promise<void> {
     this.news.forget();
     if (!this.#deps.life.isOver) {
-      await this.#deps.removals.remove(this.#container);
+      await this.#deps.removals.remove(this.#container.id);
       await soon(this.#copied);
     }
     this.#drop();
