@@ -60,7 +60,6 @@ const epilogue = [
 
 export async function runProgram(rawArgs: readonly string[], version: string): Promise<number> {
   const args = normalizeSpelling(rawArgs);
-  const chosen: (() => Promise<number>)[] = [];
   const parser = yargs(args)
     .scriptName("bettertest")
     .usage("$0 <command> [flags]")
@@ -93,12 +92,8 @@ export async function runProgram(rawArgs: readonly string[], version: string): P
         for (const [line, what] of command.examples) own.example(line, what);
         return own;
       },
-      // Not within the parser: around what takes time it composes all of its help.
       (argv) => {
-        chosen.push(async () => {
-          checkValues(command, argv);
-          return command.run(argv as never);
-        });
+        throw new Chosen(command, argv);
       },
     );
   }
@@ -107,8 +102,22 @@ export async function runProgram(rawArgs: readonly string[], version: string): P
     process.stderr.write(`${await parser.getHelp()}\n`);
     return exitCodes.usage;
   }
-  await parser.parseAsync();
-  return chosen[0]?.() ?? exitCodes.passed;
+  try {
+    await parser.parseAsync();
+  } catch (error) {
+    if (!(error instanceof Chosen)) throw error;
+    checkValues(error.command, error.argv);
+    return error.command.run(error.argv as never);
+  }
+  return exitCodes.passed;
+}
+
+/** How a command leaves the parser, which composes all of its help around one that returns. */
+class Chosen {
+  constructor(
+    readonly command: Command,
+    readonly argv: Arguments,
+  ) {}
 }
 
 function checkValues(command: Command, argv: Arguments): void {
