@@ -1,4 +1,5 @@
-// A line at the end of a transformed file by which it hands over its unexported classes.
+// A line at the end of a transformed file by which it hands over its unexported classes. It holds a function
+// in any case: by that the engine tells which script the file has become.
 
 const keyName = "bettertest.declared-classes";
 export const declaredClassesKey = Symbol.for(keyName);
@@ -10,8 +11,7 @@ export function handOverClasses(code: string): string {
       ([, declared, assigned]) => declared ?? assigned,
     ),
   );
-  if (names.size === 0) return code;
   // Text in a template literal can look like a class; then there is no such name.
   const classes = [...names].map((name) => `typeof ${name} === "undefined" ? null : ${name}`);
-  return `${code}\n;globalThis[Symbol.for("${keyName}")]?.(() => [${classes.join(", ")}]);\n`;
+  return `${code}\n;globalThis[Symbol.for("${keyName}")]?.(import.meta.url, () => [${classes.join(", ")}]);\n`;
 }

@@ -49,7 +49,7 @@ function optionsFor(path: string) {
     sourcefile: pathToFileURL(path).href,
     sourcemap: "inline",
     sourcesContent: false,
-    format: /\.c[jt]s$/.test(path) ? "cjs" : "esm",
+    format: isCommonJs(path) ? "cjs" : "esm",
     target,
     logLevel: "silent",
     // Anything at all keeps a tsconfig from mattering.
@@ -60,7 +60,7 @@ function optionsFor(path: string) {
 function transformed(path: string, result: esbuild.TransformResult): TransformResult {
   return {
     ok: true,
-    code: handOverClasses(result.code),
+    code: isCommonJs(path) ? result.code : handOverClasses(result.code),
     warnings: result.warnings.map((warning) => sourceNote(path, warning)),
   };
 }
@@ -69,6 +69,10 @@ function failed(path: string, error: unknown): TransformResult {
   const first = isTransformFailure(error) ? error.errors[0] : undefined;
   if (first) return { ok: false, error: sourceNote(path, first) };
   return { ok: false, error: { id: "", text: String(error), file: path } };
+}
+
+function isCommonJs(path: string): boolean {
+  return /\.c[jt]s$/.test(path);
 }
 
 function loaderOf(path: string): esbuild.Loader {

@@ -3,12 +3,21 @@
 
 import { declaredClassesKey } from "../declared-classes.js";
 
-/** Collects from now on; the result gives what came. */
-export function collectClasses(): () => unknown[] {
-  const handed: (() => unknown[])[] = [];
-  Reflect.set(globalThis, declaredClassesKey, (classes: () => unknown[]) => handed.push(classes));
+export interface HandedOver {
+  /** Of the file. */
+  readonly url: string;
+  /** Stands in the file itself. */
+  readonly classes: () => unknown[];
+}
+
+/** Collects from now on; the result gives what came, once. */
+export function collectClasses(): () => HandedOver[] {
+  const handed: HandedOver[] = [];
+  Reflect.set(globalThis, declaredClassesKey, (url: string, classes: () => unknown[]) =>
+    handed.push({ url, classes }),
+  );
   return () => {
     Reflect.deleteProperty(globalThis, declaredClassesKey);
-    return handed.flatMap((classes) => classes());
+    return handed;
   };
 }

@@ -3,6 +3,7 @@
 import type { AskedServices } from "../../../../src/wire/service.js";
 import { type FunctionalStage, isRetryCount, retryCounts } from "../../../task-context.js";
 import type { DiscoveredStage, LoadFailure, Place } from "../messages.js";
+import type { HandedOver } from "./declared-classes.js";
 import { shortPath } from "./describe-thrown.js";
 import {
   classStage,
@@ -40,8 +41,8 @@ export function discover(
   source: {
     readonly order: readonly string[];
     readonly entry: string;
-    /** Classes that files declare without exporting them there. */
-    readonly declared: readonly unknown[];
+    /** What files have handed over, with the classes that they declare without exporting them. */
+    readonly files: readonly HandedOver[];
   },
 ): DiscoveryResult {
   const classes = exportedStages(namespace);
@@ -49,7 +50,7 @@ export function discover(
     ...[...classes].map(([definition, exportName]) => classStage(definition, exportName)),
     ...functional.map(functionalStage),
   ];
-  const placed = placeStages(found);
+  const placed = placeStages(found, source.files);
   const stages = inSourceOrder(placed, source);
 
   const failure =
@@ -60,8 +61,11 @@ export function discover(
     noStage(stages, source.entry);
   if (failure) return { ok: false, failure };
 
-  const forgotten = unreached(source.declared, classes);
-  const forgottenPlaces = forgotten.length > 0 ? placesOf(forgotten) : [];
+  const forgotten = unreached(
+    source.files.flatMap((file) => file.classes()),
+    classes,
+  );
+  const forgottenPlaces = forgotten.length > 0 ? placesOf(forgotten, source.files) : [];
   const withTasks = stages.filter(({ tasks }) => tasks.length > 0);
   const runners = new Map(
     withTasks.flatMap(({ name, tasks, services }) => {

@@ -80,7 +80,7 @@ export function startHome(link: Link): void {
     Object.assign(process.env, env);
     setStackRoot(root);
     const registered = beginRegistration(root);
-    const unexported = collectClasses();
+    const collected = collectClasses();
     phase = "loading";
     let namespace: object;
     try {
@@ -98,7 +98,7 @@ export function startHome(link: Link): void {
     const result = discover(namespace, registered.stages, {
       order: loader.executionOrder(pipedef),
       entry: pipedef,
-      declared: unexported(),
+      files: collected(),
     });
     phase = "loaded";
     if (!result.ok) {

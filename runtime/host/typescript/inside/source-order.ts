@@ -2,6 +2,7 @@
 // nothing; where the engine saw each class and call does.
 
 import type { Place } from "../messages.js";
+import type { HandedOver } from "./declared-classes.js";
 import type { FoundStage, FoundTask } from "./found-stages.js";
 import { framesOf, type Locatable, placesOf } from "./places.js";
 
@@ -16,14 +17,17 @@ export interface PlacedStage extends FoundStage {
   readonly tasks: readonly PlacedTask[];
 }
 
-export function placeStages(found: readonly FoundStage[]): PlacedStage[] {
+export function placeStages(
+  found: readonly FoundStage[],
+  files: readonly HandedOver[],
+): PlacedStage[] {
   const functions: Locatable[] = [];
   for (const { definition, tasks } of found) {
     if (definition) functions.push(definition);
     for (const task of tasks) functions.push(task.definition);
   }
   const places = new Map<Locatable, Place>();
-  placesOf(functions).forEach((place, index) => {
+  placesOf(functions, files).forEach((place, index) => {
     if (place) places.set(functions[index]!, place);
   });
   return found.map((stage) => {
