@@ -1,6 +1,5 @@
 // The boss's side of a TypeScript pipedef: one home, whatever its kind, behind the interface of all hosts.
 
-import { access, constants } from "node:fs/promises";
 import { formatDuration } from "../../../src/lib/units.js";
 import type { Fault, TaskEnd } from "../../../src/model/failure.js";
 import { type Pipeline, type TaskRef, taskLabel } from "../../../src/model/pipeline.js";
@@ -19,9 +18,13 @@ export async function openTypeScriptHost(
   options: HostOptions,
   pool?: HostPool,
 ): Promise<PipedefHost> {
-  if (pool) return new TypeScriptHost(await pool.take(options), options);
-  const own = createHostPool({ spares: 0 });
-  return new TypeScriptHost(await own.take(options), options);
+  const from = pool ?? createHostPool({ spares: 0 });
+  const home = await from.take(options);
+  return new TypeScriptHost(home, { ...options, hasLoaded: () => from.refill(options) });
+}
+
+interface OwnOptions extends HostOptions {
+  readonly hasLoaded: () => void;
 }
 
 function inBase64(sources: ReadonlyMap<string, Uint8Array>): Record<string, string> {
@@ -44,7 +47,7 @@ type Loaded =
 class TypeScriptHost implements PipedefHost {
   readonly broken: Promise<Fault>;
   #home: Home;
-  #options: HostOptions;
+  #options: OwnOptions;
   #sources: Sources;
   #loaded: ((result: Loaded | Fault) => void) | undefined;
   #attempts = new Map<number, Attempt>();
@@ -60,7 +63,7 @@ class TypeScriptHost implements PipedefHost {
   #loadOutputBytes = 0;
   #heartbeat: Heartbeat;
 
-  constructor(home: Home, options: HostOptions) {
+  constructor(home: Home, options: OwnOptions) {
     this.#home = home;
     this.#options = options;
     this.#sources = new Sources(options.pipedef, repoRoot(options.pipedef));
@@ -89,12 +92,8 @@ class TypeScriptHost implements PipedefHost {
     const loaded = new Promise<Loaded | Fault>((resolve) => {
       this.#loaded = resolve;
     });
-    const unreadable = sources?.has(pipedef)
-      ? null
-      : await access(pipedef, constants.R_OK).then(
-          () => null,
-          (error: Error) => error.message,
-        );
+    // While the home starts.
+    const unreadable = sources?.has(pipedef) ? null : await this.#sources.beginWith(pipedef);
     if (unreadable !== null) {
       const message = `the pipedef cannot be read: ${unreadable}`;
       return { ok: false, files: this.#sources.files, problem: { kind: "import", message } };
@@ -111,6 +110,7 @@ class TypeScriptHost implements PipedefHost {
     });
     const result = await this.#withinLoadTime(Promise.race([loaded, this.broken]));
     this.#heartbeat.stop();
+    this.#options.hasLoaded();
     const { files } = this.#sources;
     if (!("ok" in result)) {
       const kind = this.#stalled ? "stalled" : "host";

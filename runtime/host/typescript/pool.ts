@@ -10,14 +10,25 @@ export type HomeKind = Pick<HostOptions, "home" | "memoryBytes">;
 export interface HostPool {
   /** A home that has run nobody's code yet. */
   take(kind: HomeKind): Promise<Home>;
+  /** Starts one now, for a `take` that is about to come. */
+  warm(kind: HomeKind): void;
+  /** Makes up for what was taken. Called when that has loaded: beside a load it would slow it. */
+  refill(kind: HomeKind): void;
   /** Ends the spare homes; those taken belong to who took them. */
   close(): Promise<void>;
 }
 
-/** `spares` homes of each kind taken so far are kept warm. */
+/** `spares` homes of each kind that was taken are kept warm. */
 export function createHostPool({ spares = 1 } = {}): HostPool {
   const waiting = new Map<string, Home[]>();
   let closed = false;
+
+  function waitingOf({ home, memoryBytes }: HomeKind): Home[] {
+    const key = `${home} ${memoryBytes}`;
+    const homes = waiting.get(key) ?? [];
+    waiting.set(key, homes);
+    return homes;
+  }
 
   function addSpare(homes: Home[], kind: HomeKind): void {
     const home = start(kind);
@@ -34,12 +45,14 @@ export function createHostPool({ spares = 1 } = {}): HostPool {
   return {
     async take(kind) {
       if (closed) throw new Error("the pool of pipedef homes is closed");
-      const key = `${kind.home} ${kind.memoryBytes}`;
-      const homes = waiting.get(key) ?? [];
-      waiting.set(key, homes);
-      const home = homes.shift() ?? start(kind);
-      while (homes.length < spares) addSpare(homes, kind);
-      return home;
+      return waitingOf(kind).shift() ?? start(kind);
+    },
+    warm(kind) {
+      if (!closed) addSpare(waitingOf(kind), kind);
+    },
+    refill(kind) {
+      const homes = waitingOf(kind);
+      while (!closed && homes.length < spares) addSpare(homes, kind);
     },
     async close() {
       closed = true;

@@ -9,10 +9,15 @@ import { type SourceNote, transformSource } from "./transform.js";
 /** A pipedef has tens; only malice has more than this. */
 const maxFiles = 100_000;
 
+type Transforming = ReturnType<typeof transformSource>;
+
 export class Sources {
   readonly root: string;
   #files: Set<string>;
   #transformed = new Set<string>();
+  #begun:
+    | { readonly path: string; readonly source: Buffer; readonly result: Transforming }
+    | undefined;
   #notes: SourceNote[] = [];
   #syntaxError: SourceNote | undefined;
 
@@ -30,16 +35,34 @@ export class Sources {
     if (this.#files.size < maxFiles) this.#files.add(path);
   }
 
+  /** Transforms a file before its home asks for it. Resolves with why it cannot be read, or null. */
+  async beginWith(path: string): Promise<string | null> {
+    try {
+      const source = await readFile(path);
+      this.#begun = { path, source, result: transformSource(path, source) };
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
   /** The file as JavaScript; null where it has an error, which is kept with its place. */
   async transform(path: string, source: Uint8Array): Promise<Uint8Array | null> {
     this.#transformed.add(path);
-    const result = await transformSource(path, source);
+    const result = await this.#transforming(path, source);
     if (result.ok) {
       this.#notes.push(...result.warnings);
       return Buffer.from(result.code);
     }
     this.#syntaxError ??= result.error;
     return null;
+  }
+
+  #transforming(path: string, source: Uint8Array): Transforming {
+    const begun = this.#begun;
+    // It may have been saved since.
+    if (begun?.path === path && begun.source.equals(source)) return begun.result;
+    return transformSource(path, source);
   }
 
   problemOf(failure: LoadFailure): Promise<PipedefProblem> | PipedefProblem {
@@ -60,7 +83,7 @@ export class Sources {
     for (const file of this.#files) {
       if (this.#transformed.has(file) || !/\.[cm]?[jt]sx?$/.test(file)) continue;
       const source = await readFile(file).catch(() => null);
-      const result = source && (await transformSource(file, source));
+      const result = source && (await this.#transforming(file, source));
       if (result?.ok) this.#notes.push(...result.warnings);
     }
   }
