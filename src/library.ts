@@ -1,6 +1,7 @@
 // bettertest from a program: load a pipedef, run it, watch its events, get a typed result.
 
 import { resolve } from "node:path";
+import { createHostPool } from "../runtime/host/open-host.js";
 import { repoRoot } from "../runtime/host/repo-root.js";
 import { openWorkerTokens } from "./access/worker-tokens.js";
 import type { Engine } from "./boss/engine.js";
@@ -79,6 +80,12 @@ export class PipedefError extends Error {
 export async function openPipedef(path: string, options: OpenOptions = {}): Promise<OpenPipedef> {
   const { workerTokenFile: file } = options;
   const tokens = file === undefined ? null : openWorkerTokens({ file });
+  const hostHome = options.hostHome ?? engineDefaults.hostHome;
+  const homes = createHostPool({ spares: 0 });
+  // The slowest to start comes first.
+  if (!path.endsWith(".py")) {
+    homes.warm({ home: hostHome, memoryBytes: engineDefaults.pipedefMemoryBytes });
+  }
   const starting = options.workers
     ? null
     : startWorker({
@@ -96,7 +103,8 @@ export async function openPipedef(path: string, options: OpenOptions = {}): Prom
     pipedefs: [resolve(path)],
     workers: options.workers ?? [],
     ...(tokens && { workerCredentials: { tokens } }),
-    hostHome: options.hostHome ?? engineDefaults.hostHome,
+    hostHome,
+    homes,
     env: options.env ?? {},
     ...(options.secrets && { secrets: new Secrets(new Map(Object.entries(options.secrets))) }),
     once: true,

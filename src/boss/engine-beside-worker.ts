@@ -16,6 +16,7 @@ export async function createEngineBesideWorker<Worker extends OwnWorker>(
 ): Promise<{ readonly engine: Engine; readonly own: Worker | null; close(): Promise<void> }> {
   const [engine, own] = await Promise.allSettled([createEngine(options), starting]);
   if (engine.status === "rejected") {
+    await options.homes?.close();
     if (own.status === "fulfilled") await own.value?.stop();
     throw engine.reason;
   }

@@ -1,5 +1,6 @@
 // What a boss can be told, and what holds where it is not told.
 
+import type { HostPool } from "../../runtime/host/open-host.js";
 import type { HistoryOptions } from "./history/history.js";
 import type { RetentionLimits } from "./history/retention.js";
 import type { WorkerCredentials } from "./known-workers.js";
@@ -47,6 +48,8 @@ export interface EngineOptions {
   readonly once: boolean;
   /** For a program that has pipedefs loaded right before each run: that load serves the run. */
   readonly reloads?: boolean;
+  /** Homes of pipedefs that are started already; the engine closes them. */
+  readonly homes?: HostPool;
   /** Where traces of runs are sent: an OTLP/HTTP receiver. */
   readonly otlp?: string;
   readonly log: (line: string) => void;

@@ -120,7 +120,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
       return store.events({ run: last.id, after: 0, limit }).map(({ event }) => event);
     },
   });
-  const hostPool = createHostPool({ spares: options.once ? 0 : 1 });
+  const hostPool = options.homes ?? createHostPool({ spares: options.once ? 0 : 1 });
   const open = async (pipedef: string, kept?: PipedefSources): Promise<PipedefHost> => {
     const host = await openHost(
       {

@@ -19,6 +19,7 @@ import { type RunningWorker, startWorker } from "../worker/main.js";
 import { usageError } from "./cli-error.js";
 import { dataFolder, sourcesFolder } from "./data-folder.js";
 import { findPipedefs, shortPath } from "./find-pipedef.js";
+import { type HostFlags, hostSettings } from "./host-settings.js";
 import { aborted, trapInterrupts } from "./interrupt.js";
 import { createLog, type LogFormat } from "./log.js";
 import { reloadLines, sayReloads } from "./reloads.js";
@@ -31,8 +32,6 @@ import {
   engineSettings,
   type GraceFlags,
   graceSettings,
-  type HostFlags,
-  hostSettings,
   type KeepFailedFlags,
   keepFailedSettings,
   type OutputFlags,

@@ -2,6 +2,7 @@
 // one was named, and an engine. `bettertest watch` keeps them from run to run. No port that anybody could know, and nothing left behind.
 
 import { resolve } from "node:path";
+import type { HostPool } from "../../runtime/host/open-host.js";
 import { repoRoot } from "../../runtime/host/repo-root.js";
 import type { Engine } from "../boss/engine.js";
 import { createEngineBesideWorker } from "../boss/engine-beside-worker.js";
@@ -10,11 +11,10 @@ import { version } from "../version.js";
 import type { RunningWorker } from "../worker/main.js";
 import { CliError } from "./cli-error.js";
 import { sourcesFolder } from "./data-folder.js";
+import { type HostFlags, hostSettings } from "./host-settings.js";
 import {
   type EngineFlags,
   engineSettings,
-  type HostFlags,
-  hostSettings,
   type KeepFailedFlags,
   keepFailedSettings,
   type OutputFlags,
@@ -44,11 +44,30 @@ export interface Session {
   close(): Promise<void>;
 }
 
+interface SessionOptions {
+  readonly runs: "one" | "many";
+  /** Where the pipedef's home is starting; closed with the session, or where there will be none. */
+  readonly homes: HostPool;
+  readonly log: (line: string) => void;
+}
+
 export async function openSession(
   pipedef: string,
   flags: SessionFlags,
-  log: (line: string) => void,
-  { runs = "one" }: { readonly runs?: "one" | "many" } = {},
+  options: SessionOptions,
+): Promise<Session> {
+  try {
+    return await open(pipedef, flags, options);
+  } catch (error) {
+    await options.homes.close();
+    throw error instanceof CliError ? error : infrastructureFailure(error);
+  }
+}
+
+async function open(
+  pipedef: string,
+  flags: SessionFlags,
+  { runs, homes, log }: SessionOptions,
 ): Promise<Session> {
   const settings = hostSettings(flags);
   const secrets = secretsSettings(flags);
@@ -66,14 +85,11 @@ export async function openSession(
     ...(flags.data !== undefined && { history: { kind: "memory", folder: resolve(flags.data) } }),
     once: runs === "one",
     reloads: runs === "many",
+    homes,
     ...(runs === "many" && { retention: { ...engineDefaults.retention, keepRuns: 20 } }),
     log,
   };
-  const { engine, own, close } = await createEngineBesideWorker(options, starting).catch(
-    (error) => {
-      throw error instanceof CliError ? error : infrastructureFailure(error);
-    },
-  );
+  const { engine, own, close } = await createEngineBesideWorker(options, starting);
   return { engine, where: own ? describeWorker(own) : urls.join(", "), close };
 }
 

@@ -5,13 +5,14 @@ import { readTokenFile } from "../access/token-file.js";
 import { openWorkerTokens } from "../access/worker-tokens.js";
 import { noSecrets, type Secrets } from "../boss/secrets/secrets.js";
 import { readSecretsFile, SecretsFileError } from "../boss/secrets/secrets-file.js";
-import { parseBytes, parseDurationMs } from "../lib/units.js";
+import { parseDurationMs } from "../lib/units.js";
 import { longestKeptMs } from "../wire/kept.js";
 import { readTls, readTrusted } from "../wire/tls.js";
 import { longestLeaseMs } from "../wire/worker.js";
 import type { Maxima } from "../worker/maxima.js";
 import { usageError } from "./cli-error.js";
 import { cacheFolder, localToken } from "./data-folder.js";
+import { sizeOf } from "./size-of.js";
 
 export interface OutputFlags {
   readonly "max-output": string;
@@ -25,13 +26,6 @@ export function outputSettings(flags: OutputFlags) {
     maxOutputBytes: sizeOf("max-output", flags["max-output"]),
     maxArtifactBytes: artifacts === "0" ? 0 : sizeOf("max-artifacts", artifacts),
   };
-}
-
-function sizeOf(flag: string, text: string): number {
-  const bytes = parseBytes(text);
-  if (bytes === null)
-    throw usageError(`--${flag} ${text} is no size`, "Sizes look like 512m or 2g.");
-  return bytes;
 }
 
 export interface RetentionFlags {
@@ -152,36 +146,6 @@ export function secretsSettings({ "secrets-file": path }: SecretsFlags): {
     if (!(error instanceof SecretsFileError)) throw error;
     throw usageError(`--secrets-file: ${error.message}`);
   }
-}
-
-export interface HostFlags {
-  readonly "pipedef-host": "thread" | "process";
-  readonly "allow-env"?: readonly string[] | undefined;
-  readonly "pipedef-memory": string;
-}
-
-export function hostSettings(flags: HostFlags) {
-  return {
-    hostHome: flags["pipedef-host"],
-    env: allowedEnv(flags["allow-env"] ?? []),
-    pipedefMemoryBytes: sizeOf("pipedef-memory", flags["pipedef-memory"]),
-  };
-}
-
-function allowedEnv(names: readonly string[]): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const name of names.flatMap((list) => list.split(","))) {
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-      throw usageError(
-        `--allow-env ${name}: that is no name of a variable`,
-        "Only the name: --allow-env HOME",
-      );
-    }
-    // One that is not set is no error: the pipedef sees it as its author's own machine would.
-    const value = process.env[name];
-    if (value !== undefined) env[name] = value;
-  }
-  return env;
 }
 
 export interface WorkerFlags {

@@ -11,7 +11,7 @@ import { nameWidth } from "../../terminal/tree.js";
 import { printJson } from "../boss-access.js";
 import { styleOf } from "../environment.js";
 import { shortPath } from "../find-pipedef.js";
-import type { HostFlags } from "../settings.js";
+import type { HostFlags } from "../host-settings.js";
 import { loadPipedef } from "./load.js";
 import { checkTypes, type TypeCheck, type TypeProblem } from "./types.js";
 

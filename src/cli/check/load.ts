@@ -3,7 +3,7 @@
 import type { LoadResult } from "../../../runtime/host/host.js";
 import { createHostPool, openHost } from "../../../runtime/host/open-host.js";
 import { engineDefaults } from "../../boss/engine-options.js";
-import { type HostFlags, hostSettings } from "../settings.js";
+import { type HostFlags, hostSettings } from "../host-settings.js";
 
 export async function loadPipedef(
   pipedef: string,
@@ -11,7 +11,7 @@ export async function loadPipedef(
   onLoadOutput: (bytes: Uint8Array) => void,
 ): Promise<LoadResult> {
   const { hostHome, env, pipedefMemoryBytes } = hostSettings(flags);
-  const pool = createHostPool();
+  const pool = createHostPool({ spares: 0 });
   const host = await openHost(
     {
       pipedef,

@@ -21,13 +21,19 @@ export const runCommand = defineCommand({
     const { trapInterrupts } = await import("../interrupt.js");
     const pipedef = findPipedef(args.pipedef, process.cwd());
     const interrupts = trapInterrupts();
+    const { startHomeEarly } = await import("../host-settings.js");
+    const homes = startHomeEarly(pipedef, args, { spares: 0 });
     const [{ openSession }, { runHereOf, runInSession }] = await Promise.all([
       import("../session.js"),
       import("../run-here.js"),
     ]);
     const { createNotes } = await import("../notes.js");
     const notes = createNotes();
-    const session = await openSession(pipedef, args, notes.add);
+    const session = await openSession(pipedef, args, {
+      runs: "one",
+      homes,
+      log: notes.add,
+    });
     try {
       if (interrupts.signal.aborted) return exitCodes.cancelled;
       const exitCode = await runInSession(session, { interrupts, notes }, runHereOf(args, pipedef));

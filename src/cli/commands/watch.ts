@@ -27,6 +27,8 @@ export const watchCommand = defineCommand({
     const { trapInterrupts } = await import("../interrupt.js");
     const pipedef = findPipedef(args.pipedef, process.cwd());
     const interrupts = trapInterrupts();
+    const { startHomeEarly } = await import("../host-settings.js");
+    const homes = startHomeEarly(pipedef, args, { spares: 1 });
     const [{ openSession }, { runHereOf }, { watchInSession }, { createNotes }] = await Promise.all(
       [
         import("../session.js"),
@@ -36,7 +38,11 @@ export const watchCommand = defineCommand({
       ],
     );
     const notes = createNotes();
-    const session = await openSession(pipedef, args, notes.add, { runs: "many" });
+    const session = await openSession(pipedef, args, {
+      runs: "many",
+      homes,
+      log: notes.add,
+    });
     try {
       if (interrupts.signal.aborted) return exitCodes.passed;
       return await watchInSession(
