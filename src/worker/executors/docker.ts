@@ -1,5 +1,6 @@
 // A fresh container for each command.
 
+import { availableParallelism } from "node:os";
 import { currentOwner, isDead, ownerKey } from "../../lib/owner.js";
 import { Pool } from "../pool/pool.js";
 import { Builds } from "./docker-builds.js";
@@ -37,6 +38,9 @@ export interface DockerExecutorOptions {
   readonly log: (line: string) => void;
 }
 
+/** An engine elsewhere has who knows how many processors. More at a time than it has only take each longer. */
+const farMakings = 4;
+
 export async function createDockerExecutor(options: DockerExecutorOptions): Promise<Executor> {
   const { dockerHost, log, poolMax = 0, poolIdleMs = 0 } = options;
   const { docker, agent } = connect(dockerHost);
@@ -57,6 +61,7 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     maxBytes: options.maxImageBytes ?? 20 * 2 ** 30,
   });
   const address = addressOf(dockerHost);
+  const isHere = address.startsWith("unix://");
   const link = await EngineLink.open({
     docker,
     address,
@@ -69,12 +74,13 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   });
   const maker = new ContainerMaker({
     ...{ docker, api, owner, removals, place: options.place, log },
-    mountsSources: address.startsWith("unix://"),
+    mountsSources: isHere,
   });
   let tellReady = (_: number) => {};
   const pool = new Pool<ContainerShape, StartedContainer>({
     make: (kind) => maker.make(link.life(), kind),
     max: poolMax,
+    makings: isHere ? availableParallelism() + 1 : farMakings,
     idleMs: poolIdleMs,
     changed: (ready) => tellReady(ready),
   });
@@ -106,7 +112,9 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
       }
     },
 
-    relax: () => pool.close(),
+    relax() {
+      return pool.close();
+    },
 
     async close() {
       await builds.close();

@@ -4,7 +4,8 @@
 //                      │
 //                      └── idle for too long, of an outdated image, dead: discarded
 //
-// Who finds none ready waits for the first of its kind that is made, whoever that one was begun for.
+// Who finds none ready waits for the first of its kind that is made, whoever that one was begun for. So many are made
+// at a time; those that somebody waits for come first, in the order in which they were asked for.
 
 export interface Pooled {
   /** Resolves when it is of no more use. */
@@ -24,6 +25,8 @@ export interface PoolOptions<Shape, Item extends Pooled> {
   readonly make: (kind: KindOf<Shape>) => Promise<Item>;
   /** Ready ones, of all kinds together; 0: none is made ahead. */
   readonly max: number;
+  /** What is being made at a time, for those who wait and ahead. */
+  readonly makings: number;
   /** After so long without a command of its kind nothing is kept ready; 0: only what is expected is made ahead. */
   readonly idleMs: number;
   /** The number of ready ones has changed. */
@@ -39,16 +42,14 @@ interface Kind<Shape, Item> extends KindOf<Shape> {
   readonly ready: Item[];
   readonly waiting: Waiter<Item>[];
   making: number;
-  /** Announced and not yet taken. */
-  expected: number;
+  /** Announced and not yet taken; null: whoever asks for it announces nothing. */
+  expected: number | null;
   /** Taken since it was last idle. */
   recent: number;
   idle: NodeJS.Timeout | undefined;
   retired: boolean;
 }
 
-/** What is being made at a time, for those who wait and ahead: engines get no faster beyond. */
-const mostMakings = 4;
 /** First the command that has just begun, then the next sandbox. */
 const afterTakingMs = 25;
 /** Beside commands that are busy, one is made at a time, and then nothing for so many times as long as that took. */
@@ -60,6 +61,8 @@ export class Pool<Shape, Item extends Pooled> {
   /** Also of those whose kind has been retired. */
   readonly #makings = new Set<Promise<void>>();
   readonly #leaving = new Set<Promise<void>>();
+  /** One for each that is waited for and not begun, in order. */
+  readonly #unmade: Kind<Shape, Item>[] = [];
   #timer: NodeJS.Timeout | undefined;
   #refillAt = Number.POSITIVE_INFINITY;
   #inUse = 0;
@@ -79,7 +82,7 @@ export class Pool<Shape, Item extends Pooled> {
   /** Rejects where none can be made, and soon after the signal is aborted. */
   take(of: KindOf<Shape>, signal: AbortSignal): Promise<Item> {
     const kind = this.#kind(of);
-    kind.expected = Math.max(0, kind.expected - 1);
+    if (kind.expected !== null) kind.expected = Math.max(0, kind.expected - 1);
     if (this.#options.idleMs > 0) kind.recent += 1;
     this.#restartIdle(kind);
     this.#refillIn(afterTakingMs);
@@ -105,8 +108,18 @@ export class Pool<Shape, Item extends Pooled> {
       };
       signal.addEventListener("abort", leave, { once: true });
       kind.waiting.push(waiter);
-      if (kind.making < kind.waiting.length) this.#make(kind);
+      this.#unmade.push(kind);
+      this.#makeUnmade();
     });
+  }
+
+  #makeUnmade() {
+    while (this.#makings.size < this.#options.makings) {
+      const kind = this.#unmade.shift();
+      if (!kind) return;
+      // It may have been made by now, for another one or ahead, or nobody waits any more.
+      if (kind.making < kind.waiting.length) this.#make(kind);
+    }
   }
 
   /** So many more are about to be asked for; the latest word counts. */
@@ -154,7 +167,7 @@ export class Pool<Shape, Item extends Pooled> {
       ready: [],
       waiting: [],
       making: 0,
-      expected: known?.expected ?? 0,
+      expected: known?.expected ?? null,
       recent: known?.recent ?? 0,
       idle: undefined,
       retired: false,
@@ -181,7 +194,10 @@ export class Pool<Shape, Item extends Pooled> {
 
   #make(kind: Kind<Shape, Item>) {
     kind.making += 1;
-    const making = this.#made(kind).finally(() => this.#makings.delete(making));
+    const making = this.#made(kind).finally(() => {
+      this.#makings.delete(making);
+      this.#makeUnmade();
+    });
     this.#makings.add(making);
   }
 
@@ -194,7 +210,7 @@ export class Pool<Shape, Item extends Pooled> {
       kind.making -= 1;
       if (kind.waiting.length > kind.making) kind.waiting.shift()!.fail(error);
       // Nobody wants to hear of it now; whoever asks for one will.
-      kind.expected = 0;
+      kind.expected &&= 0;
       kind.recent = 0;
       return;
     }
@@ -256,13 +272,21 @@ export class Pool<Shape, Item extends Pooled> {
   }
 
   #refill() {
-    // Where commands are shorter than the making of a sandbox, that is what all of them wait for.
-    const most = this.#inUse === 0 || this.#areShort() ? mostMakings : 1;
-    while (this.#makings.size < most) {
+    while (this.#makings.size < this.#options.makings) {
       const kind = this.#neediest();
-      if (!kind || !this.#hasRoomFor(kind)) return;
+      if (!kind || !this.#mayMake(kind) || !this.#hasRoomFor(kind)) return;
       this.#make(kind);
     }
+  }
+
+  /** What runs comes first. */
+  #mayMake(kind: Kind<Shape, Item>): boolean {
+    if (this.#inUse === 0) return true;
+    if (!this.#areShort()) return this.#makings.size === 0;
+    // Where commands are shorter than the making of a sandbox, that is what they wait for, as soon as none is ready. While
+    // there are enough, another one would only hold up those that have theirs; soon nothing runs.
+    const enough = kind.expected ?? kind.recent / 2;
+    return supply(kind) < Math.min(this.#options.max, enough);
   }
 
   #areShort(): boolean {
@@ -272,7 +296,7 @@ export class Pool<Shape, Item extends Pooled> {
   #neediest(): Kind<Shape, Item> | null {
     let neediest: Kind<Shape, Item> | null = null;
     for (const kind of this.#kinds.values()) {
-      const wanted = Math.min(this.#options.max, Math.max(kind.expected, kind.recent));
+      const wanted = Math.min(this.#options.max, Math.max(kind.expected ?? 0, kind.recent));
       if (supply(kind) >= wanted) continue;
       if (!neediest || supply(kind) < supply(neediest)) neediest = kind;
     }
