@@ -19,6 +19,7 @@ import { DeafShell, greet, MissingShell, type Shell } from "./docker-shells.js";
 import type { EngineApi } from "./engine/api.js";
 import { ExecutorFault, type Sandbox } from "./executor.js";
 import type { Removals } from "./removals.js";
+import type { Rests } from "./rests.js";
 
 export interface ContainerOptions {
   readonly api: EngineApi;
@@ -36,6 +37,7 @@ export interface ContainerOptions {
   readonly isKnown: boolean;
   readonly life: EngineLife;
   readonly removals: Removals;
+  readonly rests: Rests;
   readonly log: (line: string) => void;
 }
 
@@ -59,15 +61,16 @@ export async function startContainer(
   let disposal: Promise<void> | null = null;
   let output: Duplex | null = null;
   const pids = watchPids(container.id);
-  const dispose = () => {
+  const dispose = (mayRest = false) => {
     news.forget();
     pids.end();
-    // The shell ends with its input, and everything in the container with the shell.
-    output?.destroy();
-    disposal ??= leave();
+    disposal ??= leave(mayRest && pids.isAlone());
     return disposal;
   };
-  const leave = async () => {
+  const leave = async (rests: boolean) => {
+    if (rests) await options.rests.over();
+    // The shell ends with its input, and everything in the container with the shell.
+    output?.destroy();
     // With its engine gone there is nobody to ask; it is removed when the engine is back.
     if (!life.isOver) await removals.remove(container.id);
     await place?.release();
@@ -93,7 +96,7 @@ export async function startContainer(
   return {
     life,
     died: Promise.race([news.died, cut]),
-    discard: dispose,
+    discard: () => dispose(),
     container,
     place,
     owner: options.owner,

@@ -18,6 +18,7 @@ import {
   type SandboxSpec,
 } from "./executor.js";
 import type { Removals } from "./removals.js";
+import type { Rests } from "./rests.js";
 import { pathWithin } from "./source-path.js";
 
 export interface MakerOptions {
@@ -25,6 +26,7 @@ export interface MakerOptions {
   readonly api: EngineApi;
   readonly owner: string;
   readonly removals: Removals;
+  readonly rests: Rests;
   /** Absent: no command has a source. */
   readonly place: MakePlace | undefined;
   /** The engine sees this machine's files. */
@@ -102,7 +104,7 @@ export class ContainerMaker {
     { shape, version }: KindOf<ContainerShape>,
     { shell, given, source }: Making,
   ): Promise<StartedContainer> {
-    const { docker, api, owner, removals, log } = this.#options;
+    const { docker, api, owner, removals, rests, log } = this.#options;
     const isKnown = this.#shells.known(version) !== undefined;
     await removals.room();
     const place = shape.sourcePath === undefined ? null : ((await this.#options.place?.()) ?? null);
@@ -125,7 +127,7 @@ export class ContainerMaker {
       });
       const { image, memoryBytes } = shape;
       const own = { place, owner: user, copied };
-      const made = { api, image, memoryBytes, ...own, shell, isKnown, life, removals, log };
+      const made = { api, image, memoryBytes, ...own, shell, isKnown, life, removals, rests, log };
       return await startContainer(container, made);
     } catch (error) {
       await place?.release();

@@ -26,6 +26,7 @@ import {
   type SandboxSpec,
 } from "./executor.js";
 import type { Removals } from "./removals.js";
+import type { Rests } from "./rests.js";
 
 export interface OpeningDeps {
   readonly docker: Docker;
@@ -38,6 +39,7 @@ export interface OpeningDeps {
   readonly pool: Pool<ContainerShape, StartedContainer>;
   readonly maker: ContainerMaker;
   readonly removals: Removals;
+  readonly rests: Rests;
   readonly log: (line: string) => void;
 }
 
@@ -49,7 +51,20 @@ export interface Opening {
 }
 
 export function createOpening(deps: OpeningDeps): Opening {
-  const { docker, api, owner, link, images, alwaysPull, builds, pool, maker, removals, log } = deps;
+  const {
+    docker,
+    api,
+    owner,
+    link,
+    images,
+    alwaysPull,
+    builds,
+    pool,
+    maker,
+    removals,
+    rests,
+    log,
+  } = deps;
 
   /** Null where the image is missing. */
   async function idOfImage(image: string): Promise<string | null> {
@@ -191,9 +206,11 @@ export function createOpening(deps: OpeningDeps): Opening {
           async run(sink) {
             const startedAt = performance.now();
             const ended = pool.began();
+            const endsBusy = rests.began();
             try {
               return await orLost(life, sandbox.run(sink));
             } finally {
+              endsBusy();
               ended(performance.now() - startedAt);
             }
           },

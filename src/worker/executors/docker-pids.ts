@@ -3,9 +3,12 @@
 // is not on this machine, or keeps its groups elsewhere, that is not known.
 
 import { existsSync, type FSWatcher, readFileSync, watch } from "node:fs";
+import { dirname, join } from "node:path";
 
 export interface PidsWatch {
   readonly hit: boolean;
+  /** Nothing runs in it but its first process, as far as is known. */
+  isAlone(): boolean;
   /** To be called once it is started. */
   begin(): void;
   /** To be called while it still runs, when the end is near. */
@@ -50,6 +53,14 @@ export function watchPids(id: string): PidsWatch {
       }
     },
     look,
+    isAlone() {
+      if (path === undefined) return false;
+      try {
+        return readFileSync(join(dirname(path), "pids.current"), "utf8").trim() === "1";
+      } catch {
+        return false;
+      }
+    },
     end: () => watcher?.close(),
   };
 }

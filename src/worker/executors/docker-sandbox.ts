@@ -25,7 +25,8 @@ export interface SandboxOptions extends ContainerOptions {
   readonly pids: PidsWatch;
   readonly stream: Duplex;
   readonly attach: () => Promise<Duplex>;
-  readonly dispose: () => Promise<void>;
+  /** `mayRest`: what it was made for has ended by itself. */
+  readonly dispose: (mayRest: boolean) => Promise<void>;
 }
 
 /** The one command of a started container. */
@@ -34,6 +35,7 @@ export function openSandbox(container: Docker.Container, options: SandboxOptions
   const id = container.id.slice(0, 12);
   let state: "waiting" | "running" | "ended" = "waiting";
   let wanted: "SIGTERM" | "SIGKILL" | null = null;
+  let hasExited = false;
 
   async function runToItsEnd(sink: OutputSink): Promise<SandboxExit> {
     const { text, mark } = scriptFor({ ...options.task, shell: shell.path });
@@ -53,6 +55,7 @@ export function openSandbox(container: Docker.Container, options: SandboxOptions
       const maybeOutOfMemory =
         marked !== null && marked !== 0 && (memoryBytes !== undefined || marked === killedCode);
       if (marked !== null && !maybeOutOfMemory) {
+        hasExited = true;
         return { exitCode: marked, outOfMemory: false, outOfProcesses: pids.hit };
       }
       const killedForMemory = marked !== null && hasBeenKilledForMemory(container.id);
@@ -135,7 +138,7 @@ export function openSandbox(container: Docker.Container, options: SandboxOptions
     },
     dispose() {
       door.close();
-      return dispose();
+      return dispose(hasExited && wanted === null);
     },
   };
 }

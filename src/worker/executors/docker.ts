@@ -18,6 +18,7 @@ import { type ContainerShape, shapeOf } from "./docker-shape.js";
 import { EngineApi } from "./engine/api.js";
 import type { Executor, MakePlace } from "./executor.js";
 import { Removals } from "./removals.js";
+import { Rests } from "./rests.js";
 
 export interface DockerExecutorOptions {
   /** As in DOCKER_HOST, which counts where this is absent. */
@@ -52,6 +53,7 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   await removeLeftovers(docker, log, (owner) => isDead(owner));
   const api = new EngineApi(docker);
   const removals = new Removals({ remove: (container) => api.remove(container), log });
+  const rests = new Rests();
   const images = createImages(docker, options.pull);
   const owner = ownerKey(currentOwner());
   const alwaysPull = options.pull === "always";
@@ -73,7 +75,7 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     },
   });
   const maker = new ContainerMaker({
-    ...{ docker, api, owner, removals, place: options.place, log },
+    ...{ docker, api, owner, removals, rests, place: options.place, log },
     mountsSources: isHere,
   });
   let tellReady = (_: number) => {};
@@ -86,7 +88,7 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
   });
   const guard = startDockerGuard(owner, dockerHost);
   const opening = createOpening({
-    ...{ docker, api, owner, link, images, alwaysPull, builds, pool, maker, removals, log },
+    ...{ docker, api, owner, link, images, alwaysPull, builds, pool, maker, removals, rests, log },
   });
 
   return {
@@ -113,11 +115,13 @@ export async function createDockerExecutor(options: DockerExecutorOptions): Prom
     },
 
     relax() {
+      rests.close();
       return pool.close();
     },
 
     async close() {
       await builds.close();
+      rests.close();
       await pool.close();
       link.close();
       guard.close();

@@ -15,6 +15,7 @@ import {
   containersOf,
   eventually,
   execute,
+  image,
   infoThat,
   startCommand,
   startTestWorker,
@@ -275,3 +276,36 @@ async function startEngineProxy(path: string) {
     },
   };
 }
+
+test("a used sandbox rests while others run; one in which something runs on goes at once", async () => {
+  const executor = await createDockerExecutor({ pull: "never", log: () => {} });
+  const io = { signal: new AbortController().signal, progress: () => {} };
+  const open = (command: string) => executor.open({ image, command }, io);
+  try {
+    const others = await open("sleep 1000");
+    const running = others.run(() => undefined);
+    // On a machine that is so busy that a removal takes as long as the longest rest, nothing can be seen.
+    for (let tries = 10; ; tries--) {
+      const clean = await open("true");
+      const dirty = await open("sleep 1000 &");
+      for (const sandbox of [clean, dirty]) await sandbox.run(() => undefined);
+      let isGone = false;
+      const startedAt = performance.now();
+      const resting = clean.dispose().then(() => {
+        isGone = true;
+      });
+      await dirty.dispose();
+      const tookMs = performance.now() - startedAt;
+      if (tries === 1 || tookMs < 4_000) {
+        assert.equal(isGone, false, `gone within ${tookMs} ms`);
+        others.kill("SIGKILL");
+        await running;
+        await Promise.all([resting, others.dispose()]);
+        break;
+      }
+      await resting;
+    }
+  } finally {
+    await executor.close();
+  }
+});
