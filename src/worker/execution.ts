@@ -9,18 +9,10 @@
 // `finished` is told exactly once, after the last byte of output is in the spool file. Then the slot is free
 // for the next command; the sandbox is removed after that, off everybody's clock.
 
-import { asError } from "../lib/as-error.js";
 import { Bell } from "../lib/bell.js";
 import type { ByteLog } from "../lib/byte-log.js";
-import { orAborted } from "../lib/or-else.js";
 import { defaultSourcePath } from "../wire/source.js";
-import type {
-  CollectedFiles,
-  CommandRequest,
-  ExecutionEvent,
-  KeptNote,
-  Outcome,
-} from "../wire/worker.js";
+import type { CommandRequest, ExecutionEvent, KeptNote, Outcome } from "../wire/worker.js";
 import type { Admission, Slot } from "./admission.js";
 import { OpenCaches } from "./caches/open-caches.js";
 import {
@@ -33,8 +25,9 @@ import {
   type SandboxSpec,
 } from "./executors/executor.js";
 import type { KeptSandboxes } from "./kept/kept.js";
+import { LeftBehind } from "./left-behind.js";
 import type { WorkerMetrics } from "./metrics.js";
-import { collectFiles } from "./sandbox-files.js";
+import { faulted, isRed, spoolFault } from "./outcomes.js";
 import { ServiceOutputs, servicesToStart } from "./service-outputs.js";
 import { borrowTree, type Sources } from "./sources/sources.js";
 import type { BorrowedTree } from "./sources/store.js";
@@ -62,9 +55,6 @@ const killedMustEndWithinMs = 8_000;
 
 /** An engine that loses so many has more wrong with it than that it went away. */
 const mostOpenings = 5;
-
-/** However much there is to read: the slot is waited for. */
-const filesMustBeReadWithinMs = 10 * 60_000;
 
 /** setTimeout fires at once for more than 31 bits can hold; a deadline in 25 days is none. */
 const longestTimerMs = 2 ** 31 - 1;
@@ -94,14 +84,19 @@ export class Execution {
   #giveUpTimer: NodeJS.Timeout | undefined;
   readonly #services: ServiceOutputs | null;
   #atLineStart = true;
-  readonly #collecting = new AbortController();
-  #isCollecting = false;
-  #files: CollectedFiles | null = null;
+  readonly #left: LeftBehind;
 
   constructor(id: string, request: CommandRequest, deps: ExecutionDeps) {
     this.id = id;
     this.request = request;
     this.#deps = deps;
+    const { packPath, maxArtifactBytes } = deps;
+    this.#left = new LeftBehind({
+      request,
+      packPath,
+      maxArtifactBytes,
+      ending: () => this.#ending,
+    });
     this.#services = request.services
       ? new ServiceOutputs(Object.keys(request.services), (text) => this.#say(text))
       : null;
@@ -119,7 +114,7 @@ export class Execution {
 
   /** What is to be read at `packPath`; null: nothing. */
   get packBytes(): number | null {
-    return this.#finished ? (this.#files?.bytes ?? null) : null;
+    return this.#finished ? (this.#left.files?.bytes ?? null) : null;
   }
 
   /** Ends it with this outcome, unless it has ended or is ending already. */
@@ -127,8 +122,8 @@ export class Execution {
     if (this.#finished) return;
     this.#ending ??= outcome;
     this.#opening.abort();
-    this.#collecting.abort();
-    if (this.#isCollecting) return;
+    this.#left.stop();
+    if (this.#left.isReading) return;
     this.#sandbox?.kill("SIGKILL");
     this.#giveUpTimer ??= setTimeout(this.#giveUp, killedMustEndWithinMs);
   }
@@ -188,7 +183,7 @@ export class Execution {
       type: "finished",
       outcome: end,
       outputBytes: this.#output?.length ?? 0,
-      ...(this.#files && { files: this.#files }),
+      ...(this.#left.files && { files: this.#left.files }),
       ...(this.#services && { services: this.#services.ends() }),
       ...(kept && { kept }),
     } as const;
@@ -265,80 +260,19 @@ export class Execution {
       const exit = await Promise.race([this.#openAndRun(output), this.#gaveUp]);
       if (!exit)
         throw new ExecutorFault(`sandbox ${this.#sandbox?.id} was killed, and did not end`);
+      // However long it takes to read what it has left.
+      clearTimeout(this.#giveUpTimer);
       const outcome = this.#outcomeOf(exit);
       // Whoever enters a sandbox that is kept may want to ask what stood beside it.
       const ended = this.#mayBeKept(outcome) ? undefined : this.#sandbox?.endServices?.();
-      await this.#collect(outcome);
-      await this.#saveCaches(outcome);
+      await this.#left.collect(outcome, this.#sandbox);
+      await this.#left.saveCaches(outcome, { caches: this.#caches, sandbox: this.#sandbox });
       await ended;
       return outcome;
     } finally {
       await this.#services?.end();
       await output.end();
     }
-  }
-
-  /** What the command has left of what was asked for. */
-  async #collect(outcome: Outcome): Promise<void> {
-    const { results = [], artifacts = [] } = this.request;
-    const files = this.#sandbox?.files;
-    const isUnwanted = this.#ending !== null && this.#ending.kind !== "timed-out";
-    if (results.length + artifacts.length === 0 || isUnwanted) return;
-    clearTimeout(this.#giveUpTimer);
-    this.#isCollecting = true;
-    const late = AbortSignal.timeout(filesMustBeReadWithinMs);
-    try {
-      if (!files) throw new ExecutorFault("this executor cannot read what a command has left");
-      const { packPath, maxArtifactBytes } = this.#deps;
-      const signal = AbortSignal.any([this.#collecting.signal, late]);
-      await orAborted(this.#sandbox?.settle?.() ?? Promise.resolve(), signal);
-      const reading = collectFiles(files, {
-        request: { results, artifacts },
-        packPath,
-        maxArtifactBytes,
-        signal,
-      });
-      this.#files = await orAborted(reading, signal);
-    } catch (error) {
-      if (this.#collecting.signal.aborted) return;
-      // Tests that failed may stand there: such a command must not count as passed.
-      const isUnsure = results.length > 0 && outcome.kind === "exited" && outcome.exitCode === 0;
-      if (isUnsure && this.#ending === null) throw error;
-      this.#files = {
-        bytes: 0,
-        notes: [
-          late.aborted
-            ? "it took too long to read the files of the command"
-            : asError(error).message,
-        ],
-      };
-    }
-  }
-
-  /** What a command has left that passed; of any other it cannot be known whether it is whole. */
-  async #saveCaches(outcome: Outcome): Promise<void> {
-    const caches = this.#caches;
-    if (!caches || (this.#ending !== null && this.#ending.kind !== "timed-out")) return;
-    const hasPassed = outcome.kind === "exited" && outcome.exitCode === 0 && this.#ending === null;
-    let whyNot = hasPassed ? null : "the command did not pass";
-    const sandbox = this.#sandbox;
-    if (hasPassed && sandbox) {
-      this.#isCollecting = true;
-      const late = AbortSignal.timeout(filesMustBeReadWithinMs);
-      const signal = AbortSignal.any([this.#collecting.signal, late]);
-      try {
-        const saving = (async () => {
-          await sandbox.settle?.();
-          await caches.save(sandbox, signal);
-        })();
-        await orAborted(saving, signal);
-      } catch (error) {
-        if (this.#collecting.signal.aborted) return;
-        whyNot = late.aborted ? "it took too long" : asError(error).message;
-      }
-    }
-    const { bytes = 0, notes = [] } = this.#files ?? {};
-    this.#files = { bytes, notes: [...notes, ...caches.notes(whyNot)] };
   }
 
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
@@ -450,27 +384,4 @@ export class Execution {
     this.#events.push(event);
     this.#changes.ring();
   }
-}
-
-/** As far as a worker can know it. */
-function isRed(outcome: Outcome): boolean {
-  if (outcome.kind === "exited") return outcome.exitCode !== 0;
-  return outcome.kind === "timed-out" || outcome.kind === "out-of-memory";
-}
-
-function spoolFault(error: Error): ExecutorFault {
-  return new ExecutorFault(`the worker could not keep the output: ${error.message}`, {
-    hint: "is the disk of the worker's data folder full?",
-  });
-}
-
-function faulted(error: unknown): Outcome {
-  const message = error instanceof Error ? error.message : String(error);
-  const { hint, lost = false } = error instanceof ExecutorFault ? error : {};
-  return {
-    kind: "faulted",
-    message,
-    ...(hint !== undefined && { hint }),
-    ...(lost && { workerLost: true }),
-  };
 }
