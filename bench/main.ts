@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { version } from "../src/version.js";
 import { commandLineBench } from "./command-line.js";
+import { editedRunBench } from "./edited-run.js";
 import { keepBusy, lookAtMachine } from "./machine.js";
 import type { Bench, BenchContext, Need } from "./measure.js";
 import { outputBench } from "./output.js";
@@ -22,6 +23,7 @@ const benches: readonly Bench[] = [
   latencyBench,
   stageBench,
   commandLineBench,
+  editedRunBench,
   outputBench,
   sourcesBench,
   pipedefBench,

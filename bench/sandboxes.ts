@@ -236,7 +236,7 @@ function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-function connected(url: string): WorkerClient & AsyncDisposable {
+export function connected(url: string): WorkerClient & AsyncDisposable {
   const client = createWorkerClient(url);
   return { ...client, [Symbol.asyncDispose]: async () => client.close() };
 }
@@ -266,7 +266,7 @@ const restMs = 250;
 const longestWaitMs = 20_000;
 
 /** So many are ready, and the used ones are gone. Goes on with fewer where no more come. */
-async function settled(ready: () => Promise<number>, wanted: number): Promise<void> {
+export async function settled(ready: () => Promise<number>, wanted: number): Promise<void> {
   const startedAt = performance.now();
   while ((await ready()) < wanted && performance.now() - startedAt < longestWaitMs) await wait(20);
   await wait(restMs);

@@ -114,7 +114,7 @@ export const sourcesBench: Bench = {
   },
 };
 
-function makeRepo(root: string, { files, bytes }: { files: number; bytes: number }): void {
+export function makeRepo(root: string, { files, bytes }: { files: number; bytes: number }): void {
   for (let at = 0; at < files; at++) {
     const folder = join(root, `folder-${at % 100}`, `sub-${at % 7}`);
     mkdirSync(folder, { recursive: true });
@@ -129,11 +129,16 @@ function makeRepo(root: string, { files, bytes }: { files: number; bytes: number
   spawnSync("sleep", ["2.5"]);
 }
 
+/** The file that changes. */
+export const edited = "folder-3/sub-3/file-3.txt";
 let edits = 0;
 
-function edit(root: string): void {
+/** Returns its new last line. */
+export function edit(root: string): string {
   edits += 1;
-  appendFileSync(join(root, "folder-3/sub-3/file-3.txt"), `edit ${edits}\n`);
+  const line = `edit ${edits}`;
+  appendFileSync(join(root, edited), `\n${line}`);
+  return line;
 }
 
 /** What a boss does for a run whose first command asks for the working tree. */
