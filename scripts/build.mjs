@@ -1,12 +1,13 @@
 // Builds dist/: every TypeScript file of src, runtime and test becomes one JavaScript file at the same
-// place (no bundle, so that threads and child processes find their entry files as in the source), and
-// the UI becomes one bundle. With --types it also writes the declarations that the package ships.
+// place (no bundle, so that threads and child processes find their entry files as in the source), some
+// packages become one file each (vendor.mjs), and the UI becomes one bundle. With --types it also writes the declarations that the package ships.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
+import { importVendored, vendorOptions } from "./vendor.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -28,7 +29,7 @@ function filesBelow(folder, pattern) {
 
 /** One call builds everything; leftovers of deleted sources go. */
 export async function build() {
-  for (const folder of [...codeFolders, "ui"]) {
+  for (const folder of [...codeFolders, "vendor", "ui"]) {
     rmSync(join(root, "dist", folder), { recursive: true, force: true });
   }
   const builder = await createBuilder();
@@ -42,6 +43,8 @@ export async function build() {
 /** Builds the files that exist now, again and again; each time costs only what has changed. */
 export async function createBuilder() {
   const hasUi = existsSync(join(root, "ui/main.tsx"));
+  // Changes with an installation only.
+  await esbuild.build(await vendorOptions(root, join(root, "dist"), nodeTarget));
   const contexts = await Promise.all(
     [codeOptions(), ...(hasUi ? [uiOptions, firstOptions] : [])].map((options) =>
       esbuild.context(options),
@@ -62,6 +65,7 @@ const codeOptions = () => ({
   entryPoints: sourceFiles(),
   outdir: join(root, "dist"),
   outbase: root,
+  plugins: [importVendored(root, join(root, "dist"))],
   format: "esm",
   platform: "node",
   target: nodeTarget,
