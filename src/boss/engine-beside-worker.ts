@@ -3,6 +3,7 @@ import type { EngineOptions } from "./engine-options.js";
 
 interface OwnWorker {
   readonly url: string;
+  info(): { readonly slots: number };
   stop(): Promise<void>;
 }
 
@@ -24,7 +25,7 @@ export async function createEngineBesideWorker<Worker extends OwnWorker>(
     await engine.value.close();
     throw own.reason;
   }
-  if (own.value) engine.value.workers.bring(own.value.url);
+  if (own.value) engine.value.bringWorker(own.value.url, own.value.info().slots);
   return {
     engine: engine.value,
     own: own.value,

@@ -18,6 +18,7 @@ import type { Outputs } from "./output/outputs.js";
 import { Pipelines } from "./pipelines.js";
 import { Expectations } from "./run/expectations.js";
 import type { Sources as PipedefSources } from "./run/kept-sources.js";
+import { createNeedsMemory } from "./run/remembered-needs.js";
 import {
   type RerunRequest,
   RunRequests,
@@ -52,6 +53,8 @@ export interface Engine {
   readonly changes: Topic;
   /** Another object whenever it has changed. */
   queue(): QueueView;
+  /** One of its own, which can run so many commands at once. */
+  bringWorker(url: string, slots: number): void;
   start(request: StartRequest): StartResult;
   /** The working tree that the pipedef belongs to, as it is now. */
   lookAtWorkspace(pipedef: string): Promise<FoundWorkspace>;
@@ -111,8 +114,15 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
       changes.publish();
     },
   });
+  const [pipedef, ...otherPipedefs] = options.pipedefs;
+  const remembers =
+    options.history.kind === "memory" && pipedef !== undefined && otherPipedefs.length === 0;
   const expectations = new Expectations({
     workers,
+    ...(remembers &&
+      options.cacheFolder !== undefined && {
+        memory: createNeedsMemory(options.cacheFolder, resolve(pipedef)),
+      }),
     lastEvents: (pipeline) => {
       const last = store.runs({ pipeline, limit: 10 }).find((run) => run.finishedAt !== null);
       if (!last) return [];
@@ -198,6 +208,10 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     disk,
     changes,
     queue: () => runs.queue.view(),
+    bringWorker(url, slots) {
+      workers.bring(url);
+      expectations.ahead(slots);
+    },
     start: (asked) => requests.start(asked),
     lookAtWorkspace: (pipedef) => sources.look(repoRoot(resolve(pipedef))),
     prepareWorkspace: (pipedef) => sources.ahead(repoRoot(resolve(pipedef))),

@@ -39,6 +39,36 @@ suite("run with Docker", { skip }, () => {
     assert.deepEqual(leftOver(stdout), []);
   });
 
+  test("what the last run needed is started while the pipedef of the next one loads", async () => {
+    // Of nobody else.
+    const image = `bettertest-ahead-${process.pid}`;
+    const dockerfile = `FROM bettertest-base\nLABEL ahead=${process.pid}\n`;
+    execFileSync("docker", ["build", "-q", "-t", image, "-"], { input: dockerfile });
+    try {
+      using repo = tempRepo({
+        [pipedef]: `import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { run, stage } from "bettertest";
+const sandboxes = () => execFileSync("docker", ["ps", "-q", "--filter", "label=ahead=${process.pid}"], { env: { PATH: ${JSON.stringify(process.env.PATH)} } });
+const until = Date.now() + 20_000;
+while (existsSync("second") && sandboxes().length === 0) {
+  if (Date.now() > until) throw new Error("no sandbox has been started");
+}
+stage("A").task("one", () => run("${image}", "true"));`,
+      });
+      const env = { HOME: repo.folder };
+      const first = await cli(["run", "--json"], { cwd: repo.folder, env });
+      assert.equal(first.exitCode, 0, first.stdout);
+      repo.write("second", "");
+      const second = await cli(["run", "--json"], { cwd: repo.folder, env });
+      assert.equal(second.exitCode, 0, second.stdout);
+      const left = ["ps", "-aq", "--filter", `label=ahead=${process.pid}`];
+      assert.equal(execFileSync("docker", left).length, 0);
+    } finally {
+      execFileSync("docker", ["rmi", image]);
+    }
+  });
+
   test("Ctrl-C in the middle of many tasks leaves no container", async () => {
     const many = `import { run, stage } from "bettertest";
 const all = stage("Many");

@@ -5,6 +5,7 @@ import type { RunEvent } from "../../model/events.js";
 import type { AskedCommand, ExpectedSandbox, SandboxShape } from "../../wire/worker.js";
 import type { Workers } from "../workers.js";
 import { seenAt } from "./call-options.js";
+import type { NeedsMemory, RememberedNeeds } from "./remembered-needs.js";
 
 /** Calls that are alike to a worker before it knows their commands. */
 interface Need {
@@ -30,6 +31,8 @@ export interface ExpectationsOptions {
   readonly workers: Pick<Workers, "expect">;
   /** Of the pipeline's last run, if there is one. */
   readonly lastEvents: (pipeline: string) => readonly RunEvent[];
+  /** Of the only pipeline there is, where its history does not outlive this process. */
+  readonly memory?: NeedsMemory;
 }
 
 export class Expectations {
@@ -40,9 +43,23 @@ export class Expectations {
     this.#options = options;
   }
 
+  /** Before the pipedef has loaded: what its first stage asked for the last time, and runs at once. */
+  ahead(slots: number): void {
+    const { workers, memory } = this.#options;
+    const [first] = memory?.recall() ?? [];
+    if (!first) return;
+    const limited = first.expected.map((shape) => ({
+      ...shape,
+      count: Math.min(shape.count, slots),
+    }));
+    workers.expect(null, limited.slice(0, mostShapes));
+  }
+
   ofRun(pipeline: string): RunExpectations {
-    const { workers, lastEvents } = this.#options;
-    const past = this.#past.get(pipeline) ?? needsOf(lastEvents(pipeline));
+    const { workers, lastEvents, memory } = this.#options;
+    const past =
+      this.#past.get(pipeline) ??
+      (memory ? recalled(memory.recall()) : needsOf(lastEvents(pipeline)));
     this.#past.set(pipeline, past);
     const made: Needs = new Map();
     const announced = new Map<string, Need>();
@@ -83,6 +100,7 @@ export class Expectations {
       ended() {
         // What was not reached this time is remembered from before.
         for (const [stage, needs] of made) past.set(stage, needs);
+        memory?.keep(toRemember(past));
         tell(
           workers,
           [...announced.values()].map((need) => ({ ...need, count: 0 })),
@@ -90,6 +108,28 @@ export class Expectations {
       },
     };
   }
+}
+
+/** Of the boss's own workers: the addresses of others are the pipedef's to say. */
+function toRemember(needs: Needs): RememberedNeeds {
+  const stages = [...needs].map(([stage, ofStage]) => {
+    const own = [...ofStage.values()].filter(({ worker }) => worker === null);
+    const expected = own.map(({ shape, count }) => ({ ...shape, count }));
+    return { stage, expected: expected.slice(0, mostShapes) };
+  });
+  return stages.filter(({ expected }) => expected.length > 0);
+}
+
+function recalled(remembered: RememberedNeeds): Needs {
+  return new Map(
+    remembered.map(({ stage, expected }) => {
+      const needs = expected.map(({ count, ...known }): [string, Need] => {
+        const shape = shapeOfCall(known, false);
+        return [JSON.stringify([null, shape]), { worker: null, shape, count }];
+      });
+      return [stage, new Map(needs)];
+    }),
+  );
 }
 
 function tell(workers: Pick<Workers, "expect">, needs: readonly Need[]) {
