@@ -20,11 +20,7 @@ export async function openTypeScriptHost(
 ): Promise<PipedefHost> {
   const from = pool ?? createHostPool({ spares: 0 });
   const home = await from.take(options);
-  return new TypeScriptHost(home, { ...options, hasLoaded: () => from.refill(options) });
-}
-
-interface OwnOptions extends HostOptions {
-  readonly hasLoaded: () => void;
+  return new TypeScriptHost(home, options);
 }
 
 function inBase64(sources: ReadonlyMap<string, Uint8Array>): Record<string, string> {
@@ -47,7 +43,7 @@ type Loaded =
 class TypeScriptHost implements PipedefHost {
   readonly broken: Promise<Fault>;
   #home: Home;
-  #options: OwnOptions;
+  #options: HostOptions;
   #sources: Sources;
   #loaded: ((result: Loaded | Fault) => void) | undefined;
   #attempts = new Map<number, Attempt>();
@@ -63,7 +59,7 @@ class TypeScriptHost implements PipedefHost {
   #loadOutputBytes = 0;
   #heartbeat: Heartbeat;
 
-  constructor(home: Home, options: OwnOptions) {
+  constructor(home: Home, options: HostOptions) {
     this.#home = home;
     this.#options = options;
     this.#sources = new Sources(options.pipedef, repoRoot(options.pipedef));
@@ -110,7 +106,6 @@ class TypeScriptHost implements PipedefHost {
     });
     const result = await this.#withinLoadTime(Promise.race([loaded, this.broken]));
     this.#heartbeat.stop();
-    this.#options.hasLoaded();
     const { files } = this.#sources;
     if (!("ok" in result)) {
       const kind = this.#stalled ? "stalled" : "host";

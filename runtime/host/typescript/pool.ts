@@ -7,20 +7,27 @@ import { startThreadHome } from "./thread-home.js";
 
 export type HomeKind = Pick<HostOptions, "home" | "memoryBytes">;
 
+/**
+ * A spare takes a fifth of a second of a processor to get warm, just when the one that was taken has most to do. So it is
+ * made when that one is done, or after this time.
+ */
+const spareAfterMs = 1000;
+
 export interface HostPool {
+  /** How many wait, warm or on their way to it. */
+  readonly spare: number;
   /** A home that has run nobody's code yet. */
   take(kind: HomeKind): Promise<Home>;
   /** Starts one now, for a `take` that is about to come. */
   warm(kind: HomeKind): void;
-  /** Makes up for what was taken. Called when that has loaded: beside a load it would slow it. */
-  refill(kind: HomeKind): void;
   /** Ends the spare homes; those taken belong to who took them. */
   close(): Promise<void>;
 }
 
 /** `spares` homes of each kind that was taken are kept warm. */
-export function createHostPool({ spares = 1 } = {}): HostPool {
+export function createHostPool({ spares = 1, afterMs = spareAfterMs } = {}): HostPool {
   const waiting = new Map<string, Home[]>();
+  const timers = new Set<NodeJS.Timeout>();
   let closed = false;
 
   function waitingOf({ home, memoryBytes }: HomeKind): Home[] {
@@ -42,20 +49,35 @@ export function createHostPool({ spares = 1 } = {}): HostPool {
     });
   }
 
+  /** Once that home has ended, or has been at work for a while. */
+  function fillBeside(home: Home, homes: Home[], kind: HomeKind): void {
+    const fill = () => {
+      clearTimeout(timer);
+      timers.delete(timer);
+      while (!closed && homes.length < spares) addSpare(homes, kind);
+    };
+    const timer = setTimeout(fill, afterMs);
+    timers.add(timer);
+    void home.died.then(fill);
+  }
+
   return {
+    get spare() {
+      return [...waiting.values()].reduce((sum, homes) => sum + homes.length, 0);
+    },
     async take(kind) {
       if (closed) throw new Error("the pool of pipedef homes is closed");
-      return waitingOf(kind).shift() ?? start(kind);
+      const homes = waitingOf(kind);
+      const home = homes.shift() ?? start(kind);
+      if (homes.length < spares) fillBeside(home, homes, kind);
+      return home;
     },
     warm(kind) {
       if (!closed) addSpare(waitingOf(kind), kind);
     },
-    refill(kind) {
-      const homes = waitingOf(kind);
-      while (!closed && homes.length < spares) addSpare(homes, kind);
-    },
     async close() {
       closed = true;
+      for (const timer of timers) clearTimeout(timer);
       const homes = [...waiting.values()].flatMap((kept) => kept.splice(0));
       await Promise.all(homes.map((home) => home.end()));
     },

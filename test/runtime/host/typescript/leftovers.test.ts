@@ -111,11 +111,30 @@ for (const home of homes) {
   });
 }
 
+test("a spare home is made when the one in use has ended, or has been in use for a while", async () => {
+  await using repo = await makeRepo({ "pipedef.ts": pipedef });
+  const patient = createHostPool({ afterMs: 3_600_000 });
+  const first = await openTestHost(repo.path("pipedef.ts"), {}, patient);
+  await first.load();
+  assert.equal((await first.run("A.task_fine")).end.status, "passed");
+  assert.equal(patient.spare, 0, "it would take processor time from the one in use");
+  await first.host.close();
+  assert.equal(await settlesAt(() => patient.spare, 1), 1);
+  await patient.close();
+  assert.equal(patient.spare, 0);
+
+  const hasty = createHostPool({ afterMs: 1 });
+  await using second = await openTestHost(repo.path("pipedef.ts"), {}, hasty);
+  await second.load();
+  assert.equal(await settlesAt(() => hasty.spare, 1), 1);
+  await hasty.close();
+});
+
 test("a spare home that dies while it waits is not handed out", {
   skip: !linux && "reads /proc",
 }, async () => {
   await using repo = await makeRepo({ "pipedef.ts": pipedef });
-  const pool = createHostPool();
+  const pool = createHostPool({ afterMs: 0 });
   await using first = await openTestHost(repo.path("pipedef.ts"), { home: "process" }, pool);
   await first.load();
   const own = () =>
@@ -123,7 +142,7 @@ test("a spare home that dies while it waits is not handed out", {
   // Each leads a process group of its own; esbuild does not.
   const homesAlive = () =>
     own().filter((pid) => statusOf(Number(pid)).includes(`NSpgid:\t${pid}\n`));
-  assert.equal(homesAlive().length, 2, "the home in use and the spare");
+  assert.equal(await settlesAt(() => homesAlive().length, 2), 2, "the home in use and the spare");
   process.kill(Math.max(...homesAlive().map(Number)), "SIGKILL");
   assert.equal(await settlesAt(() => homesAlive().length, 1), 1);
   await using second = await openTestHost(repo.path("pipedef.ts"), { home: "process" }, pool);
