@@ -3,6 +3,7 @@
 
 import { Bell } from "../lib/bell.js";
 import type { LoggedEvent, RunEvent } from "../model/events.js";
+import { RecentEvents } from "./recent-events.js";
 import type { Store } from "./store/store.js";
 
 /** Held for each reader, also for one that has stopped reading. */
@@ -18,6 +19,7 @@ export interface Follow {
 export class EventLog {
   readonly #store: Store;
   readonly #bells = new Map<number | "all", Bell>();
+  readonly #recent = new RecentEvents();
 
   constructor(store: Store) {
     this.#store = store;
@@ -25,6 +27,7 @@ export class EventLog {
 
   append(run: number, event: RunEvent): LoggedEvent {
     const logged = this.#store.append(run, event);
+    this.#recent.add(logged);
     this.#ring(run);
     this.#ring("all");
     return logged;
@@ -33,29 +36,47 @@ export class EventLog {
   /** See Store.add. */
   add(run: number, events: readonly RunEvent[]): void {
     this.#store.add(run, events);
+    this.#recent.clear();
     this.#ring(run);
     this.#ring("all");
   }
 
   /** What is there now, then what comes. Ends with the signal; for one run also after its last event. */
-  async *follow({ run, after, signal }: Follow): AsyncGenerator<LoggedEvent> {
+  async *follow(follow: Follow): AsyncGenerator<LoggedEvent> {
+    for await (const batch of this.followBatches(follow)) yield* batch;
+  }
+
+  /** The same, several at a time where there are: one write to a reader costs less than one for each. */
+  async *followBatches({ run, after, signal }: Follow): AsyncGenerator<readonly LoggedEvent[]> {
     let cursor = after;
     while (!signal.aborted) {
-      const batch = this.#store.events({
-        ...(run !== undefined && { run }),
-        after: cursor,
-        limit: batchSize,
-      });
-      for (const logged of batch) {
-        yield logged;
-        cursor = logged.seq;
-        if (run !== undefined && logged.event.type === "run-finished") return;
+      const until = this.#store.lastSeq();
+      const batch = this.#after(cursor, run);
+      if (batch.length > 0) {
+        const end =
+          run === undefined ? -1 : batch.findIndex(({ event }) => event.type === "run-finished");
+        yield end < 0 ? batch : batch.slice(0, end + 1);
+        if (end >= 0) return;
+        cursor = batch.at(-1)!.seq;
+        continue;
       }
-      if (batch.length === 0) {
-        if (run !== undefined && this.#store.hasEnded(run)) return;
-        await this.#bell(run ?? "all").heard(signal);
-      }
+      if (run !== undefined && this.#store.hasEnded(run)) return;
+      // Those of other runs need not be looked through again.
+      cursor = Math.max(cursor, until);
+      await this.#bell(run ?? "all").heard(signal);
+      // What happens in the same turn comes along.
+      await new Promise(setImmediate);
     }
+  }
+
+  #after(cursor: number, run: number | undefined): readonly LoggedEvent[] {
+    const recent = this.#recent.after(cursor, run);
+    if (recent) return recent.slice(0, batchSize);
+    return this.#store.events({
+      ...(run !== undefined && { run }),
+      after: cursor,
+      limit: batchSize,
+    });
   }
 
   #bell(topic: number | "all"): Bell {

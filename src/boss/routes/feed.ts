@@ -5,7 +5,7 @@ import type { HelloView, QueueView } from "../../wire/boss.js";
 import type { Engine } from "../engine.js";
 import { healthOf } from "../health.js";
 import { mergeInto } from "../merge.js";
-import { streamSse } from "../stream.js";
+import { eventMessage, streamSse } from "../stream.js";
 import { resumeAfter } from "./runs.js";
 
 /** Pipelines, workers, and the one stream that carries everything. */
@@ -20,7 +20,7 @@ export function feedRoutes(engine: Engine, version: string): Hono {
     // A reader that does not say where to go on is interested in what happens from now on.
     const after = resumeAfter(c) ?? engine.store.lastSeq();
     return streamSse(engine.streams, (signal) =>
-      mergeInto<SseMessage>(signal, async (emit, scope) => {
+      mergeInto<SseMessage | readonly SseMessage[]>(signal, async (emit, scope) => {
         const seq = engine.store.lastSeq();
         const hello: HelloView = { instance, version, seq, now: Date.now() };
         await emit({ event: "hello", data: JSON.stringify(hello) });
@@ -49,9 +49,8 @@ export function feedRoutes(engine: Engine, version: string): Hono {
           }
         };
         const events = async () => {
-          for await (const logged of engine.log.follow({ after, signal: scope })) {
-            const { event, seq } = logged;
-            await emit({ event: event.type, id: String(seq), data: JSON.stringify(logged) });
+          for await (const batch of engine.log.followBatches({ after, signal: scope })) {
+            await emit(batch.map(eventMessage));
           }
         };
         await Promise.all([views(), events()]);

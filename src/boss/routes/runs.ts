@@ -13,7 +13,7 @@ import {
 import type { Engine } from "../engine.js";
 import type { OutputRef } from "../output/outputs.js";
 import { NotFound, numberParameter } from "../request.js";
-import { streamSse } from "../stream.js";
+import { eventMessage, streamSse } from "../stream.js";
 import { askedPart, outputResponse } from "./output-response.js";
 
 export function runRoutes(engine: Engine, audit: Audit): Hono {
@@ -47,8 +47,8 @@ export function runRoutes(engine: Engine, audit: Audit): Hono {
     const { id } = theRun(engine, c);
     const after = resumeAfter(c) ?? 0;
     return streamSse(engine.streams, async function* (signal) {
-      for await (const logged of engine.log.follow({ run: id, after, signal })) {
-        yield { event: logged.event.type, id: String(logged.seq), data: JSON.stringify(logged) };
+      for await (const batch of engine.log.followBatches({ run: id, after, signal })) {
+        yield batch.map(eventMessage);
       }
     });
   });
