@@ -1,15 +1,17 @@
 // Writes bytes to the end of a new file, in order, without holding up whoever gives them. What the disk
 // refuses is lost, and is said: where there is room again a line in the file tells how much is missing.
 
-import { constants, type FileHandle, mkdir, open } from "node:fs/promises";
+import { close, constants, ftruncate, open, openSync, write, writeSync, writev } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { promisify } from "node:util";
 import { asError } from "./as-error.js";
 import { RecentBytes } from "./recent-bytes.js";
 
 /** More than this on its way, and write asks its caller to wait. */
 const highWaterBytes = 1024 * 1024;
 
-/** Pieces below this are copied into one. */
+/** Pieces below this are copied into one; or, where nothing else is on its way, are written at once. */
 const smallBytes = 16 * 1024;
 
 /** A disk that was full a moment ago most likely still is. */
@@ -38,7 +40,7 @@ export interface FileWriterOptions {
 export class FileWriter {
   readonly path: string;
   readonly #options: FileWriterOptions;
-  #file: FileHandle | null = null;
+  #file: number | null = null;
   /** All of it, while it is little, and then until the file has it: readers have seen it. */
   #held: Uint8Array | null = null;
   /** It has become too much for memory. */
@@ -66,7 +68,7 @@ export class FileWriter {
     if (options.memoryBytes) {
       this.#held = new Uint8Array();
       this.#needsFile = false;
-    } else this.#pump();
+    } else if (!this.#openNow()) this.#pump();
   }
 
   /** Bytes that can be read. */
@@ -117,12 +119,41 @@ export class FileWriter {
       if (this.#hold(this.#held, chunk)) return undefined;
       this.#needsFile = true;
     }
+    if (this.#writeNow(chunk)) return undefined;
     this.#queue.push(chunk);
     this.#queuedBytes += chunk.length;
     this.#pump();
     if (this.#queuedBytes <= highWaterBytes) return undefined;
     this.#drained ??= newPromise();
     return this.#drained.promise;
+  }
+
+  /** False: it is to be tried with patience, and with words for what stands in the way. */
+  #openNow(): boolean {
+    try {
+      this.#file = openSync(this.path, this.#flags);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Little costs less when it is written here and now than when it is handed to another thread and back. False: it must
+   * wait for what comes before it, it is too much, or the disk does not take all of it.
+   */
+  #writeNow(chunk: Uint8Array): boolean {
+    const isNext = this.#pumping === null && this.#gapBytes === 0 && !this.#held;
+    if (this.#file === null || !isNext || chunk.length > smallBytes) return false;
+    try {
+      if (writeSync(this.#file, chunk, 0, chunk.length, this.#written) < chunk.length) return false;
+    } catch {
+      return false;
+    }
+    this.recent.add(this.#written, [chunk]);
+    this.#written += chunk.length;
+    this.#options.changed();
+    return true;
   }
 
   /** False: it is too much. */
@@ -172,8 +203,10 @@ export class FileWriter {
     }
     // Beyond what counts there may be the beginning of a write that was refused.
     const counts = this.#held ? 0 : this.#written;
-    if (this.#missing) await this.#file?.truncate(counts).catch(() => {});
-    await this.#file?.close();
+    if (this.#file !== null) {
+      if (this.#missing) await truncateFile(this.#file, counts).catch(() => {});
+      await closeFile(this.#file);
+    }
     this.#options.changed();
   }
 
@@ -203,7 +236,7 @@ export class FileWriter {
       await this.#spill(file);
       if (left > 0 && this.#gapBytes > 0) await this.#sayGap();
       for (let rest = gathered(batch, left); left > 0; ) {
-        const { bytesWritten } = await file.writev(rest, this.#written);
+        const { bytesWritten } = await writePieces(file, rest, this.#written);
         if (bytesWritten === left) this.recent.add(this.#written, rest);
         left -= bytesWritten;
         this.#queuedBytes -= bytesWritten;
@@ -212,7 +245,7 @@ export class FileWriter {
         if (left > 0) rest = [Buffer.concat(rest).subarray(bytesWritten)];
       }
     } catch (error) {
-      if (this.#file || isFull(error)) {
+      if (this.#file !== null || isFull(error)) {
         this.#retryAt = performance.now() + retryPauseMs;
         this.#refusal = error;
         return this.#refuse(left);
@@ -229,20 +262,24 @@ export class FileWriter {
     this.lose(bytes, this.#refusal);
   }
 
-  async #openOnce(): Promise<FileHandle> {
-    if (this.#file) return this.#file;
-    const flags = this.#options.goOnAt === undefined ? "wx" : constants.O_RDWR | constants.O_CREAT;
-    this.#file = await open(this.path, flags).catch(async (error: unknown) => {
+  get #flags(): number {
+    const { O_CREAT, O_EXCL, O_RDWR, O_WRONLY } = constants;
+    return this.#options.goOnAt === undefined ? O_WRONLY | O_CREAT | O_EXCL : O_RDWR | O_CREAT;
+  }
+
+  async #openOnce(): Promise<number> {
+    if (this.#file !== null) return this.#file;
+    this.#file = await openFile(this.path, this.#flags).catch(async (error: unknown) => {
       if (codeOf(error) !== "ENOENT") throw error;
       await mkdir(dirname(this.path), { recursive: true });
-      return await open(this.path, flags);
+      return await openFile(this.path, this.#flags);
     });
     this.#options.changed();
     return this.#file;
   }
 
   /** What was held in memory goes first, as a whole. */
-  async #spill(file: FileHandle): Promise<void> {
+  async #spill(file: number): Promise<void> {
     if (!this.#held) return;
     await writeAll(file, this.#held, 0);
     this.#held = null;
@@ -268,9 +305,15 @@ export class FileWriter {
   }
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+const openFile = promisify(open) as (path: string, flags: number) => Promise<number>;
+const closeFile = promisify(close);
+const truncateFile = promisify(ftruncate);
+const writePiece = promisify(write);
+const writePieces = promisify(writev);
+
+async function writeAll(file: number, bytes: Uint8Array, at: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
-    done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+    done += (await writePiece(file, bytes, done, bytes.length - done, at + done)).bytesWritten;
   }
 }
 

@@ -37,6 +37,8 @@ export class Outputs {
   readonly #onLoss: () => void;
   readonly #live = new Map<string, AttemptOutput>();
   #bytesOfEnded = 0;
+  /** The last one that was made. */
+  #runFolder = "";
 
   constructor(
     folder: string,
@@ -58,8 +60,10 @@ export class Outputs {
    */
   open(ref: OutputRef, { reopen = false } = {}): AttemptOutput {
     const path = this.path(ref);
+    const folder = dirname(path);
     try {
-      mkdirSync(dirname(path), { recursive: true });
+      if (folder !== this.#runFolder) mkdirSync(folder, { recursive: true });
+      this.#runFolder = folder;
     } catch {
       // The output's own file meets the same trouble, and is better placed to say so, or to try again.
     }
@@ -151,6 +155,7 @@ export class Outputs {
   }
 
   async remove(run: number): Promise<void> {
+    this.#runFolder = "";
     await rm(join(this.folder, String(run)), { recursive: true, force: true });
   }
 
