@@ -21,6 +21,8 @@ export interface ByteLogOptions {
   readonly memoryBytes?: number;
   /** Go on with the file that an earlier process left in the middle, where there is one. */
   readonly reopen?: boolean;
+  /** Called whenever a reader may find more. */
+  readonly changed?: () => void;
   /** Told before what was kept aside is deleted. */
   readonly cut?: (cut: Cut) => void;
   /** Called when the disk has refused bytes. */
@@ -85,6 +87,7 @@ export class ByteLog {
       beforeGap: options.beforeGap ?? (() => {}),
       changed: () => {
         this.#changes.ring();
+        options.changed?.();
         const { bytes } = this.missing ?? { bytes: 0 };
         if (bytes > lost) options.onLoss?.();
         lost = bytes;
@@ -95,6 +98,11 @@ export class ByteLog {
   /** Bytes that are in the file, or on their way there. */
   get length(): number {
     return this.#writer.length;
+  }
+
+  /** All of it so far, where that is so little that it has no file. */
+  get little(): Uint8Array | null {
+    return this.hasFile ? null : this.#writer.held;
   }
 
   /** Whether there is a file, or may be. */

@@ -16,9 +16,11 @@ import type { ServiceEnd } from "./service.js";
 import {
   type CollectedFiles,
   type CommandRequest,
+  decodeOutput,
   ExecutionEvent,
   type KeptNote,
   type Outcome,
+  outputMessages,
   workerHeaders,
 } from "./worker.js";
 import {
@@ -192,15 +194,15 @@ export class CommandAttempt {
       broken = reject;
     });
     const copies = [this.#output, ...this.#services.values()];
-    const copy = async () => {
-      const copied = Promise.all(copies.map((one) => one.run(signal)));
+    const copy = async (which: readonly OutputCopy[] = copies) => {
+      const copied = Promise.all(which.map((one) => one.run(signal)));
       copied.catch(broken);
       await copied;
     };
     try {
       const followed = async () => {
         if (!this.#outcome) await this.#followEvents(signal, { copy, broken });
-        else void this.#keepLease(signal, broken);
+        else void this.#keepLease(performance.now(), signal, broken);
         await copy();
         for (const one of copies) one.checkLength();
         if (this.#options.io.files && (this.#left.files?.bytes ?? 0) > 0) {
@@ -218,24 +220,45 @@ export class CommandAttempt {
   /** Until `finished`. */
   async #followEvents(
     signal: AbortSignal,
-    { copy, broken }: { copy: () => Promise<void>; broken: (error: unknown) => void },
+    {
+      copy,
+      broken,
+    }: {
+      copy: (which?: readonly OutputCopy[]) => Promise<void>;
+      broken: (error: unknown) => void;
+    },
   ): Promise<void> {
     const { io } = this.#options;
+    const attachedAt = performance.now();
     const response = await this.#attach(signal);
     this.#reached = true;
     this.#heard();
-    void this.#keepLease(signal, broken);
+    void this.#keepLease(attachedAt, signal, broken);
+    const fetchOutput = (which: readonly OutputCopy[]) => void copy(which).catch(() => {});
+    // An older worker tells all of it, however little, only where it is asked to.
+    let isLittle = response.headers[workerHeaders.output] !== undefined;
+    const toFetch = () => [...(isLittle ? [] : [this.#output]), ...this.#services.values()];
     // Not yet, since thousands may wait for a slot, and need no second connection for that. Silence
     // means that its sandbox is being made; and if an image is pulled for it, the output says so.
-    const silence = setTimeout(() => void copy().catch(() => {}), openOutputAfterMs);
+    const silence = setTimeout(() => fetchOutput(toFetch()), openOutputAfterMs);
     try {
       // Read to the end, so that the connection can serve the next command.
-      for await (const { data } of parseSse(untilSilent(response, this.#worker.silenceMs))) {
-        const event = ExecutionEvent.parse(JSON.parse(data));
+      const messages = parseSse(untilSilent(response, this.#worker.silenceMs));
+      for await (const { event: name, data } of messages) {
         this.#heard();
+        if (name === outputMessages.some) {
+          this.#output.give(decodeOutput(data)).catch(broken);
+          continue;
+        }
+        if (name === outputMessages.more) {
+          isLittle = false;
+          fetchOutput([this.#output]);
+          continue;
+        }
+        const event = ExecutionEvent.parse(JSON.parse(data));
         this.#events += 1;
         clearTimeout(silence);
-        if (event.type !== "queued" || event.ahead === 0) void copy().catch(() => {});
+        if (event.type !== "queued" || event.ahead === 0) fetchOutput(toFetch());
         if (event.type === "queued") io.queued?.(event.ahead);
         else if (event.type === "started") io.started(event.sandbox);
         else {
@@ -265,6 +288,7 @@ export class CommandAttempt {
         ...(leaseMs > 0 && { [workerHeaders.lease]: String(leaseMs) }),
         ...(this.#events > 0 && { "last-event-id": String(this.#events) }),
         ...(!starts && { [workerHeaders.resume]: "1" }),
+        [workerHeaders.output]: String(this.#output.received),
       },
       once: starts,
       signal,
@@ -291,13 +315,20 @@ export class CommandAttempt {
   }
 
   /** Tells the worker that we live, also when nothing else is to be said; and learns that it does not. */
-  async #keepLease(signal: AbortSignal, broken: (error: unknown) => void): Promise<void> {
+  async #keepLease(
+    since: number,
+    signal: AbortSignal,
+    broken: (error: unknown) => void,
+  ): Promise<void> {
     const { leaseMs, path } = this.#options;
     if (leaseMs === 0) return;
     const everyMs = leaseMs / 4;
+    // The worker counts from the request on, also where the answer was read late since this process stood still.
+    let waitMs = everyMs - (performance.now() - since);
     try {
       for (;;) {
-        await wait(everyMs, undefined, { signal });
+        if (waitMs > 0) await wait(waitMs, undefined, { signal });
+        waitMs = everyMs;
         const call = { method: "POST", path: `${path}/lease`, signal, timeoutMs: everyMs } as const;
         const response = await this.#worker.open(call);
         response.resume();

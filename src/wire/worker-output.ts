@@ -18,6 +18,10 @@ export type OutputTaker = (bytes: Uint8Array) => Promise<void> | undefined;
 /** Whoever asked could not take the output. */
 export class TakerError extends Error {}
 
+function untaken(error: unknown): TakerError {
+  return new TakerError(`the output could not be kept: ${causeOf(error)}`);
+}
+
 /** The worker does not know the execution. */
 export class UnknownExecutionError extends Error {
   constructor() {
@@ -65,6 +69,24 @@ export class OutputCopy {
     this.#watchSilence();
   }
 
+  get received(): number {
+    return this.#received;
+  }
+
+  /** The next bytes, which have come another way. Not while it runs. Resolves when they are taken. */
+  give(bytes: Uint8Array): Promise<void> {
+    this.#received += bytes.length;
+    const before = this.#taking;
+    const taken = async () => {
+      await before;
+      await this.#take(bytes);
+    };
+    this.#taking = taken().catch((error) => {
+      throw error instanceof TakerError ? error : untaken(error);
+    });
+    return this.#taking;
+  }
+
   /** Copies, from where it broke off, unless it does so already; resolves after the last byte is taken. */
   run(signal: AbortSignal): Promise<void> {
     this.#copied ??= this.#copy(signal)
@@ -89,6 +111,7 @@ export class OutputCopy {
 
   async #copy(signal: AbortSignal): Promise<void> {
     await this.#taking;
+    if (this.#received === this.#expected) return;
     const path = `${this.#path}?offset=${this.#received}`;
     const response = await this.#worker.open({ method: "GET", path, signal });
     if (response.statusCode === 404) throw new UnknownExecutionError();
@@ -99,7 +122,7 @@ export class OutputCopy {
     this.#watchSilence();
     await new Promise<void>((resolve, reject) => {
       const refuse = (error: unknown) => {
-        reject(new TakerError(`the output could not be kept: ${causeOf(error)}`));
+        reject(untaken(error));
         response.destroy();
       };
       response.on("data", (chunk: Buffer) => {

@@ -20,7 +20,8 @@
 //   *      /kept                       sandboxes of red commands that are kept to be entered, see kept.ts
 //   *      /trees, /sources            the code under test, see source.ts
 //
-// Output does not travel as events: bytes are addressed by offset, and `finished` says how many there are.
+// Output is bytes, addressed by offset; `finished` says how many there are. Where it is little it may come between the
+// events (see workerHeaders.output), so that most commands need no second request.
 //
 // A client that may lose its connection and come back says so with a lease: the execution, its outcome and
 // its output are kept until DELETE, or until the worker has heard no request about it for that long. An open
@@ -46,9 +47,26 @@ export const workerHeaders = {
   lease: "bettertest-lease-ms",
   /** On PUT, "1": attach, and start nothing; 404 where nothing of that id is here. Needs no body. */
   resume: "bettertest-resume",
+  /**
+   * On PUT: little output is to come between the events, from that byte on, as `output`; as soon as there is more of it,
+   * `more-output` is told, and the rest is to be fetched. On the answer: so it will be.
+   */
+  output: "bettertest-output",
   /** On every answer: another value means that the worker has been started anew and knows nothing. */
   instance: "bettertest-instance",
 } as const;
+
+/** Not ExecutionEvents: they have no number, and nobody resumes after one. */
+export const outputMessages = { some: "output", more: "more-output" } as const;
+
+/** Any bytes as a JSON text, which people can read where the bytes are ASCII. */
+export function encodeOutput(bytes: Uint8Array): string {
+  return JSON.stringify(Buffer.from(bytes).toString("latin1"));
+}
+
+export function decodeOutput(text: string): Uint8Array {
+  return Buffer.from(z.string().parse(JSON.parse(text)), "latin1");
+}
 
 /** Linux starts no program with a longer argument. Refused here, where it is not taken for a red test. */
 const longestCommandBytes = 128 * 1024 - 1;

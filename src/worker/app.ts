@@ -11,9 +11,12 @@ import {
   CommandRequest,
   type ExpectedSandbox,
   ExpectedSandboxes,
+  encodeOutput,
+  outputMessages,
   type WorkerInfo,
   workerHeaders,
 } from "../wire/worker.js";
+import type { Told } from "./execution.js";
 import type { Executions } from "./executions.js";
 import type { KeptSandboxes } from "./kept/kept.js";
 import { keptRoutes } from "./kept/routes.js";
@@ -135,6 +138,11 @@ export function createWorkerApp(deps: AppDeps): Hono {
     if (leaseMs === null) {
       return c.json({ error: `${workerHeaders.lease}: must be a number of milliseconds` }, 400);
     }
+    const wantsOutput = c.req.header(workerHeaders.output) !== undefined;
+    const offset = wantsOutput ? readCount(c.req.header(workerHeaders.output)) : null;
+    if (wantsOutput && offset === null) {
+      return c.json({ error: `${workerHeaders.output}: must be a number of bytes` }, 400);
+    }
     // Whoever resumes may not know the request any more; its id is enough.
     const known = executions.get(id);
     if (resumes && !known) return unknown(c, id);
@@ -148,11 +156,15 @@ export function createWorkerApp(deps: AppDeps): Hono {
     }
     return sseResponse(
       streams.counted(async function* (signal) {
-        for await (const [number, event] of execution.follow(after, signal)) {
-          yield encodeSse({ event: event.type, data: JSON.stringify(event), id: String(number) });
+        for await (const told of execution.followWithOutput({ after, offset }, signal)) {
+          yield encodeTold(told);
         }
       }),
-      { keepAliveMs, closed: executions.attach(id) },
+      {
+        keepAliveMs,
+        closed: executions.attach(id),
+        ...(offset !== null && { headers: { [workerHeaders.output]: String(offset) } }),
+      },
     );
   });
 
@@ -198,6 +210,15 @@ export function createWorkerApp(deps: AppDeps): Hono {
   });
 
   return app;
+}
+
+function encodeTold(told: Told): string {
+  if (told === "more output") return encodeSse({ event: outputMessages.more, data: "" });
+  if (told instanceof Uint8Array) {
+    return encodeSse({ event: outputMessages.some, data: encodeOutput(told) });
+  }
+  const [number, event] = told;
+  return encodeSse({ event: event.type, data: JSON.stringify(event), id: String(number) });
 }
 
 function full(c: Context, { most }: Executions) {

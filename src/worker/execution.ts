@@ -36,7 +36,7 @@ export interface ExecutionDeps {
   readonly executor: Executor;
   readonly admission: Admission;
   /** Of the command, or of a service of it. */
-  readonly openOutput: (service?: string) => ByteLog;
+  readonly openOutput: (service?: string, changed?: () => void) => ByteLog;
   readonly metrics: WorkerMetrics;
   readonly sources: Sources;
   readonly kept: Pick<KeptSandboxes, "add">;
@@ -60,6 +60,9 @@ const mostOpenings = 5;
 const longestTimerMs = 2 ** 31 - 1;
 
 const lineFeed = 10;
+
+/** An event with its number, or output. */
+export type Told = [number, ExecutionEvent] | Uint8Array | "more output";
 
 export class Execution {
   readonly id: string;
@@ -130,13 +133,36 @@ export class Execution {
 
   /** Events from number `after` + 1 on (the first is 1): those told already, then those to come. */
   async *follow(after: number, signal: AbortSignal): AsyncGenerator<[number, ExecutionEvent]> {
-    for (let told = after; !signal.aborted; ) {
+    for await (const told of this.followWithOutput({ after, offset: null }, signal)) {
+      if (Array.isArray(told)) yield told;
+    }
+  }
+
+  /**
+   * The same, and between them what the command prints, from that byte on, as long as all of it is little. When it is
+   * more that is told, once, and followOutput has the rest. Null: none of it.
+   */
+  async *followWithOutput(
+    { after, offset }: { readonly after: number; readonly offset: number | null },
+    signal: AbortSignal,
+  ): AsyncGenerator<Told> {
+    let told = after;
+    let printed = offset;
+    while (!signal.aborted) {
       const event = this.#events[told];
-      if (event) {
+      const little = printed === null ? undefined : this.#output?.little;
+      if (event && event.type !== "finished") {
         told += 1;
         yield [told, event];
-        if (event.type === "finished") return;
-      } else if (this.#finished) return;
+      } else if (printed !== null && little === null) {
+        printed = null;
+        yield "more output";
+      } else if (printed !== null && little && printed < little.length) {
+        const bytes = little.subarray(printed);
+        printed = little.length;
+        yield bytes;
+      } else if (event) return yield [told + 1, event];
+      else if (this.#finished) return;
       else await this.#changes.heard(signal);
     }
   }
@@ -252,8 +278,8 @@ export class Execution {
   }
 
   async #attempt(): Promise<Outcome> {
-    const output = this.#deps.openOutput();
-    this.#services?.open(this.#deps.openOutput);
+    const output = this.#deps.openOutput(undefined, () => this.#changes.ring());
+    this.#services?.open((name) => this.#deps.openOutput(name));
     this.#output = output;
     this.#changes.ring();
     try {

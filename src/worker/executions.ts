@@ -86,10 +86,14 @@ export class Executions {
     const execution = new Execution(id, request, {
       ...this.#options,
       packPath: packPathOf(outputPath),
-      openOutput: (service) => {
+      openOutput: (service, changed) => {
         const path = service === undefined ? outputPath : servicePathOf(outputPath, service);
         const limitBytes = this.#options.maxOutputBytes;
-        const output = new ByteLog(path, { limitBytes, memoryBytes: littleOutputBytes });
+        const output = new ByteLog(path, {
+          limitBytes,
+          memoryBytes: littleOutputBytes,
+          ...(changed && { changed }),
+        });
         entry.outputs.push(output);
         return output;
       },

@@ -166,7 +166,7 @@ function childrenOf(pid: number): number[] {
 export interface ScriptedCommand {
   readonly spec: SandboxSpec;
   readonly signals: string[];
-  write(text: string): Promise<void> | undefined;
+  write(what: string | Uint8Array): Promise<void> | undefined;
   exit(code: number): void;
   fault(error: Error): void;
 }
@@ -204,7 +204,7 @@ export function createScriptedExecutor(): ScriptedExecutor {
           const command: ScriptedCommand = {
             spec,
             signals,
-            write: (text) => sink(Buffer.from(text)),
+            write: (what) => sink(Buffer.from(what)),
             exit: ended.resolve,
             fault: ended.reject,
           };
