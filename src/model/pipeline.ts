@@ -47,23 +47,32 @@ export function allTasks(pipeline: Pipeline): TaskRef[] {
   );
 }
 
-/** Stage and task index of each task; computed once a pipeline, since every event needs it. */
-export function taskPositions(pipeline: Pipeline): ReadonlyMap<string, readonly [number, number]> {
+/** Of its stage, and in it; undefined where the pipeline has no such task. */
+export function taskPosition(
+  pipeline: Pipeline,
+  { stage, task }: TaskRef,
+): readonly [number, number] | undefined {
+  return positionsOf(pipeline).get(stage)?.get(task);
+}
+
+type Positions = ReadonlyMap<string, ReadonlyMap<string, readonly [number, number]>>;
+
+/** Made once a pipeline, since every event needs it; by stage and task, so that nobody puts a key together. */
+function positionsOf(pipeline: Pipeline): Positions {
   let positions = positionCache.get(pipeline);
   if (!positions) {
     positions = new Map(
-      pipeline.stages.flatMap((stage, s) =>
-        stage.tasks.map(
-          (task, t) => [taskKey({ stage: stage.name, task: task.name }), [s, t]] as const,
-        ),
-      ),
+      pipeline.stages.map(({ name, tasks }, s) => [
+        name,
+        new Map(tasks.map((task, t) => [task.name, [s, t] as const])),
+      ]),
     );
     positionCache.set(pipeline, positions);
   }
   return positions;
 }
 
-const positionCache = new WeakMap<Pipeline, ReadonlyMap<string, readonly [number, number]>>();
+const positionCache = new WeakMap<Pipeline, Positions>();
 
 export type Selection =
   | { readonly ok: true; readonly tasks: readonly TaskRef[] }

@@ -10,7 +10,7 @@ import type {
 } from "./events.js";
 import type { Fault, RunVerdict, TaskEnd } from "./failure.js";
 import { type BuildResult, describeCached } from "./image-build.js";
-import { type Pipeline, type TaskRef, taskKey, taskPositions } from "./pipeline.js";
+import { type Pipeline, type TaskRef, taskPosition } from "./pipeline.js";
 import type { ServiceEnded, ServiceSent, ServiceState } from "./service.js";
 import type { FilesSummary } from "./test-results.js";
 
@@ -185,12 +185,10 @@ export function applyOwned(run: Run, event: RunEvent, own: OwnLists): Run {
       return changeTask(run, event, own, (task) => ({
         ...task,
         status: event.retried ? "queued" : event.end.status,
-        attempts: changedAt(task.attempts, event.attempt - 1, (attempt) => ({
-          ...attempt,
-          finishedAt: event.at,
-          end: event.end,
-          ...(event.output && { output: event.output }),
-        })),
+        attempts: changedAt(task.attempts, event.attempt - 1, (attempt) => {
+          const { at: finishedAt, end, output } = event;
+          return output ? { output, ...attempt, finishedAt, end } : { ...attempt, finishedAt, end };
+        }),
       }));
     case "cancel-requested":
       return { ...run, cancelledBy: event.by };
@@ -240,11 +238,17 @@ function changeTask(
   own: OwnLists,
   change: (task: TaskState) => TaskState,
 ): Run {
-  const position = run.pipeline && taskPositions(run.pipeline).get(taskKey(ref));
+  const position = run.pipeline && taskPosition(run.pipeline, ref);
   if (!position) return run;
   const [s, t] = position;
   const stage = run.stages[s]!;
-  const tasks = own.get(stage.tasks) ?? [...stage.tasks];
+  const owned = own.get(stage.tasks);
+  if (owned) {
+    // Nobody has seen the run that holds it either.
+    owned[t] = change(owned[t]!);
+    return run;
+  }
+  const tasks = [...stage.tasks];
   own.set(tasks, tasks);
   tasks[t] = change(tasks[t]!);
   const stages = run.stages.slice();
@@ -257,7 +261,7 @@ function changedAt<T>(list: readonly T[], place: number, change: (item: T) => T)
 }
 
 export function findTask(run: Run, ref: TaskRef): TaskState | undefined {
-  const position = run.pipeline && taskPositions(run.pipeline).get(taskKey(ref));
+  const position = run.pipeline && taskPosition(run.pipeline, ref);
   return position ? run.stages[position[0]]?.tasks[position[1]] : undefined;
 }
 

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { onAbort } from "../../../src/lib/on-abort.js";
 import type { Fault, TaskEnd } from "../../../src/model/failure.js";
 import type { TaskRef } from "../../../src/model/pipeline.js";
 import type { FromInterpreter, ToInterpreter } from "../../../src/wire/python-bridge.js";
@@ -158,12 +159,12 @@ class PythonHost implements PipedefHost {
       this.#send({ type: "cancel", task: id });
       this.#expectAnswer(id, "to cancel a task");
     };
-    signal.addEventListener("abort", cancel);
+    const forget = onAbort(signal, cancel);
     this.#tasks.set(id, run);
     this.#send({ type: "start", task: id, stage: task.stage, name: task.task });
     this.#expectAnswer(id, "to start a task");
     const end = await run.ended;
-    signal.removeEventListener("abort", cancel);
+    forget();
     this.#tasks.delete(id);
     return end;
   }

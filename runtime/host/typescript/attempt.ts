@@ -1,6 +1,7 @@
 // One attempt of a task, as the boss sees it: what the task printed and which commands it asked for, dealt
 // with in the order in which they came.
 
+import { onAbort } from "../../../src/lib/on-abort.js";
 import type { TaskEnd } from "../../../src/model/failure.js";
 import type { CallRequest, TaskIo } from "../host.js";
 import type { Home } from "./home.js";
@@ -36,11 +37,11 @@ export class Attempt {
       home.send({ type: "cancel", id });
       grace = setTimeout(() => this.finish({ status: "cancelled" }), cancelGraceMs);
     };
-    signal.addEventListener("abort", cancel, { once: true });
+    const forget = onAbort(signal, cancel);
     this.end = new Promise<TaskEnd>((resolve) => {
       this.#resolve = resolve;
     }).then(async (end) => {
-      signal.removeEventListener("abort", cancel);
+      forget();
       clearTimeout(grace);
       // A home that broke leaves commands behind; those of a task that ended by itself are done.
       this.#commands.abort();

@@ -5,7 +5,7 @@ import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { overLimit } from "../../lib/byte-log.js";
 import type { AttemptRef, StoredOutput } from "../../model/events.js";
-import { type Pipeline, taskKey, taskPositions } from "../../model/pipeline.js";
+import { type Pipeline, taskPosition } from "../../model/pipeline.js";
 import { AttemptOutput, marksPath } from "./attempt-output.js";
 import { type Mark, marksInFile, readMarks } from "./output-marks.js";
 import { ServiceOutputs } from "./service-outputs.js";
@@ -161,7 +161,7 @@ export class Outputs {
 
   /** Where it is. Whoever reads there sees what has been written so far. */
   path({ run, pipeline, attempt }: OutputRef): string {
-    const position = taskPositions(pipeline).get(taskKey(attempt));
+    const position = taskPosition(pipeline, attempt);
     if (!position) throw new Error(`run ${run} has no task ${attempt.stage}.${attempt.task}`);
     return join(this.folder, String(run), `${position[0]}-${position[1]}-${attempt.attempt}.out`);
   }

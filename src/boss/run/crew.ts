@@ -4,16 +4,22 @@ export class Crew {
   #failure: { readonly error: unknown } | null = null;
   #idle: () => void = () => {};
 
-  add(work: Promise<void>): void {
+  /** `ended` is called when it has, however. */
+  add(work: Promise<void>, ended: () => void): void {
     this.#underWay += 1;
-    void work
-      .catch((error: unknown) => {
+    work.then(
+      () => this.#leave(ended),
+      (error: unknown) => {
         this.#failure ??= { error };
-      })
-      .finally(() => {
-        this.#underWay -= 1;
-        if (this.#underWay === 0) this.#idle();
-      });
+        this.#leave(ended);
+      },
+    );
+  }
+
+  #leave(ended: () => void): void {
+    ended();
+    this.#underWay -= 1;
+    if (this.#underWay === 0) this.#idle();
   }
 
   get hasFailed(): boolean {

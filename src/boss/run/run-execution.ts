@@ -13,7 +13,7 @@ import {
   type StageDefinition,
   type TaskRef,
   taskKey,
-  taskPositions,
+  taskPosition,
 } from "../../model/pipeline.js";
 import { eachTask, findTask, type Run, type TaskState, verdictOf } from "../../model/run.js";
 import type { Workers } from "../workers.js";
@@ -108,6 +108,7 @@ async function executeWith(
 ): Promise<RunEnd | "handed back"> {
   // 1. Load the pipedef, unless somebody cancels first.
   const leaving = AbortSignal.any([signal, deps.stop.over]);
+  setMaxListeners(0, leaving);
   const loading = orAborted(host.load(), leaving, () => "aborted" as const);
   const usualMs = deps.usual();
   const loaded = await loading;
@@ -151,6 +152,7 @@ async function executeWith(
     pipeline,
     signal,
     gone: gone.signal,
+    leaving,
     deps,
     loaded,
     usualMs,
@@ -213,7 +215,7 @@ async function executeStage(
   // Side by side; a red one does not stop its siblings. Those that ran before need no slot: they have theirs.
   const crew = new Crew();
   for (const ref of those("running")) {
-    crew.add(executeIn(ref, stage, context, deps.slots.seize()));
+    crew.add(executeIn(ref, stage, context), deps.slots.seize());
   }
   resumed();
   const queue = new StageQueue(those("waiting"), deps);
@@ -226,7 +228,7 @@ async function executeStage(
     if (crew.hasFailed) break;
     const release = await deps.slots.acquire(context.gone);
     left -= 1;
-    if (release) crew.add(executeIn(ref, stage, context, release));
+    if (release) crew.add(executeIn(ref, stage, context), release);
     else if (!deps.stop.over.aborted || context.signal.aborted) {
       const reason = context.signal.aborted
         ? "the run was cancelled"
@@ -240,26 +242,17 @@ async function executeStage(
   if (after?.tasks.every(hasEnded)) finishStage(stage, deps);
 }
 
-async function executeIn(
-  ref: TaskRef,
-  stage: StageDefinition,
-  context: StageContext,
-  release: () => void,
-): Promise<void> {
-  try {
-    if (isGone(ref, context)) return endGone(ref, context);
-    await executeTask(ref, stage, context, context.deps.past?.task(ref));
-  } finally {
-    release();
-  }
+function executeIn(ref: TaskRef, stage: StageDefinition, context: StageContext): Promise<void> {
+  if (isGone(ref, context)) return endGone(ref, context);
+  return executeTask(ref, stage, context, context.deps.past?.task(ref));
 }
 
 function isGone(ref: TaskRef, { loaded }: StageContext): boolean {
-  return !taskPositions(loaded.pipeline).has(taskKey(ref));
+  return taskPosition(loaded.pipeline, ref) === undefined;
 }
 
 /** The boss was killed, and the pipedef, loaded once more from the same files, gave other tasks. */
-function endGone(ref: TaskRef, { deps }: StageContext): void {
+async function endGone(ref: TaskRef, { deps }: StageContext): Promise<void> {
   const { attempts = 0, open } = deps.past?.task(ref) ?? {};
   const attempt = open ? attempts : attempts + 1;
   if (!open) deps.emit({ type: "attempt-started", at: deps.now(), ...ref, attempt });

@@ -9,8 +9,7 @@ import {
   type Pipeline,
   type StageDefinition,
   type TaskRef,
-  taskKey,
-  taskPositions,
+  taskPosition,
 } from "../../model/pipeline.js";
 import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
 import type { OutputRef } from "../output/outputs.js";
@@ -77,8 +76,12 @@ export interface TaskContext<Dependencies extends TaskDependencies = TaskDepende
   readonly signal: AbortSignal;
   /** No further task can start: cancelled, handed back, or the host is gone. */
   readonly gone: AbortSignal;
+  /** What runs is to end: cancelled, or handed back. One for all attempts, since each costs more than an attempt does. */
+  readonly leaving: AbortSignal;
   readonly deps: Dependencies;
 }
+
+const none: ReadonlySet<string> = new Set();
 
 /** Attempt after attempt, until one says how the task ended, or the boss stops. */
 export async function executeTask(
@@ -88,13 +91,13 @@ export async function executeTask(
   past: TaskPast = noPast,
 ): Promise<void> {
   const { signal, gone, deps } = context;
-  const place = taskPositions(context.pipeline).get(taskKey(ref));
+  const place = taskPosition(context.pipeline, ref);
   const retries = (place && stage.tasks[place[1]]?.retries) ?? 0;
-  const avoid = new Set<string>();
+  let avoid = none;
   let { redTries, lostTries, refusals, open } = past;
   for (let attempt = open ? past.attempts : past.attempts + 1; ; attempt++) {
     const { end, output, lost, byBoss } = await executeAttempt(
-      { ...ref, attempt },
+      { stage: ref.stage, task: ref.task, attempt },
       avoid,
       context,
       open,
@@ -127,7 +130,7 @@ export async function executeTask(
       else if (lost) {
         if (lost.refused) refusals += 1;
         else lostTries += 1;
-        avoid.add(lost.url);
+        avoid = new Set([...avoid, lost.url]);
         await deps.workers.returned(lost, lostTries + refusals, gone);
       }
     }
@@ -165,7 +168,7 @@ async function executeAttempt(
     if (output instanceof Error) throw output;
     const outputPath = deps.outputs.path(ref);
     const result = await runAttempt(attempt, { output, outputPath }, { avoid, open }, context);
-    return { ...result, output: await deps.outputs.close(ref) };
+    return { output: await deps.outputs.close(ref), ...result };
   } catch (error) {
     // A started attempt always finishes, exactly once.
     await deps.outputs.close(ref).catch(() => {});
@@ -186,20 +189,17 @@ async function runAttempt(
   attempt: AttemptRef,
   { output, outputPath }: Pick<CallContext, "output" | "outputPath">,
   { avoid, open }: { readonly avoid: ReadonlySet<string>; readonly open: AttemptLog | null },
-  { host, signal, gone, deps }: TaskContext,
+  { host, signal, leaving, gone, deps }: TaskContext,
 ): Promise<AttemptResult> {
-  const ended = new AbortController();
+  // Only one that is brought back may have to end by itself.
+  const own = open && new AbortController();
+  const unheard = own && followAbort(leaving, own);
+  const ended = own?.signal ?? leaving;
   let again: Fault | null = null;
   const endBecause = (fault: Fault) => {
     again ??= fault;
-    ended.abort();
+    own?.abort();
   };
-  const onCancel = () => ended.abort();
-  const onStop = () =>
-    endBecause({ message: "the boss was stopped; it is run again at its next start" });
-  if (signal.aborted) ended.abort();
-  else if (deps.stop.over.aborted) onStop();
-  const unheard = [onAbort(signal, onCancel), onAbort(deps.stop.over, onStop)];
 
   let lost: LostWorker | null = null;
   const { emit, now, workers, expectations, secrets, sources, builds } = deps;
@@ -255,19 +255,26 @@ async function runAttempt(
   let end: TaskEnd;
   try {
     if (output.hasGap) endBecause(cannotGoOn("not all of its output could be stored"));
-    end = await host.runTask(attempt, io, ended.signal);
+    end = await host.runTask(attempt, io, ended);
     void printed.release();
-    if (!ended.signal.aborted && !gone.aborted) replay?.checkEnd();
+    if (!ended.aborted && !gone.aborted) replay?.checkEnd();
   } finally {
-    await replay?.close();
-    for (const forget of unheard) forget();
+    if (replay) await replay.close();
+    unheard?.();
   }
   // What else may have happened is no news.
   if (signal.aborted) return { end: { status: "cancelled" }, lost };
-  const fault: Fault | null = again;
+  const fault: Fault | null = again ?? (deps.stop.over.aborted ? stopped : null);
   const isHostGone = gone.aborted && !deps.stop.over.aborted;
   if (fault && !isHostGone) return { end: { status: "errored", fault }, lost, byBoss: true };
   return { end, lost };
+}
+
+const stopped: Fault = { message: "the boss was stopped; it is run again at its next start" };
+
+function followAbort(signal: AbortSignal, controller: AbortController): () => void {
+  if (signal.aborted) controller.abort();
+  return onAbort(signal, () => controller.abort());
 }
 
 function cannotGoOn(reason: string): Fault {

@@ -8,7 +8,7 @@ import { asError } from "../../lib/as-error.js";
 import { Bell } from "../../lib/bell.js";
 import type { RunCreated } from "../../model/events.js";
 import { exitCodes } from "../../model/exit-code.js";
-import { type Pipeline, type TaskRef, taskKey, taskPositions } from "../../model/pipeline.js";
+import { type Pipeline, type TaskRef, taskKey, taskPosition } from "../../model/pipeline.js";
 import { eachTask, type Run } from "../../model/run.js";
 import { TreeWatch } from "../../source/tree-watch.js";
 import { count } from "../../terminal/text.js";
@@ -204,8 +204,7 @@ function remember(run: Run | undefined, failed: Map<string, TaskRef>): void {
 }
 
 function stillThere(failed: ReadonlyMap<string, TaskRef>, pipeline: Pipeline): TaskRef[] {
-  const there = taskPositions(pipeline);
-  return [...failed].filter(([key]) => there.has(key)).map(([, ref]) => ref);
+  return [...failed.values()].filter((ref) => taskPosition(pipeline, ref) !== undefined);
 }
 
 function shownPaths(paths: readonly string[]): string[] {
