@@ -162,16 +162,14 @@ export class KnownWorkers {
     );
   }
 
-  /** What it does counts against its room. */
-  async busy<T>(worker: KnownWorker, work: () => Promise<T>): Promise<T> {
+  /** What it does from now on counts against its room, until the returned function is called. */
+  occupy(worker: KnownWorker): () => void {
     worker.inFlight += 1;
     this.#place(worker);
-    try {
-      return await work();
-    } finally {
+    return () => {
       worker.inFlight -= 1;
       this.#place(worker);
-    }
+    };
   }
 
   #place(worker: KnownWorker): void {

@@ -112,7 +112,12 @@ export class Workers {
     }
     const id = randomUUID();
     io.chosen({ url: known.view.url, execution: id });
-    return this.#known.busy(known, () => known.client.execute(request, io, signal, id));
+    const leave = this.#known.occupy(known);
+    try {
+      return await known.client.execute(request, io, signal, id);
+    } finally {
+      leave();
+    }
   }
 
   /** Tells what is about to be asked of that worker, or of all own ones together; of one not known yet nothing. */
@@ -140,7 +145,12 @@ export class Workers {
       const message = `worker ${url} is none of this boss's any more`;
       return settle(io, { kind: "faulted", message, workerLost: true });
     }
-    return this.#known.busy(known, () => known.client.resume(execution, io, signal));
+    const leave = this.#known.occupy(known);
+    try {
+      return await known.client.resume(execution, io, signal);
+    } finally {
+      leave();
+    }
   }
 
   /** Keeps the worker from giving an execution up until somebody resumes it. */

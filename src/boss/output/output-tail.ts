@@ -1,3 +1,5 @@
+const nothing = new Uint8Array();
+
 /** Keeps the last MiB of what passes through it. */
 export class OutputTail {
   static readonly limitBytes = 1024 * 1024;
@@ -16,6 +18,7 @@ export class OutputTail {
   }
 
   bytes(): Uint8Array {
+    if (this.#chunks.length === 0) return nothing;
     const all = Buffer.concat(this.#chunks);
     return all.subarray(Math.max(0, all.length - OutputTail.limitBytes));
   }

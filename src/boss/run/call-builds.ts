@@ -19,8 +19,10 @@ export interface RunBuilds {
 export function bringSources(
   { source: asked, build, cache, services }: AskedCommand,
   sources: RunSources,
-  origin: BuildOrigin,
+  /** Of what is built on the way. */
+  origin: () => BuildOrigin,
 ): ((worker: WorkerClient, signal: AbortSignal) => Promise<Partial<CommandRequest>>) | null {
+  if (!asked && !build && !cache && !services) return null;
   const builds = Object.entries(services ?? {}).flatMap(([name, service]) =>
     service.build ? [[name, service.build] as const] : [],
   );
@@ -31,7 +33,7 @@ export function bringSources(
         all.map(
           async ([name, one]): Promise<[string, ImageBuild]> => [
             name,
-            { ...one, source: await sources(one.source, worker, signal), by: origin },
+            { ...one, source: await sources(one.source, worker, signal), by: origin() },
           ],
         ),
       );
@@ -39,7 +41,7 @@ export function bringSources(
     return {
       ...(source && { source }),
       ...(build && {
-        build: { ...build, source: await sources(build.source, worker, signal), by: origin },
+        build: { ...build, source: await sources(build.source, worker, signal), by: origin() },
       }),
       ...(builds.length > 0 && { serviceBuilds: Object.fromEntries(await brought(builds)) }),
       ...(cache && { cache: await cachesOf(cache, { source, sources, worker, signal }) }),
@@ -49,10 +51,11 @@ export function bringSources(
 
 /** Why the call is not made; null: it can be. Arguments stay readable in the image, for whoever has it. */
 export function secretInArguments(
-  { build, services = {} }: AskedCommand,
+  { build, services }: AskedCommand,
   secrets: Secrets,
 ): Outcome | null {
-  const builds = [build, ...Object.values(services).map((service) => service.build)];
+  if (!build && !services) return null;
+  const builds = [build, ...Object.values(services ?? {}).map((service) => service.build)];
   const told = builds
     .flatMap((one) => Object.entries(one?.args ?? {}))
     .find(([, value]) => secrets.maskText(value) !== value);

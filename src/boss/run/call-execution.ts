@@ -3,7 +3,6 @@
 // worker may forget it only after its outcome is stored and its output is in the file: so a boss that comes
 // back knows of every command that may run, and can ask for everything it has not got.
 
-import { createHash } from "node:crypto";
 import type { CallRequest, CallResult } from "../../../runtime/host/host.js";
 import type {
   AttemptRef,
@@ -23,6 +22,7 @@ import type { LostWorker, SentTo, Workers } from "../workers.js";
 import type { LoggedCall } from "./attempt-log.js";
 import { bringSources, type RunBuilds, secretInArguments, withKnownOrigin } from "./call-builds.js";
 import { mountsCaches } from "./call-caches.js";
+import { digestOf } from "./call-digest.js";
 import { CallFiles } from "./call-files.js";
 import { toldOptions } from "./call-options.js";
 import { CallServices, servicesIn } from "./call-services.js";
@@ -62,7 +62,7 @@ export async function executeCall(
   const services = servicesIn(request);
   const beside = new CallServices(
     services.map(({ name }) => name),
-    { ...context, call },
+    { call, ...context },
   );
   const { keepFailedMs } = context;
   const tail = new OutputTail();
@@ -89,7 +89,7 @@ export async function executeCall(
     });
   };
   let durationMs = 0;
-  const files = new CallFiles({ ...context, call });
+  const files = new CallFiles({ call, ...context });
   let end: Outcome | undefined;
   const settled = async (outcome: Outcome, left: LeftBehind) => {
     // Where it went to nobody: that it was made must be known as well.
@@ -113,8 +113,10 @@ export async function executeCall(
     await settled(outcome, nothingLeft);
     return { outcome, durationMs, output: tail.bytes(), outputBytes: 0 };
   }
-  const task = `${attempt.stage}.${attempt.task}`;
-  const bring = bringSources(request, sources, { ...builds.origin, task });
+  const bring = bringSources(request, sources, () => ({
+    ...builds.origin,
+    task: `${attempt.stage}.${attempt.task}`,
+  }));
   // Folders of its own are not made ahead; nor is the sandbox of a build.
   if (!request.build?.only && !mountsCaches(request))
     context.expectations.called(attempt.stage, worker, request);
@@ -173,8 +175,8 @@ export async function resumeCall(
     return output.append(call, news);
   });
   let durationMs = 0;
-  const files = new CallFiles({ ...context, call });
-  const beside = new CallServices(services, { ...context, call });
+  const files = new CallFiles({ call, ...context });
+  const beside = new CallServices(services, { call, ...context });
   let end: Outcome | undefined;
   const outcome = await workers.resume(
     { url: worker, any },
@@ -235,9 +237,11 @@ async function finishCall(
   { attempt, output, emit, now, builds }: CallContext,
 ): Promise<Outcome> {
   await output.flush();
-  const found = await files.finish(left.files);
+  const collecting = files.finish(left.files);
+  const found = collecting && (await collecting);
   if (found) emit({ type: "call-files", at: now(), ...attempt, call, files: found });
-  const services = await beside.finish(left.services);
+  const ending = beside.finish(left.services);
+  const services = ending && (await ending);
   const failedTests = found?.tests?.failed ?? 0;
   const known = withKnownOrigin(given, builds);
   const outcome: Outcome =
@@ -262,19 +266,4 @@ export function isLost(outcome: Outcome): boolean {
 /** A worker that is told to stop refuses what comes; that says nothing of the next one. */
 export function isRefused(outcome: CallOutcome): boolean {
   return outcome.kind === "faulted" && outcome.notStarted === true;
-}
-
-/** Alike for alike calls, whatever order their options were written in. */
-export function digestOf({ worker, request }: CallRequest): string {
-  const text = JSON.stringify(sorted({ worker, request }));
-  return createHash("sha256").update(text).digest("base64url");
-}
-
-function sorted(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(sorted);
-  return Object.entries(value)
-    .filter(([, field]) => field !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, field]) => [key, sorted(field)]);
 }

@@ -56,6 +56,28 @@ export function blobFolder(outputPath: string): string {
 
 export class CallFiles {
   readonly #options: CallFilesOptions;
+  #pack: CollectedPack | null = null;
+
+  constructor(options: CallFilesOptions) {
+    this.#options = options;
+  }
+
+  /** The pack's bytes. */
+  readonly take = (chunk: Uint8Array): Promise<void> => {
+    this.#pack ??= new CollectedPack(this.#options);
+    return this.#pack.take(chunk);
+  };
+
+  /** When all has been taken; null: nothing was asked for. */
+  finish(collected: CollectedFiles | null): Promise<FilesSummary | null> | null {
+    if (collected) return (this.#pack ?? new CollectedPack(this.#options)).finish(collected);
+    return this.#pack ? this.#pack.close().then(() => null) : null;
+  }
+}
+
+/** Of a call that was asked for files; most are not. */
+class CollectedPack {
+  readonly #options: CallFilesOptions;
   readonly #tests: TestTally;
   readonly #artifacts: ArtifactStore;
   readonly #notes: string[] = [];
@@ -73,19 +95,12 @@ export class CallFiles {
     this.#artifacts = new ArtifactStore(options, (text) => this.#note(text));
   }
 
-  /** The pack's bytes. */
-  readonly take = (chunk: Uint8Array): Promise<void> => {
+  take(chunk: Uint8Array): Promise<void> {
     this.#came = true;
     return this.#pack.push(chunk);
-  };
+  }
 
-  /** When all has been taken; null: nothing was asked for. */
-  async finish(collected: CollectedFiles | null): Promise<FilesSummary | null> {
-    if (!collected) {
-      await this.#artifacts.close();
-      await this.#tests.close();
-      return null;
-    }
+  async finish(collected: CollectedFiles): Promise<FilesSummary> {
     if (this.#came) this.#pack.end();
     for (const text of collected.notes) this.#note(text);
     const tests = await this.#tests.finish().catch((error: unknown) => {
@@ -99,6 +114,11 @@ export class CallFiles {
       ...(artifacts && { artifacts }),
       notes: this.#notes.map((text) => secrets.maskText(bounded(text, 500))),
     };
+  }
+
+  async close(): Promise<void> {
+    await this.#artifacts.close();
+    await this.#tests.close();
   }
 
   async #begin(file: PackedFile): Promise<void> {

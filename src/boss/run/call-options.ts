@@ -9,17 +9,10 @@ const secretName =
 const maxValueChars = 4096;
 
 /** What an event tells of a call, so that people can make it again by hand. */
-export function toldOptions({ env = {}, secrets = [], ...request }: AskedCommand): CallOptions {
-  const variables = Object.entries(env);
-  const isTold = ([name, value]: [string, string]) =>
-    !secretName.test(name) && value.length <= maxValueChars;
-  const told = variables.filter(isTold);
-  const hidden = variables.filter((variable) => !isTold(variable)).map(([name]) => name);
-  const names = [...new Set([...secrets, ...hidden])];
+export function toldOptions(request: AskedCommand): CallOptions {
   const { workdir, user, timeoutMs, cpus, memoryBytes, network, source, build } = request;
   return {
-    ...(told.length > 0 && { env: Object.fromEntries(told) }),
-    ...(names.length > 0 && { secrets: names }),
+    ...(request.env || request.secrets ? toldVariables(request) : {}),
     ...(workdir !== undefined && { workdir }),
     ...(user !== undefined && { user }),
     ...(timeoutMs !== undefined && { timeoutMs }),
@@ -28,6 +21,19 @@ export function toldOptions({ env = {}, secrets = [], ...request }: AskedCommand
     ...(network !== undefined && { network }),
     ...(build?.only && { builds: true }),
     ...(source && { sourcePath: seenAt(source) }),
+  };
+}
+
+function toldVariables({ env = {}, secrets = [] }: AskedCommand): CallOptions {
+  const variables = Object.entries(env);
+  const isTold = ([name, value]: [string, string]) =>
+    !secretName.test(name) && value.length <= maxValueChars;
+  const told = variables.filter(isTold);
+  const hidden = variables.filter((variable) => !isTold(variable)).map(([name]) => name);
+  const names = [...new Set([...secrets, ...hidden])];
+  return {
+    ...(told.length > 0 && { env: Object.fromEntries(told) }),
+    ...(names.length > 0 && { secrets: names }),
   };
 }
 

@@ -44,8 +44,11 @@ export class CallServices {
   readonly #opening: Promise<unknown>[] = [];
 
   /** When all has been taken; null: there are none. */
-  async finish(ends: Readonly<Record<string, ServiceEnd>>): Promise<ServiceEnded[] | null> {
-    if (this.#names.length === 0) return null;
+  finish(ends: Readonly<Record<string, ServiceEnd>>): Promise<ServiceEnded[]> | null {
+    return this.#names.length === 0 ? null : this.#finish(ends);
+  }
+
+  async #finish(ends: Readonly<Record<string, ServiceEnd>>): Promise<ServiceEnded[]> {
     await Promise.allSettled(this.#opening);
     for (const copy of this.#copies) await copy.release();
     return Promise.all(
@@ -63,6 +66,6 @@ export class CallServices {
   }
 }
 
-export function servicesIn({ services }: AskedCommand): ServiceSent[] {
-  return Object.entries(services ?? {}).map(([name, { image }]) => ({ name, image }));
+export function servicesIn({ services }: AskedCommand): readonly ServiceSent[] {
+  return services ? Object.entries(services).map(([name, { image }]) => ({ name, image })) : [];
 }

@@ -124,7 +124,7 @@ function recalled(remembered: RememberedNeeds): Needs {
   return new Map(
     remembered.map(({ stage, expected }) => {
       const needs = expected.map(({ count, ...known }): [string, Need] => {
-        const shape = shapeOfCall(known, false);
+        const shape = shapeOfCall(known, false, known.sourcePath);
         return [JSON.stringify([null, shape]), { worker: null, shape, count }];
       });
       return [stage, new Map(needs)];
@@ -169,20 +169,24 @@ function needsOf(events: readonly RunEvent[]): Needs {
     const ofStage = needs.get(stage) ?? new Map<string, Need>();
     needs.set(stage, ofStage);
     const worker = any.has(id) ? null : event.worker;
-    const shape = shapeOfCall(event, withServices.has(id));
+    const shape = shapeOfCall(event, withServices.has(id), event.sourcePath);
     add(ofStage, JSON.stringify([worker, shape]), { worker, shape, count: 1 });
   }
   return needs;
 }
 
-function shapeOf({ source, services, ...request }: AskedCommand): SandboxShape {
-  const shape = { ...request, ...(source && { sourcePath: seenAt(source) }) };
-  return shapeOfCall(shape, services !== undefined);
+function shapeOf(request: AskedCommand): SandboxShape {
+  const { source, services } = request;
+  return shapeOfCall(request, services !== undefined, source && seenAt(source));
 }
 
 /** What has services comes to their network by and by, and is made on none. */
-function shapeOfCall(call: SandboxShape, hasServices: boolean): SandboxShape {
-  const { image, user, workdir, cpus, memoryBytes, diskBytes, pids, sourcePath } = call;
+function shapeOfCall(
+  call: Omit<SandboxShape, "sourcePath">,
+  hasServices: boolean,
+  sourcePath: string | undefined,
+): SandboxShape {
+  const { image, user, workdir, cpus, memoryBytes, diskBytes, pids } = call;
   const network = hasServices ? false : call.network;
   return { image, user, workdir, cpus, memoryBytes, diskBytes, pids, network, sourcePath };
 }

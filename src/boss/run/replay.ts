@@ -10,7 +10,8 @@
 import type { CallRequest, CallResult } from "../../../runtime/host/host.js";
 import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
 import type { AttemptLog, LoggedCall, Step } from "./attempt-log.js";
-import { digestOf, isLost } from "./call-execution.js";
+import { digestOf } from "./call-digest.js";
+import { isLost } from "./call-execution.js";
 
 export interface ReplayOptions {
   readonly log: AttemptLog;

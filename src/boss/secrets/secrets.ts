@@ -35,6 +35,7 @@ export class Secrets {
     services,
     ...request
   }: AskedCommand): SendableCommand {
+    if (names.length === 0 && !services) return { ok: true, request };
     const ofServices = Object.values(services ?? {}).flatMap(({ secrets = [] }) => secrets);
     const missing = [...names, ...ofServices].find((name) => !this.#values.has(name));
     if (missing !== undefined) return { ok: false, outcome: this.#isMissing(missing) };
