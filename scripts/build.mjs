@@ -1,6 +1,7 @@
 // Builds dist/: every TypeScript file of src, runtime and test becomes one JavaScript file at the same
 // place (no bundle, so that threads and child processes find their entry files as in the source), some
-// packages become one file each (vendor.mjs), and the UI becomes one bundle. With --types it also writes the declarations that the package ships.
+// packages become one file each (vendor.mjs), and the UI becomes one bundle. With --types it also writes the
+// declarations that the package ships.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
