@@ -2,9 +2,9 @@
 
 import { execFile } from "node:child_process";
 
-export interface GitListing {
-  /** Byte strings, relative to the folder asked for. Some may not be there any more; folders are repos of their own. */
-  readonly paths: readonly string[];
+export interface GitStatus {
+  /** Untracked and not ignored. Byte strings, relative to the folder asked for; those that end in / are repos of their own. */
+  readonly untracked: readonly string[];
   /** Null before the first commit. */
   readonly commit: string | null;
   /** Null where none is checked out. */
@@ -16,24 +16,20 @@ export interface GitListing {
 const largestListBytes = 2 ** 30;
 
 /** Null: the folder belongs to no repo, or there is no git. */
-export async function listWithGit(folder: string): Promise<GitListing | null> {
-  const [tracked, status] = await Promise.all([
-    git(folder, ["ls-files", "-z", "--cached"]),
-    // One walk tells both what is untracked and whether anything differs.
-    git(folder, [
-      "status",
-      "-z",
-      "--porcelain=v2",
-      "--branch",
-      "--untracked-files=all",
-      "--no-renames",
-      ".",
-    ]),
+export async function gitStatus(folder: string): Promise<GitStatus | null> {
+  // One walk tells both what is untracked and whether anything differs.
+  const status = await git(folder, [
+    "status",
+    "-z",
+    "--porcelain=v2",
+    "--branch",
+    "--untracked-files=all",
+    "--no-renames",
+    ".",
   ]);
-  if (tracked === null || status === null) return null;
+  if (status === null) return null;
   const prefix = await prefixOf(folder, status);
-  const paths = new Set(tracked.split("\0"));
-  paths.delete("");
+  const untracked: string[] = [];
   let commit: string | null = null;
   let branch: string | null = null;
   let dirty = false;
@@ -43,10 +39,40 @@ export async function listWithGit(folder: string): Promise<GitListing | null> {
     else if (line !== "" && !line.startsWith("# ")) {
       dirty = true;
       // Told from the top of the repo, wherever that is.
-      if (line.startsWith("? ")) paths.add(line.slice(2 + prefix.length));
+      if (line.startsWith("? ")) untracked.push(line.slice(2 + prefix.length));
     }
   }
-  return { paths: [...paths], commit, branch, dirty };
+  return { untracked, commit, branch, dirty };
+}
+
+/** Some may not be there any more; folders are repos of their own. Null: the folder belongs to no repo, or there is no git. */
+export async function trackedByGit(folder: string): Promise<readonly string[] | null> {
+  const listed = await git(folder, ["ls-files", "-z", "--cached"]);
+  return listed === null ? null : [...new Set(listed.split("\0").slice(0, -1))];
+}
+
+/**
+ * Tracked files that do not look as the index says, whatever is in them. Git looks at their times, sizes, inodes and
+ * kinds, and by these settings at all of that. Null: it cannot tell.
+ */
+export async function touchedSinceIndex(
+  folder: string,
+  gitFolder: string,
+): Promise<ReadonlySet<string> | null> {
+  const strict = ["core.trustctime=true", "core.checkStat=default", "core.fsmonitor=false"];
+  const listed = await git(folder, [
+    ...strict.flatMap((setting) => ["-c", setting]),
+    // Whichever repo git finds by itself: the index is that of this one.
+    `--git-dir=${gitFolder}`,
+    `--work-tree=${folder}`,
+    "diff-files",
+    "-z",
+    "--raw",
+    "--no-renames",
+    "--ignore-submodules=all",
+  ]).catch(() => null);
+  if (listed === null) return null;
+  return new Set(listed.split("\0").filter((_, index) => index % 2 === 1));
 }
 
 /** Of paths in a status, that part which leads from the top of the repo to the folder. */

@@ -51,7 +51,7 @@ export function hashOf(manifest: Manifest): string {
   return hashOfText(encodeManifest(manifest));
 }
 
-function encodeEntry(entry: TreeEntry): string {
+export function encodeEntry(entry: TreeEntry): string {
   switch (entry.kind) {
     case "dir":
       return `d ${entry.mode.toString(8)} ${entry.path}\0`;
@@ -119,12 +119,17 @@ function parseEntry(field: string): TreeEntry {
 
 const unsafeStep = /(?:^|\/)(?:\.{0,2})(?:\/|$)/;
 
+/** One that leads nowhere but below the folder it is seen from. */
+export function isSafePath(path: string): boolean {
+  return !unsafeStep.test(path);
+}
+
 /** In order, no path twice, each below a folder of the tree itself: never through a link, never outside. */
-export function checkTree(manifest: Manifest): void {
+function checkTree(manifest: Manifest): void {
   const folders = new Set([""]);
   let before = "";
   for (const { kind, path } of manifest) {
-    if (unsafeStep.test(path)) throw new BadManifest(`no path: ${JSON.stringify(path)}`);
+    if (!isSafePath(path)) throw new BadManifest(`no path: ${JSON.stringify(path)}`);
     if (path <= before) throw new BadManifest(`out of order: ${JSON.stringify(path)}`);
     before = path;
     if (!folders.has(path.slice(0, Math.max(0, path.lastIndexOf("/"))))) {
@@ -132,38 +137,6 @@ export function checkTree(manifest: Manifest): void {
     }
     if (kind === "dir") folders.add(path);
   }
-}
-
-export function changesBetween(before: Manifest, after: Manifest): TreeChanges {
-  const removed: string[] = [];
-  const set: TreeEntry[] = [];
-  let at = 0;
-  for (const entry of after) {
-    while (at < before.length && before[at]!.path < entry.path) removed.push(before[at++]!.path);
-    const old = before[at];
-    if (old?.path !== entry.path) set.push(entry);
-    else {
-      at += 1;
-      if (!isSame(old, entry)) set.push(entry);
-    }
-  }
-  for (; at < before.length; at++) removed.push(before[at]!.path);
-  return { removed, set };
-}
-
-/** The whole tree, checked. */
-export function applyChanges(before: Manifest, { removed, set }: TreeChanges): Manifest {
-  const gone = new Set(removed);
-  const changed = new Set(set.map(({ path }) => path));
-  const after = before.filter(({ path }) => !gone.has(path) && !changed.has(path));
-  after.push(...set);
-  after.sort((a, b) => (a.path < b.path ? -1 : 1));
-  checkTree(after);
-  return after;
-}
-
-function isSame(a: TreeEntry, b: TreeEntry): boolean {
-  return a === b || encodeEntry(a) === encodeEntry(b);
 }
 
 /** The files of a tree by their content, each content once, in the order of the tree. */

@@ -1,34 +1,18 @@
 // A working tree as it is this moment. With git: what it tracks, and what it does not know and does not ignore;
 // without: everything. A .bettertestignore takes away from either.
 
-import { createHash, type Hash } from "node:crypto";
-import {
-  closeSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-  type Stats,
-} from "node:fs";
-import { listWithGit } from "./git-list.js";
+import { readFileSync } from "node:fs";
+import { GitLook } from "./git-look.js";
 import { type Ignore, parseIgnore } from "./ignore.js";
-import {
-  changesBetween,
-  encodeManifest,
-  hashOfText,
-  type Manifest,
-  pathBytes,
-  type TreeChanges,
-  type TreeEntry,
-} from "./manifest.js";
-import type { KnownTree, Stamp, StatCache } from "./stat-cache.js";
+import type { Manifest, TreeChanges, TreeEntry } from "./manifest.js";
+import { clockStart, isSameClock, Stamps, type StatCache } from "./stat-cache.js";
+import { Walk } from "./walk.js";
 
 export interface Scan {
   readonly hash: string;
   readonly manifest: Manifest;
+  /** How many there are that are no folders. */
+  readonly files: number;
   /** From what the scan before found, which a worker may still know. */
   readonly since: { readonly base: string; readonly changes: TreeChanges } | null;
   readonly commit: string | null;
@@ -37,15 +21,14 @@ export interface Scan {
   readonly dirty: boolean | null;
   /** Files that had to be read. */
   readonly filesRead: number;
+  /** Files and folders that were looked at, where git did not vouch for them. */
+  readonly looked: number;
 }
 
 export const ignoreFile = ".bettertestignore";
 
 /** A file changed so short a time ago may change once more without that its times tell. */
 const unsureMs = 2_000;
-/** Then others have their turn: a boss has more to do than to scan. */
-const sliceMs = 12;
-const pieceBytes = 1 << 20;
 
 /** `git: false`: everything counts, whatever git says. */
 export async function scan(
@@ -53,234 +36,134 @@ export async function scan(
   cache: StatCache,
   { git = true }: { readonly git?: boolean } = {},
 ): Promise<Scan> {
-  const startedAt = Date.now();
-  const walk = new Walk(root, await cache.of(root));
-  const listing = git ? listGit(root, "", walk) : Promise.resolve(null);
-  listing.catch(() => {});
-  // While git looks, what was there the last time is looked at here.
-  await walk.lookAhead();
-  const listed = await listing;
-  const paths = listed?.paths ?? (await walk.everything(readIgnore(root)));
-  const manifest = await walk.manifestOf(paths, readIgnore(root));
-  const text = encodeManifest(manifest);
-  const hash = hashOfText(text);
-  const { known } = walk;
-  cache.keep(root, { hash, manifest, stamps: walk.sureStamps(startedAt - unsureMs) });
+  const sureBefore = Date.now() - unsureMs;
+  const clock = clockStart();
+  const look = git ? new GitLook(root, sureBefore) : null;
+  const known = await cache.of(root);
+  const words = ignoreWords(root);
+  const walk = new Walk(root, known);
+
+  // 1. While git looks, what is not for it to say is looked at here.
+  const isComparable = known?.words === words && isSameClock(known.clock, clock);
+  const vouched = look?.vouchedFor(isComparable ? known : null) ?? null;
+  await walk.lookAhead((entry) => vouched?.[entry] !== 1);
+
+  // 2. What differs from the tree before.
+  const sight = (await look?.seen(walk)) ?? null;
+  const ignored = parseIgnore(words);
+  const paths = sight?.paths ?? (await walk.everything(ignored));
+  const changes = await changesIn(walk, paths, { ignored, kept: vouched });
+
+  // 3. The tree, and what is sure of its files from now on.
+  const { tree, runs } = walk.tree.with(changes);
+  const stamps = Stamps.none(tree.paths.length);
+  if (known) for (const run of runs) stamps.take(known.stamps, run);
+  for (const [path, stamp] of walk.stamps) {
+    const entry = tree.indexOf(path);
+    if (entry >= 0) stamps.set(entry, stamp);
+  }
+  stamps.forgetFrom(sureBefore);
+  cache.keep(root, { tree, stamps, words, clock });
   return {
-    hash,
-    manifest,
-    since: known && { base: known.hash, changes: changesBetween(known.manifest, manifest) },
-    commit: listed?.commit ?? null,
-    branch: listed?.branch ?? null,
-    dirty: listed?.dirty ?? null,
+    hash: tree.hash,
+    get manifest() {
+      return tree.manifest;
+    },
+    files: tree.files,
+    since: known && { base: known.tree.hash, changes },
+    commit: sight?.commit ?? null,
+    branch: sight?.branch ?? null,
+    dirty: sight?.dirty ?? null,
     filesRead: walk.filesRead,
+    looked: walk.looked,
   };
 }
 
-/** Submodules, and repos inside of the repo, are listed by themselves. */
-async function listGit(root: string, below: string, walk: Walk): ReturnType<typeof listWithGit> {
-  const folder = below === "" ? root : pathBytes(root, below).toString();
-  const listing = await listWithGit(folder);
-  // Inside of a repo that ignores it, a folder is its own affair.
-  if (!listing || (listing.paths.length === 0 && below === "" && listing.commit !== null))
-    return null;
-  const paths: string[] = [];
-  for (const path of listing.paths) {
-    const name = path.endsWith("/") ? path.slice(0, -1) : path;
-    const isRepo = walk.stat(below + name)?.isDirectory() && walk.stat(`${below}${name}/.git`);
-    const inner = isRepo ? await listGit(root, `${below}${name}/`, walk) : null;
-    paths.push(name, ...(inner?.paths ?? []).map((one) => `${name}/${one}`));
-  }
-  return { ...listing, paths };
+interface Belonging {
+  readonly ignored: Ignore;
+  /** For each entry of the known tree: 1, where it is as it was. */
+  readonly kept: Uint8Array | null;
 }
 
-/** Most names are such that a text and its bytes are one; bytes for each of ten thousand cost as much as the look. */
-const plain = /^[\x20-\x7e]*$/;
+/** From the known tree to that of the paths, and of the entries that are kept. */
+async function changesIn(
+  walk: Walk,
+  paths: readonly string[],
+  { ignored, kept }: Belonging,
+): Promise<TreeChanges> {
+  const { tree } = walk;
+  const reached = new Map<string, boolean>([["", true]]);
+  /** Whether it is a folder, as all above it; told by git's index alone it may be a link by now. */
+  const isFolder = (path: string): boolean => {
+    const found = reached.get(path);
+    if (found !== undefined) return found;
+    const is =
+      isFolder(parentOf(path)) && !ignored(path, true) && (walk.stat(path)?.isDirectory() ?? false);
+    reached.set(path, is);
+    return is;
+  };
+  const folders = new Set<string>();
+  const addFolder = (path: string) => {
+    for (let one = path; one !== "" && !folders.has(one); one = parentOf(one)) folders.add(one);
+  };
 
-function statOf(root: string, path: string): Stats | null {
-  const where = plain.test(path) ? `${root}/${path}` : pathBytes(root, path);
-  return lstatSync(where, { throwIfNoEntry: false }) ?? null;
-}
-
-export function readIgnore(root: string): Ignore {
-  try {
-    return parseIgnore(readFileSync(`${root}/${ignoreFile}`, "latin1"));
-  } catch {
-    return () => false;
+  const stays = new Uint8Array(tree.paths.length);
+  let lastParent: string | null = null;
+  for (const [entry, path] of tree.paths.entries()) {
+    if (kept?.[entry] !== 1) continue;
+    const parent = parentOf(path);
+    if (parent !== lastParent && !isFolder(parent)) continue;
+    if (parent !== lastParent) addFolder(parent);
+    lastParent = parent;
+    stays[entry] = 1;
   }
-}
 
-/** One scan's way through a tree. */
-class Walk {
-  readonly known: KnownTree | null;
-  filesRead = 0;
-  readonly #root: string;
-  readonly #stats = new Map<string, Stats | null>();
-  readonly #stamps = new Map<string, Stamp>();
-  /** Taken again where nothing has changed: one object that is the same is compared at once. */
-  readonly #entries = new Map<string, TreeEntry>();
-  #sliceEnd = performance.now() + sliceMs;
-
-  constructor(root: string, known: KnownTree | null) {
-    this.#root = root;
-    this.known = known;
-    for (const entry of known?.manifest ?? []) this.#entries.set(entry.path, entry);
-  }
-
-  async lookAhead(): Promise<void> {
-    for (const { path } of this.known?.manifest ?? []) {
-      this.stat(path);
-      if (this.#isLong()) await this.#breathe();
+  const set = new Map<string, TreeEntry>();
+  for (const path of paths) {
+    if (walk.isLong) await walk.pause();
+    const parent = parentOf(path);
+    if (!isFolder(parent)) continue;
+    const stat = walk.stat(path);
+    if (!stat) continue;
+    if (stat.isDirectory()) {
+      if (isFolder(path)) addFolder(path);
+      continue;
     }
+    if (ignored(path, false)) continue;
+    const made = walk.entry(path, stat);
+    const entry = made instanceof Promise ? await made : made;
+    if (entry === null) continue;
+    addFolder(parent);
+    const known = typeof entry === "number" ? entry : tree.indexOf(path);
+    if (typeof entry === "number" || (known >= 0 && tree.isAt(known, entry))) stays[known] = 1;
+    else set.set(path, entry);
   }
 
-  /** Every path below the root, where there is no git to say which count. */
-  async everything(ignored: Ignore): Promise<string[]> {
-    const paths: string[] = [];
-    const folders = [""];
-    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      const names = readdirSync(pathBytes(this.#root, folder), {
-        encoding: "latin1",
-        withFileTypes: true,
-      });
-      for (const entry of names) {
-        const path = folder + entry.name;
-        if (entry.name === ".git" || ignored(path, entry.isDirectory())) continue;
-        paths.push(path);
-        if (entry.isDirectory()) folders.push(`${path}/`);
-      }
-      if (this.#isLong()) await this.#breathe();
-    }
-    return paths;
+  for (const path of folders) {
+    const entry: TreeEntry = { kind: "dir", path, mode: walk.stat(path)!.mode & 0o777 };
+    const known = tree.indexOf(path);
+    if (known >= 0 && tree.isAt(known, entry)) stays[known] = 1;
+    else set.set(path, entry);
   }
-
-  async manifestOf(paths: readonly string[], ignored: Ignore): Promise<Manifest> {
-    const entries = new Map<string, TreeEntry>();
-    const folders = new Map<string, boolean>([["", true]]);
-    /** Whether it is a folder of the tree, as all above it; told by git's index alone it may be a link by now. */
-    const belongs = (folder: string): boolean => {
-      const known = folders.get(folder);
-      if (known !== undefined) return known;
-      const stat = belongs(parentOf(folder)) && !ignored(folder, true) ? this.stat(folder) : null;
-      const is = stat?.isDirectory() ?? false;
-      folders.set(folder, is);
-      if (is) entries.set(folder, this.#folder(folder, stat!.mode & 0o777));
-      return is;
-    };
-    for (const path of paths) {
-      if (!belongs(parentOf(path))) continue;
-      const stat = this.stat(path);
-      if (!stat) continue;
-      if (stat.isDirectory()) belongs(path);
-      else if (!ignored(path, false)) {
-        const made = this.#entry(path, stat);
-        const entry = made instanceof Promise ? await made : made;
-        if (entry) entries.set(path, entry);
-      }
-      if (this.#isLong()) await this.#breathe();
-    }
-    return [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-  }
-
-  #folder(path: string, mode: number): TreeEntry {
-    const entry = this.#entries.get(path);
-    return entry?.kind === "dir" && entry.mode === mode ? entry : { kind: "dir", path, mode };
-  }
-
-  #entry(path: string, stat: Stats): TreeEntry | null | Promise<TreeEntry | null> {
-    if (stat.isSymbolicLink()) {
-      const target = readlinkSync(pathBytes(this.#root, path), "latin1");
-      return { kind: "link", path, target };
-    }
-    // Sockets, pipes and devices are no files to test.
-    if (!stat.isFile()) return null;
-    const stamp = stampOf(stat);
-    const entry = this.#entries.get(path);
-    const before = this.known?.stamps.get(path);
-    if (entry?.kind === "file" && before && isSameStamp(stamp, before)) {
-      this.#stamps.set(path, before);
-      return entry;
-    }
-    return this.#read(path);
-  }
-
-  /** Again while it changes under our hands, so that its size and its hash are of one moment. */
-  async #read(path: string): Promise<TreeEntry | null> {
-    this.filesRead += 1;
-    for (let attempt = 0; ; attempt++) {
-      let file: number;
-      try {
-        file = openSync(pathBytes(this.#root, path), "r");
-      } catch (error) {
-        if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
-        throw error;
-      }
-      try {
-        const before = fstatSync(file);
-        const hash = createHash("sha256");
-        const size = await this.#digest(file, before.size, hash);
-        const after = fstatSync(file);
-        const stamp = stampOf(after);
-        const isSteady = size === after.size && isSameStamp(stampOf(before), stamp);
-        if (!isSteady && attempt < 10) continue;
-        if (!isSteady) throw new Error(`${path} changes faster than it can be read`);
-        this.#stamps.set(path, stamp);
-        return { kind: "file", path, mode: after.mode & 0o777, size, hash: hash.digest("hex") };
-      } finally {
-        closeSync(file);
-      }
-    }
-  }
-
-  async #digest(file: number, size: number, hash: Hash): Promise<number> {
-    let length = 0;
-    const piece = Buffer.allocUnsafe(Math.min(pieceBytes, size + 1));
-    for (;;) {
-      const count = readSync(file, piece, 0, piece.length, null);
-      if (count === 0) return length;
-      hash.update(piece.subarray(0, count));
-      length += count;
-      if (length === size && count < piece.length) return length;
-      if (this.#isLong()) await this.#breathe();
-    }
-  }
-
-  sureStamps(before: number): Map<string, Stamp> {
-    const sure = new Map<string, Stamp>();
-    for (const [path, stamp] of this.#stamps) {
-      const [, , , mtimeMs, ctimeMs] = stamp;
-      if (Math.max(mtimeMs, ctimeMs) < before) sure.set(path, stamp);
-    }
-    return sure;
-  }
-
-  stat(path: string): Stats | null {
-    let stat = this.#stats.get(path);
-    if (stat === undefined) {
-      stat = statOf(this.#root, path);
-      this.#stats.set(path, stat);
-    }
-    return stat;
-  }
-
-  #isLong(): boolean {
-    return performance.now() >= this.#sliceEnd;
-  }
-
-  async #breathe(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
-    this.#sliceEnd = performance.now() + sliceMs;
-  }
+  return {
+    removed: tree.paths.filter((path, entry) => stays[entry] !== 1 && !set.has(path)),
+    set: [...set.values()].sort((a, b) => (a.path < b.path ? -1 : 1)),
+  };
 }
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf("/")));
 }
 
-function isSameStamp(a: Stamp, b: Stamp): boolean {
-  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3] && a[4] === b[4];
+/** Where there are none: "". */
+function ignoreWords(root: string): string {
+  try {
+    return readFileSync(`${root}/${ignoreFile}`, "latin1");
+  } catch {
+    return "";
+  }
 }
 
-function stampOf({ size, mode, ino, mtimeMs, ctimeMs }: Stats): Stamp {
-  return [size, mode, ino, mtimeMs, ctimeMs];
+export function readIgnore(root: string): Ignore {
+  return parseIgnore(ignoreWords(root));
 }

@@ -2,8 +2,9 @@
 
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { uptime } from "node:os";
 import { join } from "node:path";
-import { encodeManifest, type Manifest, parseManifest } from "./manifest.js";
+import { ListedTree } from "./listed-tree.js";
 
 /** What changes whenever a file does; a number each, in the order of `Stats`. */
 export type Stamp = readonly [
@@ -14,11 +15,72 @@ export type Stamp = readonly [
   ctimeMs: number,
 ];
 
+const numbersEach = 5;
+
+/** One for each entry of a tree; none where it is not sure that the content is still what the tree says. */
+export class Stamps {
+  readonly numbers: Float64Array;
+
+  constructor(numbers: Float64Array) {
+    this.numbers = numbers;
+  }
+
+  static none(entries: number): Stamps {
+    return new Stamps(new Float64Array(entries * numbersEach).fill(Number.NaN));
+  }
+
+  isAt(index: number, stamp: Stamp): boolean {
+    for (let which = 0; which < numbersEach; which++) {
+      if (this.numbers[index * numbersEach + which] !== stamp[which]) return false;
+    }
+    return true;
+  }
+
+  set(index: number, stamp: Stamp): void {
+    this.numbers.set(stamp, index * numbersEach);
+  }
+
+  /** Those of another tree's entries. */
+  take(from: Stamps, run: { readonly from: number; readonly to: number; readonly count: number }) {
+    const start = run.from * numbersEach;
+    const part = from.numbers.subarray(start, start + run.count * numbersEach);
+    this.numbers.set(part, run.to * numbersEach);
+  }
+
+  /** Of files that were changed so late that they may have been changed once more. */
+  forgetFrom(time: number): void {
+    const { numbers } = this;
+    for (let at = 0; at < numbers.length; at += numbersEach) {
+      if (numbers[at + 3]! < time && numbers[at + 4]! < time) continue;
+      numbers.fill(Number.NaN, at, at + numbersEach);
+    }
+  }
+
+  sizeAt = (index: number): number => this.numbers[index * numbersEach]!;
+  inoAt = (index: number): number => this.numbers[index * numbersEach + 2]!;
+  mtimeMsAt = (index: number): number => this.numbers[index * numbersEach + 3]!;
+  ctimeMsAt = (index: number): number => this.numbers[index * numbersEach + 4]!;
+}
+
 export interface KnownTree {
-  readonly hash: string;
-  readonly manifest: Manifest;
-  /** Of those files whose content is sure to be what the manifest says. */
-  readonly stamps: ReadonlyMap<string, Stamp>;
+  readonly tree: ListedTree;
+  readonly stamps: Stamps;
+  /** Of the .bettertestignore that took files away from it. */
+  readonly words: string;
+  /** See `clockStart`. */
+  readonly clock: number;
+}
+
+/** When the clock said that the machine was started. Another time than before: the clock was set, or it is another start. */
+export function clockStart(): number {
+  return Date.now() - uptime() * 1000;
+}
+
+/** It is told in steps of some milliseconds. */
+const sameClockMs = 500;
+
+export function isSameClock(a: number, b: number): boolean {
+  return Math.abs(a - b) < sameClockMs;
 }
 
 export interface StatCache {
@@ -49,47 +111,59 @@ export function createStatCache(folder?: string): StatCache {
   };
 }
 
+interface Head {
+  readonly hash: string;
+  readonly entries: number;
+  readonly words: string;
+  readonly clock: number;
+}
+
+/** Its head in one line, the numbers, the text. */
 async function load(folder: string, root: string): Promise<KnownTree | null> {
   try {
     const bytes = await readFile(fileOf(folder, root));
     const end = bytes.indexOf("\n");
-    const head: unknown = JSON.parse(bytes.toString("latin1", 0, end));
-    if (typeof head !== "object" || head === null || !("hash" in head) || !("numbers" in head))
-      return null;
-    const { hash, numbers } = head;
-    if (typeof hash !== "string" || typeof numbers !== "number") return null;
-    const stampsEnd = end + 1 + numbers * 8;
-    const values = new Float64Array(numbers);
-    Buffer.from(values.buffer).set(bytes.subarray(end + 1, stampsEnd));
-    const text = bytes.subarray(stampsEnd);
-    if (createHash("sha256").update(text).digest("hex") !== hash) return null;
-    const manifest = parseManifest(text);
-    const stamps = new Map<string, Stamp>();
-    for (let at = 0; at < values.length; at += 6) {
-      const [index, size, mode, ino, mtimeMs, ctimeMs] = values.subarray(at, at + 6);
-      stamps.set(manifest[index!]!.path, [size!, mode!, ino!, mtimeMs!, ctimeMs!]);
-    }
-    return { hash, manifest, stamps };
+    const head: unknown = JSON.parse(bytes.toString("utf8", 0, end));
+    if (!isHead(head)) return null;
+    const { hash, entries, words, clock } = head;
+    const numbers = new Float64Array(entries * numbersEach);
+    const textAt = end + 1 + numbers.byteLength;
+    Buffer.from(numbers.buffer).set(bytes.subarray(end + 1, textAt));
+    const tree = ListedTree.trusted(bytes.toString("latin1", textAt));
+    if (tree.hash !== hash || tree.paths.length !== entries) return null;
+    return { tree, stamps: new Stamps(numbers), words, clock };
   } catch {
     return null;
   }
 }
 
-async function save(folder: string, root: string, { hash, manifest, stamps }: KnownTree) {
-  const values = new Float64Array(stamps.size * 6);
-  let at = 0;
-  for (const [index, { path }] of manifest.entries()) {
-    const stamp = stamps.get(path);
-    if (!stamp) continue;
-    values.set([index, ...stamp], at);
-    at += 6;
-  }
-  const head = JSON.stringify({ root, hash, numbers: values.length });
+function isHead(head: unknown): head is Head {
+  if (typeof head !== "object" || head === null) return false;
+  if (!("hash" in head && "entries" in head && "words" in head && "clock" in head)) return false;
+  const { hash, entries, words, clock } = head;
+  return (
+    typeof hash === "string" &&
+    typeof entries === "number" &&
+    typeof words === "string" &&
+    typeof clock === "number"
+  );
+}
+
+async function save(folder: string, root: string, { tree, stamps, words, clock }: KnownTree) {
+  const head = { root, hash: tree.hash, entries: tree.paths.length, words, clock };
   const path = fileOf(folder, root);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const aside = `${path}.${process.pid}.new`;
-  const bytes = [Buffer.from(`${head}\n`), Buffer.from(values.buffer), encodeManifest(manifest)];
-  await writeFile(aside, Buffer.concat(bytes), { mode: 0o600 });
+  const { numbers } = stamps;
+  await writeFile(
+    aside,
+    Buffer.concat([
+      Buffer.from(`${JSON.stringify(head)}\n`),
+      Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength),
+      Buffer.from(tree.text, "latin1"),
+    ]),
+    { mode: 0o600 },
+  );
   await rename(aside, path);
 }
 

@@ -75,10 +75,11 @@ class TreeSender {
   }
 
   offer(since: OutgoingTree["since"]): Promise<TreeAnswer> {
-    const { hash, manifest } = this.#tree;
+    const { hash } = this.#tree;
+    const whole = since ? null : this.#tree.manifest;
     // Of a tree whose list is not known here it is asked whether that tree is as it is.
-    const base = since?.base ?? (manifest ? null : hash);
-    const changes = since?.changes ?? { removed: [], set: manifest ?? [] };
+    const base = since?.base ?? (whole ? null : hash);
+    const changes = since?.changes ?? { removed: [], set: whole ?? [] };
     const list = encodeChanges(changes);
     const length = Buffer.alloc(4);
     length.writeUInt32BE(list.length);

@@ -174,8 +174,7 @@ export class Sources {
     this.#scans.set(found.hash, outgoing(root, found));
     const [oldest] = this.#scans.keys();
     if (this.#scans.size > 8 && oldest !== undefined) this.#scans.delete(oldest);
-    const { commit, branch, dirty, hash } = found;
-    const files = found.manifest.filter(({ kind }) => kind !== "dir").length;
+    const { commit, branch, dirty, hash, files } = found;
     const source = {
       kind: "workspace" as const,
       commit,
@@ -184,7 +183,13 @@ export class Sources {
       tree: hash,
       files,
     };
-    return { source, changed: changedPaths(found), manifest: found.manifest };
+    return {
+      source,
+      changed: changedPaths(found),
+      get manifest() {
+        return found.manifest;
+      },
+    };
   }
 
   /** Once for each worker, whoever asks and however many at a time. */
@@ -315,8 +320,17 @@ const smallBytes = 512 * 1024;
 
 class ChangedFile extends Error {}
 
-export function outgoing(root: string, { hash, manifest, since }: Scan): OutgoingTree {
-  return { hash, manifest, since, read: (entry) => readEntry(root, entry) };
+export function outgoing(root: string, found: Scan): OutgoingTree {
+  const { hash, since } = found;
+  return {
+    hash,
+    // Made of its text only where a worker needs all of it.
+    get manifest() {
+      return found.manifest;
+    },
+    since,
+    read: (entry) => readEntry(root, entry),
+  };
 }
 
 /** Small files at once: a stream for each would cost more than the file. */

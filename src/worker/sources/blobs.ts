@@ -31,6 +31,7 @@ export class Blobs {
   readonly #folder: string;
   readonly #incoming: string;
   readonly #known = new Map<string, Blob>();
+  #bytes = 0;
   #made = 0;
 
   constructor(folder: string) {
@@ -53,6 +54,8 @@ export class Blobs {
 
   #add(hash: string, mode: number, size: number): void {
     const blob = this.#known.get(hash);
+    if (blob?.modes.has(mode)) return;
+    this.#bytes += size;
     if (blob) blob.modes.add(mode);
     else this.#known.set(hash, { size, modes: new Set([mode]) });
   }
@@ -63,9 +66,7 @@ export class Blobs {
 
   /** Of all contents, each mode counted. */
   get bytes(): number {
-    let bytes = 0;
-    for (const { size, modes } of this.#known.values()) bytes += size * modes.size;
-    return bytes;
+    return this.#bytes;
   }
 
   hashes(): string[] {
@@ -125,8 +126,9 @@ export class Blobs {
 
   remove(hash: string): void {
     const blob = this.#known.get(hash);
-    for (const mode of blob?.modes ?? [])
-      rmSync(this.#path(hash, mode, blob!.size), { force: true });
+    if (!blob) return;
+    for (const mode of blob.modes) rmSync(this.#path(hash, mode, blob.size), { force: true });
+    this.#bytes -= blob.size * blob.modes.size;
     this.#known.delete(hash);
   }
 

@@ -6,6 +6,7 @@
 import { readdirSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
+import type { ListedTree } from "../../source/listed-tree.js";
 import type { Manifest, TreeChanges } from "../../source/manifest.js";
 import type { Blobs } from "./blobs.js";
 import { mountOverlay, unmount, unmountAll } from "./overlay.js";
@@ -31,6 +32,13 @@ export interface Around {
 export interface MountOptions extends Partial<Around> {
   /** The layers are those of `ownedBy`. */
   readonly isOwned?: boolean;
+}
+
+/** From one tree to another. */
+export interface Delta {
+  readonly before: ListedTree;
+  readonly changes: TreeChanges;
+  readonly after: ListedTree;
 }
 
 /** A private layer over others. */
@@ -71,7 +79,7 @@ export class Layers {
   }
 
   /** One more over those of a tree, which are pinned. */
-  async makeDelta(below: readonly string[], changes: TreeChanges): Promise<string[]> {
+  async makeDelta(below: readonly string[], { changes }: Delta): Promise<string[]> {
     const name = newLayerName();
     const { path, upper, mount, release } = await this.mountPoint();
     try {

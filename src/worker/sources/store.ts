@@ -11,12 +11,11 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { takeLock } from "../../lib/owner-lock.js";
 import { formatBytes } from "../../lib/units.js";
+import { ListedTree } from "../../source/listed-tree.js";
 import {
-  applyChanges,
   BadManifest,
   contentsOf,
   type FileEntry,
-  hashOf,
   type Manifest,
   pathBytes,
   type TreeChanges,
@@ -24,7 +23,7 @@ import {
 import { type PackedFile, pack, unpack } from "../../source/pack.js";
 import { Blobs } from "./blobs.js";
 import { ContentTaker } from "./content-taker.js";
-import { Layers } from "./layers.js";
+import { type Delta, Layers } from "./layers.js";
 import { overlayProblem, share, unmountAll } from "./overlay.js";
 import { Places, type SourcePlace } from "./places.js";
 import { SourceFault, type SourceName } from "./source-name.js";
@@ -44,10 +43,8 @@ export type TreeAnswer =
   /** Contents that must come first, in the order of the tree. */
   | { readonly status: "lacking"; readonly missing: string[] };
 
-interface Offer {
-  readonly manifest: Manifest;
+interface Offer extends Delta {
   readonly base: Tree | null;
-  readonly changes: TreeChanges;
   readonly missing: Map<string, FileEntry>;
   readonly keys: Set<string>;
   at: number;
@@ -163,11 +160,10 @@ export class SourceStore {
       return { status: "ready" };
     }
     const base = baseHash === null ? null : (this.#usable({ tree: baseHash, key }) ?? null);
-    const before = base ? this.#trees.manifestOf(base.hash) : [];
+    const before = base ? this.#trees.listOf(base.hash) : ListedTree.empty;
     if ((baseHash !== null && !base) || !before) return { status: "unknown-base" };
-    const manifest = applyChanges(before, changes);
-    if (hashOf(manifest) !== hash)
-      throw new BadManifest(`the entries make another tree than ${hash}`);
+    const { tree: after } = before.with(changes);
+    if (after.hash !== hash) throw new BadManifest(`the entries make another tree than ${hash}`);
     const keyHash = hashOfKey(key);
     const known = this.#trees.get(hash);
     if (known) {
@@ -178,16 +174,27 @@ export class SourceStore {
     let offer = this.#offers.get(hash);
     if (offer) offer.keys.add(keyHash);
     else {
-      const missing = contentsOf(manifest);
-      for (const [content, { size }] of missing)
-        if (this.#blobs.has(content, size)) missing.delete(content);
-      offer = { manifest, base, changes, missing, keys: new Set([keyHash]), at: Date.now() };
+      const missing = this.#missingOf(base && this.#isWhole(base) ? changes.set : after.manifest);
+      offer = { before, after, base, changes, missing, keys: new Set([keyHash]), at: Date.now() };
       await this.#makeRoom(offer);
       this.#offers.set(hash, offer);
       const [oldest] = this.#offers.keys();
       if (this.#offers.size > mostOffers && oldest !== undefined) this.#offers.delete(oldest);
     }
     return this.#answer(hash);
+  }
+
+  #missingOf(entries: Manifest): Map<string, FileEntry> {
+    const missing = contentsOf(entries);
+    for (const [content, { size }] of missing)
+      if (this.#blobs.has(content, size)) missing.delete(content);
+    return missing;
+  }
+
+  #isWhole(tree: Tree): boolean {
+    const manifest = tree.isWhole ? [] : this.#trees.manifestOf(tree.hash);
+    tree.isWhole = manifest !== null && this.#missingOf(manifest).size === 0;
+    return tree.isWhole;
   }
 
   /** Contents of a tree that was offered. What has come of a stream that is cut is kept. */
@@ -225,7 +232,7 @@ export class SourceStore {
       building = this.#makeLayers(offer)
         .then((layers) => {
           this.#offers.delete(hash);
-          return this.#trees.add(hash, offer.manifest, { layers, keys: offer.keys });
+          return this.#trees.add(offer.after, { layers, keys: offer.keys });
         })
         .finally(() => {
           this.#building.delete(hash);
@@ -237,12 +244,13 @@ export class SourceStore {
     return building;
   }
 
-  async #makeLayers({ manifest, base, changes }: Offer): Promise<string[]> {
+  async #makeLayers(offer: Offer): Promise<string[]> {
     if (this.overlayProblem !== null) return [];
+    const { base, changes, after } = offer;
     const isSmall = changes.set.length + changes.removed.length <= mostChanges;
     if (base && isSmall && base.layers.length < mostLayers)
-      return this.#layers.makeDelta(base.layers, changes);
-    return [await this.#layers.makeWhole(manifest)];
+      return this.#layers.makeDelta(base.layers, offer);
+    return [await this.#layers.makeWhole(after.manifest)];
   }
 
   /** A tree of many layers becomes one of one, for those who name it from then on. */
@@ -331,8 +339,8 @@ export class SourceStore {
     const name = (manifest: Manifest) => {
       for (const hash of contentsOf(manifest).keys()) named.add(hash);
     };
-    name(offer.manifest);
-    for (const { manifest } of this.#offers.values()) name(manifest);
+    name(offer.after.manifest);
+    for (const { after } of this.#offers.values()) name(after.manifest);
     for (const { hash } of this.#trees.all()) name(this.#trees.manifestOf(hash) ?? []);
     for (const hash of this.#blobs.hashes()) {
       if (this.#blobs.bytes <= atMost) return;

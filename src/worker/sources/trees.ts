@@ -1,12 +1,13 @@
 // The trees a worker knows: of which layers each is made, and who has shown that he holds what is in it. A record is a
 // file that appears at once and whole, after the layers that it names.
 
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { rename, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
-import { encodeManifest, isTreeHash, type Manifest, parseManifest } from "../../source/manifest.js";
+import { ListedTree } from "../../source/listed-tree.js";
+import { isTreeHash, type Manifest } from "../../source/manifest.js";
 
 export interface Tree {
   readonly hash: string;
@@ -17,6 +18,8 @@ export interface Tree {
   usedAt: number;
   /** Sandboxes that show it. */
   users: number;
+  /** All its contents have been found in the store, which keeps them as long as it has the tree. */
+  isWhole: boolean;
 }
 
 const Record = z.object({
@@ -24,13 +27,13 @@ const Record = z.object({
   keys: z.array(z.string()),
 });
 
-/** Whole manifests of so many trees are kept at hand. */
+/** The lists of so many trees are kept at hand. */
 const mostAtHand = 4;
 
 export class Trees {
   readonly #folder: string;
   readonly #trees = new Map<string, Tree>();
-  readonly #manifests = new Map<string, Manifest>();
+  readonly #lists = new Map<string, ListedTree>();
   /** One after the other, so that the last word on a tree is the last one written. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -50,7 +53,8 @@ export class Trees {
       const bytes = readFileSync(path);
       const head: unknown = JSON.parse(bytes.toString("utf8", 0, bytes.indexOf("\n")));
       const { layers, keys } = Record.parse(head);
-      return { hash, layers, keys: new Set(keys), usedAt: statSync(path).mtimeMs, users: 0 };
+      const usedAt = statSync(path).mtimeMs;
+      return { hash, layers, keys: new Set(keys), usedAt, users: 0, isWhole: false };
     } catch {
       return null;
     }
@@ -65,34 +69,39 @@ export class Trees {
   }
 
   /** Null where its record cannot be read any more. */
-  manifestOf(hash: string): Manifest | null {
-    const found = this.#manifests.get(hash) ?? this.#readManifest(hash);
-    if (found) this.#atHand(hash, found);
+  listOf(hash: string): ListedTree | null {
+    const found = this.#lists.get(hash) ?? this.#readList(hash);
+    if (found) this.#atHand(found);
     return found;
   }
 
-  #readManifest(hash: string): Manifest | null {
+  manifestOf(hash: string): Manifest | null {
+    return this.listOf(hash)?.manifest ?? null;
+  }
+
+  #readList(hash: string): ListedTree | null {
     try {
       const bytes = readFileSync(join(this.#folder, hash));
-      const text = bytes.subarray(bytes.indexOf("\n") + 1);
-      if (createHash("sha256").update(text).digest("hex") !== hash) return null;
-      return parseManifest(text);
+      const list = ListedTree.parse(bytes.subarray(bytes.indexOf("\n") + 1));
+      return list.hash === hash ? list : null;
     } catch {
       return null;
     }
   }
 
-  #atHand(hash: string, manifest: Manifest): void {
-    this.#manifests.delete(hash);
-    this.#manifests.set(hash, manifest);
-    const [oldest] = this.#manifests.keys();
-    if (this.#manifests.size > mostAtHand && oldest !== undefined) this.#manifests.delete(oldest);
+  #atHand(list: ListedTree): void {
+    this.#lists.delete(list.hash);
+    this.#lists.set(list.hash, list);
+    const [oldest] = this.#lists.keys();
+    if (this.#lists.size > mostAtHand && oldest !== undefined) this.#lists.delete(oldest);
   }
 
-  add(hash: string, manifest: Manifest, made: Pick<Tree, "layers" | "keys">): Tree {
-    const tree: Tree = { hash, ...made, usedAt: Date.now(), users: 0 };
+  /** Its contents are here. */
+  add(list: ListedTree, made: Pick<Tree, "layers" | "keys">): Tree {
+    const { hash } = list;
+    const tree: Tree = { hash, ...made, usedAt: Date.now(), users: 0, isWhole: true };
     this.#trees.set(hash, tree);
-    this.#atHand(hash, manifest);
+    this.#atHand(list);
     void this.save(tree);
     return tree;
   }
@@ -100,14 +109,11 @@ export class Trees {
   /** What it is made of, or whose it is, has changed. Nobody need wait for it: a tree without record is sent again. */
   save(tree: Tree): Promise<void> {
     this.#writing = this.#writing.then(async () => {
-      const manifest = this.manifestOf(tree.hash);
-      if (!manifest || this.#trees.get(tree.hash) !== tree) return;
+      const list = this.listOf(tree.hash);
+      if (!list || this.#trees.get(tree.hash) !== tree) return;
       const head = JSON.stringify({ layers: tree.layers, keys: [...tree.keys] });
       const path = join(this.#folder, tree.hash);
-      await writeFile(
-        `${path}.new`,
-        Buffer.concat([Buffer.from(`${head}\n`), encodeManifest(manifest)]),
-      );
+      await writeFile(`${path}.new`, `${head}\n${list.text}`, "latin1");
       await rename(`${path}.new`, path);
     });
     this.#writing = this.#writing.catch(() => {});
@@ -122,7 +128,7 @@ export class Trees {
 
   forget(tree: Tree): void {
     this.#trees.delete(tree.hash);
-    this.#manifests.delete(tree.hash);
+    this.#lists.delete(tree.hash);
     this.#writing = this.#writing.then(() => rm(join(this.#folder, tree.hash), { force: true }));
   }
 
