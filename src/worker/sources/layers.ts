@@ -1,13 +1,13 @@
 // The layers of source trees, and the folders in which they lie over each other.
 //
 // Layers are written once and never again: a whole tree as hard links to contents, or what differs from another
-// tree, written into an overlay over that one, so that the kernel itself says what is gone.
+// tree. Where something of that one is gone, this is written into an overlay over it, so that the kernel itself says so.
 
 import { readdirSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import type { ListedTree } from "../../source/listed-tree.js";
-import type { Manifest, TreeChanges } from "../../source/manifest.js";
+import type { Manifest, TreeChanges, TreeEntry } from "../../source/manifest.js";
 import type { Blobs } from "./blobs.js";
 import { mountOverlay, unmount, unmountAll } from "./overlay.js";
 import { OwnedLayers, type Owner } from "./owned-layers.js";
@@ -79,7 +79,22 @@ export class Layers {
   }
 
   /** One more over those of a tree, which are pinned. */
-  async makeDelta(below: readonly string[], { changes }: Delta): Promise<string[]> {
+  makeDelta(below: readonly string[], delta: Delta): Promise<string[]> {
+    return hidesNothing(delta) ? this.#addOver(below, delta) : this.#changeOver(below, delta);
+  }
+
+  /** Nothing need be mounted: where there are two, the kernel shows the upper file, and both folders as one. */
+  async #addOver(below: readonly string[], { changes, after }: Delta): Promise<string[]> {
+    const name = newLayerName();
+    const aside = join(this.#folder, "incoming", name);
+    await mkdir(aside, { mode: 0o755 });
+    const { blobs } = this.#options;
+    await writeTree(aside, withFolders(changes.set, after), { blobs, how: "copy" });
+    await rename(aside, join(this.#folder, "layers", name));
+    return [name, ...below];
+  }
+
+  async #changeOver(below: readonly string[], { changes }: Delta): Promise<string[]> {
     const name = newLayerName();
     const { path, upper, mount, release } = await this.mountPoint();
     try {
@@ -162,4 +177,28 @@ export class Layers {
   async idle(): Promise<void> {
     await Promise.all(this.#background);
   }
+}
+
+/** Nothing that was there is gone, nor is a folder where there was something else, or the other way round. */
+function hidesNothing({ before, changes: { removed, set } }: Delta): boolean {
+  if (removed.length > 0) return false;
+  return set.every(({ kind, path }) => {
+    const index = before.indexOf(path);
+    return index < 0 || before.isFolder(index) === (kind === "dir");
+  });
+}
+
+/** And the folders above, since those of an upper layer say how all of them look. */
+function withFolders(entries: Manifest, tree: ListedTree): Manifest {
+  const all = new Map<string, TreeEntry>();
+  for (const entry of entries) {
+    all.set(entry.path, entry);
+    for (let end = entry.path.lastIndexOf("/"); end > 0; ) {
+      const folder = entry.path.slice(0, end);
+      if (all.has(folder)) break;
+      all.set(folder, tree.at(tree.indexOf(folder)));
+      end = folder.lastIndexOf("/");
+    }
+  }
+  return [...all.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }

@@ -63,7 +63,7 @@ export interface BorrowedTree {
 /** What was used so short a time ago may be named again before one can tell. */
 const recentMs = 10 * 60_000;
 /** A tree on more layers is made one, aside. */
-const manyLayers = 6;
+const manyLayers = 16;
 /** The kernel takes some hundred; the page of their names fewer. */
 const mostLayers = 48;
 /** Above, links to all cost less than writing what has changed. */

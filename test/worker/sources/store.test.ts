@@ -4,12 +4,14 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
   appendFileSync,
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -49,7 +51,7 @@ test("only what has changed travels, and many changes later the tree is still ri
   assert.ok(first.bytesSent > 1_000_000);
   const again = await bring(root, cache, worker.client);
   assert.ok(again.bytesSent < 100, String(again.bytesSent));
-  for (let edit = 0; edit < 12; edit++) {
+  for (let edit = 0; edit < 20; edit++) {
     appendFileSync(join(root, "d1/f1"), `${edit}\n`);
     const { hash, bytesSent } = await bring(root, cache, worker.client);
     assert.ok(bytesSent < 6_000, String(bytesSent));
@@ -78,8 +80,8 @@ test("a tree that is made while the one below it becomes a single layer keeps th
     let tree: Manifest = [];
     let base: string | null = null;
     // As many layers as make one of them all, aside; and one more tree right then.
-    for (const [edit, changed] of [size, 1, 1, 1, 1, 1, 300].entries()) {
-      const set = links(changed, `${edit}`);
+    for (const [edit, changed] of [size, ...Array(15).fill(1), 300].entries()) {
+      const set = links(changed, String(edit).padStart(2, "0"));
       tree = [...tree, ...set];
       const hash = hashOf(tree);
       const { status } = await store.offer(
@@ -93,6 +95,59 @@ test("a tree that is made while the one below it becomes a single layer keeps th
     await place.fill({ tree: base!, key });
     assert.equal(readdirSync(place.path).length, tree.length);
     await place.release();
+  }
+});
+
+test("each change is seen as it is, whether it hides something or not", async () => {
+  await using worker = await startSourceWorker();
+  const cache = createStatCache();
+  const root = folderOf(20);
+  const at = (path: string) => join(root, path);
+  chmodSync(at("d1"), 0o750);
+  const edits = [
+    () => appendFileSync(at("d1/f1"), "more"),
+    () => chmodSync(at("d1"), 0o711),
+    () => {
+      mkdirSync(at("d1/new/deep"), { recursive: true });
+      writeFileSync(at("d1/new/deep/file"), "new", { mode: 0o755 });
+    },
+    () => {
+      rmSync(at("d1/f1"));
+      symlinkSync("f8", at("d1/f1"));
+    },
+    () => {
+      rmSync(at("d1/f8"));
+      mkdirSync(at("d1/f8"));
+      writeFileSync(at("d1/f8/below"), "below");
+    },
+    () => {
+      rmSync(at("d2"), { recursive: true });
+      writeFileSync(at("d2"), "a file");
+    },
+    () => {
+      rmSync(at("d2"));
+      mkdirSync(at("d2"));
+      writeFileSync(at("d2/alone"), "in a folder that was there before");
+    },
+    () => rmSync(at("d4"), { recursive: true }),
+    () => {
+      mkdirSync(at("d4"));
+      writeFileSync(at("d4/alone"), "where there was nothing any more");
+    },
+    () => rmSync(at("d3/f3")),
+    () => writeFileSync(at("d3/f3"), "again"),
+  ];
+  await bring(root, cache, worker.client);
+  for (const [index, edit] of edits.entries()) {
+    edit();
+    const { hash } = await bring(root, cache, worker.client);
+    for (const owner of process.getuid?.() === 0 ? [null, { uid: 1234, gid: 56 }] : [null]) {
+      const place = await worker.store.place();
+      await place.fill({ tree: hash, key }, [], owner);
+      const seen = await scan(place.path, createStatCache(), { git: false });
+      assert.equal(seen.hash, hash, `after edit ${index}`);
+      await place.release();
+    }
   }
 });
 
