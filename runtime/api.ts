@@ -4,6 +4,7 @@
 import { describeExit } from "../src/model/failure.js";
 import { describeUnbuilt } from "../src/model/image-build.js";
 import { checkedHashFiles } from "./cache.js";
+import { builtFiles, filesBuildRequest } from "./files-build.js";
 import { findFiles } from "./find-files.js";
 import type { CallResult } from "./host/host.js";
 import { buildRequest, builtImage } from "./image.js";
@@ -118,7 +119,7 @@ export interface RunOptions {
   readonly pids?: number;
   /** `false` cuts the sandbox off from every network. */
   readonly network?: boolean;
-  /** The code under test, which the command starts in: workspace(), git({ url, ref }) or none. */
+  /** The code under test, which the command starts in: workspace(), git({ url, ref }), what build(...) gave, or none. */
   readonly source?: Source;
   /**
    * Files with test results (JUnit XML or TAP) that the command writes: a path or a pattern, or a list of them,
@@ -317,7 +318,75 @@ export function run(...given: unknown[]): Promise<CommandResult> {
     .then((answer) => commandResult(answer, request.command, { check, calledAt }));
 }
 
-/** Made by `workspace()`, `git(...)`, or `none`. */
+export interface BuildOptions extends Omit<RunOptions, "results" | "services" | "check"> {
+  /** The files that it is for: a path or a pattern, or a list of them, from the folder that it starts in. */
+  readonly artifacts: string | readonly string[];
+  /**
+   * Files of its source, in the same form from the root of that: the command sees these and no others, and an edit of
+   * others builds nothing anew. All of them unless it is said.
+   */
+  readonly reads?: string | readonly string[];
+}
+
+/** Stands for files that were built, as a source, in the same run. */
+export interface BuiltFiles extends ArtifactsOf {
+  /** They were there already. */
+  readonly cached: boolean;
+}
+
+/**
+ * Runs `sh -c COMMAND` as `run` does, for the files that it leaves, unless the worker has them already: nothing that
+ * the command can see has changed since. Gives what stands for them as a source. Throws CommandFailed where the command
+ * fails.
+ */
+export function build(
+  worker: string,
+  image: string | BuiltImage,
+  command: string,
+  options: BuildOptions,
+): Promise<BuiltFiles>;
+export function build(
+  image: string | BuiltImage,
+  command: string,
+  options: BuildOptions,
+): Promise<BuiltFiles>;
+export async function build(...given: unknown[]): Promise<BuiltFiles> {
+  const call = filesBuildRequest(given);
+  const { command, artifacts: asked = [] } = call.request;
+  const context = taskContext.getStore();
+  if (!context) {
+    throw new Error(
+      `build(${JSON.stringify(command)}) was called outside a task: loading a pipedef builds nothing. ` +
+        "Call it inside a task_ or build_ method or a function given to stage(...).",
+    );
+  }
+  const calledAt = callerOf(build);
+  const answer = await context.call(call);
+  commandResult(answer, command, { check: true, calledAt });
+  const { outcome } = answer;
+  const built = outcome.kind === "exited" ? outcome.build : undefined;
+  if (built?.kind !== "files")
+    throw new InfrastructureError(
+      "the worker did not say what it has built",
+      "Is it older than its boss?",
+    );
+  const { files, cached } = built;
+  if (files === undefined)
+    throw new InfrastructureError(
+      `the command has passed, and left nothing that is kept of ${asked.join(", ")}: ${command}`,
+      "artifacts are named from the folder that the command starts in",
+    );
+  return builtFiles({ files, cached });
+}
+
+interface ArtifactsOf {
+  readonly kind: "artifacts";
+  readonly tasks: readonly (string | { readonly files: string })[];
+  readonly over?: "workspace";
+  readonly path?: string;
+}
+
+/** Made by `workspace()`, `git(...)`, `artifacts(...)`, `build(...)`, or `none`. */
 export type Source =
   | { readonly kind: "none" }
   | { readonly kind: "workspace"; readonly path?: string }
@@ -328,12 +397,7 @@ export type Source =
       readonly secret?: string;
       readonly path?: string;
     }
-  | {
-      readonly kind: "artifacts";
-      readonly tasks: readonly string[];
-      readonly over?: "workspace";
-      readonly path?: string;
-    };
+  | ArtifactsOf;
 
 export interface SourcePlacement {
   /** Where the sandbox sees it; "/workspace" unless it is said. */
@@ -366,18 +430,20 @@ export interface ArtifactsSource extends SourcePlacement {
 }
 
 /**
- * What tasks of earlier stages have left, by their names: artifacts("Build.compile"). The files lie where they lay in the
- * folder that those tasks' commands started in.
+ * What tasks of earlier stages have left, by their names: artifacts("Build.compile"); or what build(...) gave. The files
+ * lie where they lay in the folder that those commands started in.
  */
 export function artifacts(
-  tasks: string | readonly string[],
+  from: string | BuiltFiles | readonly (string | BuiltFiles)[],
   { over, path }: ArtifactsSource = {},
 ): Source {
   if (over !== undefined && over.kind !== "workspace" && over.kind !== "none")
     throw new TypeError("artifacts: over must be workspace()");
   return checkedSource({
     kind: "artifacts",
-    tasks: typeof tasks === "string" ? [tasks] : tasks,
+    tasks: (Array.isArray(from) ? from : [from]).flatMap((one) =>
+      typeof one === "string" ? one : one.tasks,
+    ),
     ...(over?.kind === "workspace" && { over: "workspace" }),
     ...(path !== undefined && { path }),
   });

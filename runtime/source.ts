@@ -15,13 +15,12 @@ export function checkedSource(value: unknown): Source {
   if (kind === "workspace") return { kind, ...placed };
   if (kind === "artifacts") {
     const names: unknown[] = Array.isArray(tasks) ? tasks : [];
-    const isName = (name: unknown) => typeof name === "string" && /^.+\..+$/.test(name);
-    if (names.length === 0 || names.length > 100 || !names.every(isName))
+    const checked = names.flatMap((name) => leftBy(name) ?? []);
+    if (names.length === 0 || names.length > 100 || checked.length < names.length)
       throw new TypeError(
         `artifacts: name tasks, such as "Build.compile", not ${Array.isArray(tasks) ? JSON.stringify(tasks) : shown(tasks)}`,
       );
-    const texts = names.map(String);
-    return { kind, tasks: texts, ...(over === "workspace" && { over }), ...placed };
+    return { kind, tasks: checked, ...(over === "workspace" && { over }), ...placed };
   }
   if (kind !== "git") throw noSource(value);
   for (const [name, text] of [
@@ -42,9 +41,18 @@ export function checkedSource(value: unknown): Source {
   };
 }
 
+/** "Stage.task", or files by the name that a build has given them. */
+function leftBy(name: unknown): string | { readonly files: string } | null {
+  if (typeof name === "string") return /^.+\..+$/.test(name) ? name : null;
+  if (typeof name !== "object" || name === null || !("files" in name)) return null;
+  const { files } = name;
+  return typeof files === "string" && /^[0-9a-f]{64}$/.test(files) ? { files } : null;
+}
+
 function noSource(value: unknown): TypeError {
+  const awaited = value instanceof Promise ? " (is there an await missing before build?)" : "";
   return new TypeError(
-    `source must be workspace(), git({ url, ref }), artifacts(task) or none, not ${shown(value)}`,
+    `source must be workspace(), git({ url, ref }), artifacts(task), what build(...) gave, or none, not ${shown(value)}${awaited}`,
   );
 }
 

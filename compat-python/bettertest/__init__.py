@@ -9,6 +9,7 @@
 A boss runs the file by itself. Without a boss: python3 -m bettertest .bettertest/pipedef.py
 """
 
+from ._built import BuiltFiles, build
 from ._cache import hash_files
 from ._errors import CommandFailed, InfrastructureError
 from ._image import BuiltImage, image
@@ -18,11 +19,13 @@ from ._stage import Stage
 
 __version__ = "0.1.0"
 __all__ = [
+    "BuiltFiles",
     "BuiltImage",
     "CommandFailed",
     "InfrastructureError",
     "Stage",
     "artifacts",
+    "build",
     "defaults",
     "git",
     "hash_files",

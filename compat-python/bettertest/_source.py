@@ -42,17 +42,22 @@ def git(url, ref, secret=None, path=None):
 
 
 def artifacts(*tasks, over=None, path=None):
-    """What tasks of earlier stages have left, by their names: artifacts("Build.compile").
+    """What tasks of earlier stages have left, by their names: artifacts("Build.compile"); or what build() gave.
 
-    The files lie where they lay in the folder that those tasks' commands started in. `over=workspace()` lays them over
+    The files lie where they lay in the folder that those commands started in. `over=workspace()` lays them over
     the working tree; otherwise there is nothing else.
     """
     if not 0 < len(tasks) <= 100:
         raise TypeError('artifacts: name tasks, such as "Build.compile"')
+    left = []
     for task in tasks:
+        if isinstance(task, Source) and task.asked is not None and task.asked["kind"] == "artifacts":
+            left += task.asked["tasks"]
+            continue
+        left.append(task)
         if not isinstance(task, str) or not re.fullmatch(r".+\..+", task):
             raise TypeError('artifacts: name tasks, such as "Build.compile", not %s' % repr(task)[:200])
-    asked = {"kind": "artifacts", "tasks": list(tasks)}
+    asked = {"kind": "artifacts", "tasks": left}
     if over is not None and checked(over).asked is not None:
         if over.asked["kind"] != "workspace":
             raise TypeError("artifacts: over must be workspace()")
@@ -68,7 +73,7 @@ def defaults(source=none, services=None):
 
 def checked(value):
     if not isinstance(value, Source):
-        raise TypeError("source must be workspace(), git(url=..., ref=...), artifacts(task) or none, not %s" % repr(value)[:200])
+        raise TypeError("source must be workspace(), git(url=..., ref=...), artifacts(task), what build() gave, or none, not %s" % repr(value)[:200])
     return value
 
 

@@ -40,6 +40,12 @@ class Workers:
                 "message": "the command asks for services, whose output only a boss keeps",
                 "hint": "Run it with: bettertest run",
             }
+        if "filesBuild" in request:
+            return {
+                "kind": "faulted",
+                "message": "the command is a build, whose files only a boss keeps",
+                "hint": "Run it with: bettertest run",
+            }
         if "source" in request or "build" in request:
             return {
                 "kind": "faulted",

@@ -312,7 +312,8 @@ export const workerFlags = {
     requiresArg: true,
     default: "10g",
     group: tasks,
-    describe: "Disk for the folders that commands cache; the least used go first",
+    describe:
+      "Disk for folders that commands cache and files that were built; the least used go first",
   },
   "max-kept": {
     type: "number",

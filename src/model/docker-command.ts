@@ -6,7 +6,7 @@ import { shellWord } from "./shell-word.js";
 export type ReproducedCall = CallOptions & Pick<CallStarted, "image" | "command">;
 
 export function dockerCommand(call: ReproducedCall): string {
-  if (call.builds) return call.command;
+  if (call.builds === true) return call.command;
   const words = ["docker", "run", "--rm", "--init"];
   for (const [name, value] of Object.entries(call.env ?? {})) words.push("-e", `${name}=${value}`);
   // Docker takes the value from the environment of whoever runs it.

@@ -177,8 +177,8 @@ export interface CallOptions {
   readonly cpus?: number;
   readonly memoryBytes?: number;
   readonly network?: boolean;
-  /** It builds the image, and runs nothing in it; the command says how. */
-  readonly builds?: true;
+  /** It builds the image, and runs nothing in it; the command says how. "files": the command ran only where it had to. */
+  readonly builds?: true | "files";
   /** Where the command saw its source. */
   readonly sourcePath?: string;
 }
@@ -190,7 +190,7 @@ export type CallOutcome =
       readonly exitCode: number;
       readonly processLimit?: number;
       readonly failedTests?: number;
-      /** Of a call that built an image, or whose image could not be built. */
+      /** Of a call that built an image or files, or whose image could not be built. */
       readonly build?: BuildResult;
     }
   | { readonly kind: "timed-out"; readonly afterMs: number; readonly processLimit?: number }

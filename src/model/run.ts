@@ -65,7 +65,7 @@ export interface AttemptState {
   readonly end: TaskEnd | null;
   /** What its commands have left, by the numbers of their calls; absent: nothing was asked for. */
   readonly files?: Readonly<Record<number, FilesSummary>>;
-  /** Of its calls that built an image, or whose image could not be built, by their numbers; absent: none did. */
+  /** Of its calls that built an image or files, or whose image could not be built, by their numbers; absent: none did. */
   readonly builds?: Readonly<Record<number, BuildResult>>;
   /** What runs beside its commands, by the numbers of their calls; absent: nothing does. */
   readonly services?: Readonly<Record<number, readonly ServiceState[]>>;
@@ -271,14 +271,14 @@ export function isFlaky({ status, attempts }: TaskState): boolean {
 }
 
 /**
- * The images that it asked for, where that was all that it did and all were there already; null: it has done more. A
- * task that has run a command is never cached.
+ * The images and files that it asked for, where that was all that it did and all were there already; null: it has done
+ * more. A task that has run a command is never cached.
  */
 export function cachedBuilds({ status, attempts }: TaskState): readonly BuildResult[] | null {
   const { calls = [], builds = {} } = attempts.at(-1) ?? {};
   if (status !== "passed" || calls.length === 0) return null;
   const made = calls.flatMap(({ call, builds: isBuild }) => (isBuild && builds[call]) || []);
-  const areCached = made.every((build) => build.kind === "made" && build.cached);
+  const areCached = made.every((build) => build.kind !== "failed" && build.cached);
   return areCached && made.length === calls.length ? made : null;
 }
 

@@ -44,15 +44,13 @@ export const ImageBuild = z.strictObject({
 });
 export type ImageBuild = z.infer<typeof ImageBuild>;
 
+const madeBefore = { cached: z.boolean(), madeAt: z.number(), by: BuildOrigin.nullable() };
+
 /** The shape of the model's BuildResult. */
 export const BuildResult = z.discriminatedUnion("kind", [
-  z.object({
-    kind: z.literal("made"),
-    image: z.string(),
-    cached: z.boolean(),
-    madeAt: z.number(),
-    by: BuildOrigin.nullable(),
-  }),
+  z.object({ kind: z.literal("made"), image: z.string(), ...madeBefore }),
+  z.object({ kind: z.literal("files"), files: z.string().exactOptional(), ...madeBefore }),
   z.object({ kind: z.literal("failed"), step: z.string().nullable(), message: z.string() }),
 ]);
 export type BuildResult = z.infer<typeof BuildResult>;
+export type ImageResult = Exclude<BuildResult, { kind: "files" }>;

@@ -69,6 +69,13 @@ export type CommandSource = z.infer<typeof CommandSource>;
 
 export const defaultSourcePath = "/workspace";
 
+/** What a task has left, "Stage.task"; or what a build of the run has given, by the name of that. */
+export const LeftBy = z.union([
+  z.string().min(1).max(1000),
+  z.strictObject({ files: hash }).readonly(),
+]);
+export type LeftBy = z.infer<typeof LeftBy>;
+
 /** As a pipedef asks for it. */
 export const AskedSource = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("workspace"), path: CommandSource.shape.path }),
@@ -83,8 +90,7 @@ export const AskedSource = z.discriminatedUnion("kind", [
   /** What earlier tasks of the run have left. */
   z.strictObject({
     kind: z.literal("artifacts"),
-    /** "Stage.task" */
-    tasks: z.array(z.string().min(1).max(1000)).min(1).max(100).readonly(),
+    tasks: z.array(LeftBy).min(1).max(100).readonly(),
     /** On top of the working tree. */
     over: z.literal("workspace").optional(),
     path: CommandSource.shape.path,

@@ -28,11 +28,11 @@
 // stream is no sign of life, since a cut network leaves it open. Without a lease the client must stay.
 
 import * as z from "zod";
-import { patternProblem } from "../lib/file-pattern.js";
 import { AskedCache, CommandCaches } from "./cache.js";
+import { AskedFilesBuild, FilesBuild } from "./files-build.js";
 import { AskedBuild, BuildResult, ImageBuild } from "./image-build.js";
 import { KeptMark, keepFailedMs } from "./kept.js";
-import { text, variableName } from "./program-text.js";
+import { filePatterns, text, variableName } from "./program-text.js";
 import { AskedServices, ServiceEnd, Services } from "./service.js";
 import { AskedSource, CommandSource } from "./source.js";
 
@@ -71,15 +71,6 @@ export function decodeOutput(text: string): Uint8Array {
 /** Linux starts no program with a longer argument. Refused here, where it is not taken for a red test. */
 const longestCommandBytes = 128 * 1024 - 1;
 
-const filePatterns = z
-  .array(
-    z.string().superRefine((pattern, context) => {
-      const problem = patternProblem(pattern);
-      if (problem !== null) context.addIssue({ code: "custom", message: problem });
-    }),
-  )
-  .max(100);
-
 export const CommandRequest = z.strictObject({
   image: text.min(1),
   /** Runs as `sh -c COMMAND`. */
@@ -108,6 +99,8 @@ export const CommandRequest = z.strictObject({
   /** Files with test results, and files to keep: patterns, from the folder that the command starts in. */
   results: filePatterns.optional(),
   artifacts: filePatterns.optional(),
+  /** Its artifacts are what it is for, and may be those that the same command has left before. It has no results. */
+  filesBuild: FilesBuild.optional(),
   cache: CommandCaches.optional(),
   /** Fresh ones, for this command alone. */
   services: Services.optional(),
@@ -145,6 +138,7 @@ export const AskedCommand = CommandRequest.omit({
   secrets: true,
   source: true,
   build: true,
+  filesBuild: true,
   cache: true,
   services: true,
   serviceBuilds: true,
@@ -154,6 +148,7 @@ export const AskedCommand = CommandRequest.omit({
   services: AskedServices.optional(),
   source: AskedSource.optional(),
   build: AskedBuild.optional(),
+  filesBuild: AskedFilesBuild.optional(),
   cache: z.array(AskedCache).min(1).max(10).optional(),
 });
 export type AskedCommand = z.infer<typeof AskedCommand>;
@@ -164,7 +159,7 @@ const failedTests = z.number().int().positive().exactOptional();
 export const Outcome = z.discriminatedUnion("kind", [
   /** `processLimit`: the command wanted more processes than these, and was refused. */
   /** `failedTests`: in its results files, as the boss has read them; the command is red, whatever its exit code. */
-  /** `build`: what came of a build; of a command's image, where it could not be built. */
+  /** `build`: what came of a build, of an image or of files; of a command's image, where it could not be built. */
   z.object({
     kind: z.literal("exited"),
     exitCode: z.number().int(),

@@ -14,6 +14,7 @@ import type { ByteLog } from "../lib/byte-log.js";
 import { defaultSourcePath } from "../wire/source.js";
 import type { CommandRequest, ExecutionEvent, KeptNote, Outcome } from "../wire/worker.js";
 import type { Admission, Slot } from "./admission.js";
+import { OpenBuild } from "./builds/open-build.js";
 import { OpenCaches } from "./caches/open-caches.js";
 import {
   type Executor,
@@ -78,6 +79,7 @@ export class Execution {
   #sandbox: Sandbox | null = null;
   readonly #trees: BorrowedTree[] = [];
   #caches: OpenCaches | null = null;
+  #build: OpenBuild | null = null;
   #ending: Outcome | null = null;
   #finished = false;
   #giveUp: () => void = () => {};
@@ -270,6 +272,8 @@ export class Execution {
         const isLost = error instanceof ExecutorFault && error.lost;
         if (!isLost || this.#ending || tries === mostOpenings) throw error;
         this.#deps.metrics.engineFailed();
+        // Who waits for its files holds a slot, which it may itself be waiting for from now on.
+        this.#build?.release();
         this.#slot?.release();
         this.#slot = null;
         await this.#enter();
@@ -291,25 +295,39 @@ export class Execution {
       const outcome = this.#outcomeOf(exit);
       // Whoever enters a sandbox that is kept may want to ask what stood beside it.
       const ended = this.#mayBeKept(outcome) ? undefined : this.#sandbox?.endServices?.();
-      await this.#left.collect(outcome, this.#sandbox);
+      await this.#left.collect(outcome, { build: this.#build, sandbox: this.#sandbox });
+      const told = await this.#left.saveBuild(outcome, this.#build);
       await this.#left.saveCaches(outcome, { caches: this.#caches, sandbox: this.#sandbox });
       await ended;
-      return outcome;
+      return told;
     } finally {
+      this.#build?.release();
       await this.#services?.end();
       await output.end();
     }
   }
 
   async #openAndRun(output: ByteLog): Promise<SandboxExit> {
-    const { timeoutMs, secrets, source, build, services, cache, ...more } = this.request;
-    const { results: _, artifacts: __, keepFailedMs: ___, serviceBuilds = {}, ...asked } = more;
+    const { timeoutMs, secrets, source: given, build, services, cache, ...more } = this.request;
+    const { results: _, artifacts: __, keepFailedMs: ___, ...others } = more;
+    const { filesBuild, serviceBuilds = {}, ...asked } = others;
     const turnAt = performance.now();
     const { sources, executor, packPath } = this.#deps;
+    const { signal } = this.#opening;
+    const progress = (text: string) => {
+      if (!this.#finished) output.append(Buffer.from(text));
+    };
+    const { request } = this;
+    this.#build = filesBuild
+      ? await OpenBuild.open(sources, {
+          ...{ request, filesBuild, executor, packPath, signal, say: progress },
+        })
+      : null;
+    const source = this.#build ? this.#build.source : given;
     this.#caches = cache
       ? await OpenCaches.open(sources, {
           request: cache,
-          source,
+          source: given,
           workdir: asked.workdir,
           executor,
           scratch: `${packPath}.cache`,
@@ -336,10 +354,9 @@ export class Execution {
       ...(services && { services: servicesToStart(services, builds) }),
     };
     const sandbox = await this.#open(spec, {
-      signal: this.#opening.signal,
-      progress: (text) => {
-        if (!this.#finished) output.append(Buffer.from(text));
-      },
+      signal,
+      progress,
+      ...(this.#build && { instead: (image) => this.#built(image) }),
       ...(this.#services && { services: this.#services }),
     });
     this.#sandbox = sandbox;
@@ -363,6 +380,15 @@ export class Execution {
     } finally {
       for (const timer of timers) clearTimeout(timer);
     }
+  }
+
+  /** What stands for the sandbox of a command that need not run; it saves nothing in its caches. */
+  async #built(image: string): Promise<Sandbox | null> {
+    const instead = await this.#build!.instead(image);
+    if (!instead) return null;
+    await this.#caches?.release();
+    this.#caches = null;
+    return instead;
   }
 
   /** Between what the command writes. */

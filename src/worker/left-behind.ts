@@ -3,6 +3,7 @@
 import { asError } from "../lib/as-error.js";
 import { orAborted } from "../lib/or-else.js";
 import type { CollectedFiles, CommandRequest, Outcome } from "../wire/worker.js";
+import type { OpenBuild } from "./builds/open-build.js";
 import type { OpenCaches } from "./caches/open-caches.js";
 import { ExecutorFault, type Sandbox } from "./executors/executor.js";
 import { collectFiles } from "./sandbox-files.js";
@@ -50,9 +51,14 @@ export class LeftBehind {
   }
 
   /** What the command has left of what was asked for. */
-  async collect(outcome: Outcome, sandbox: Sandbox | null): Promise<void> {
+  async collect(
+    outcome: Outcome,
+    { build, sandbox }: { readonly build: OpenBuild | null; readonly sandbox: Sandbox | null },
+  ): Promise<void> {
     const { results = [], artifacts = [] } = this.#options.request;
     if (results.length + artifacts.length === 0 || this.#isUnwanted) return;
+    this.#files = build?.cached ?? null;
+    if (this.#files) return;
     this.#isReading = true;
     const late = AbortSignal.timeout(filesMustBeReadWithinMs);
     try {
@@ -67,11 +73,15 @@ export class LeftBehind {
         maxArtifactBytes,
         signal,
       });
-      this.#files = await orAborted(reading, signal);
+      const { lost, ...collected } = await orAborted(reading, signal);
+      if (build && lost !== null)
+        throw new ExecutorFault(`what was built could not be kept whole: ${lost}`);
+      this.#files = collected.files;
     } catch (error) {
       if (this.#stop.signal.aborted) return;
-      // Tests that failed may stand there: such a command must not count as passed.
-      const isUnsure = results.length > 0 && outcome.kind === "exited" && outcome.exitCode === 0;
+      // Tests that failed may stand there, or what was built: such a command must not count as passed.
+      const isWanted = results.length > 0 || build !== null;
+      const isUnsure = isWanted && outcome.kind === "exited" && outcome.exitCode === 0;
       if (isUnsure && this.#options.ending() === null) throw error;
       this.#files = {
         bytes: 0,
@@ -82,6 +92,18 @@ export class LeftBehind {
         ],
       };
     }
+  }
+
+  /** For those who ask for the same later. */
+  async saveBuild(outcome: Outcome, build: OpenBuild | null): Promise<Outcome> {
+    const files = this.#files;
+    if (!build || !files) return outcome;
+    const isWell = outcome.kind === "exited" && outcome.exitCode === 0;
+    const hasPassed = isWell && this.#options.ending() === null;
+    const isToSave = hasPassed && !build.cached;
+    const saved = isToSave ? await build.save(files, this.#stop.signal) : [];
+    this.#files = { ...files, notes: [...build.notes, ...files.notes, ...saved] };
+    return hasPassed ? { ...outcome, build: build.result() } : outcome;
   }
 
   /** What a command has left that passed; of any other it cannot be known whether it is whole. */

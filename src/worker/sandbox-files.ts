@@ -55,11 +55,17 @@ interface FoundFile {
   content(): AsyncIterable<Uint8Array>;
 }
 
+export interface Collected {
+  readonly files: CollectedFiles;
+  /** What there was no room for, or could not be read, as a sentence; null: nothing. */
+  readonly lost: string | null;
+}
+
 /** Rejects where the sandbox's files cannot be read; what is in the pack then is of no use. */
 export async function collectFiles(
   files: SandboxFiles,
   { request, packPath, maxArtifactBytes, signal }: CollectOptions,
-): Promise<CollectedFiles> {
+): Promise<Collected> {
   const wanted: [Use, FilePattern[]][] = [
     ["results", (request.results ?? []).map(filePattern)],
     ["artifact", (request.artifacts ?? []).map(filePattern)],
@@ -68,6 +74,11 @@ export async function collectFiles(
   const count = { results: 0, artifact: 0 };
   const notes = new Set<string>();
   const note = (text: string) => void (notes.size < mostNotes && notes.add(text));
+  let lost: string | null = null;
+  const lose = (text: string) => {
+    lost ??= text;
+    note(text);
+  };
   const matched = new Set<FilePattern>();
   const pack = await open(packPath, "w", 0o600);
   let packBytes = 0;
@@ -90,7 +101,7 @@ export async function collectFiles(
       signal.throwIfAborted();
     }
     // It has become shorter: the next one is written over it.
-    if (written < file.bytes) return note(`${file.path} could not be read to its end`);
+    if (written < file.bytes) return lose(`${file.path} could not be read to its end`);
     packBytes = from + written;
     for (const use of uses) {
       left[use] -= file.bytes;
@@ -107,9 +118,11 @@ export async function collectFiles(
           const hits = patterns.filter((pattern) => pattern.matches(file.path));
           if (hits.length === 0) continue;
           for (const pattern of hits) matched.add(pattern);
-          const refusal = refusalOf(file, use, { left: left[use], count: count[use] }, files);
-          if (refusal === null) uses.push(use);
-          else note(refusal);
+          const refusal = refusalOf(file, use, files);
+          const tooMuch = tooMuchOf(file, use, { left: left[use], count: count[use] });
+          if (refusal !== null) note(refusal);
+          else if (tooMuch !== null) lose(tooMuch);
+          else uses.push(use);
         }
         if (uses.length > 0) await add(file, uses);
       }
@@ -122,19 +135,14 @@ export async function collectFiles(
       if (!matched.has(pattern)) note(`${optionOf[use]}: there is no file ${pattern.text}`);
     }
   }
-  return { bytes: packBytes, notes: [...notes] };
+  return { files: { bytes: packBytes, notes: [...notes] }, lost };
 }
 
 const optionOf = { results: "results", artifact: "artifacts" } as const;
 
 /** Why a file that matches is not taken, as a sentence; null: it is. */
-function refusalOf(
-  file: FoundFile,
-  use: Use,
-  room: { readonly left: number; readonly count: number },
-  files: SandboxFiles,
-): string | null {
-  const path = JSON.stringify(file.path.slice(0, 200)).slice(1, -1);
+function refusalOf(file: FoundFile, use: Use, files: SandboxFiles): string | null {
+  const path = shown(file);
   if (file.kind === "link") return `${optionOf[use]}: ${path} is a link, and was left out`;
   if (file.kind === "other") return `${optionOf[use]}: ${path} is no file, and was left out`;
   if (!isSafePath(file.path)) return `${optionOf[use]}: ${path} has a name that cannot be kept`;
@@ -146,12 +154,24 @@ function refusalOf(
   ) {
     return `results: ${path} is older than the command, and was not read`;
   }
+  return null;
+}
+
+function tooMuchOf(
+  file: FoundFile,
+  use: Use,
+  room: { readonly left: number; readonly count: number },
+): string | null {
   if (room.count >= mostFiles[use]) {
     return `${optionOf[use]}: more than ${mostFiles[use]} files; the rest was left out`;
   }
   if (file.bytes <= room.left) return null;
   const which = use === "artifact" ? "more than --max-artifacts allows" : "too much";
-  return `${optionOf[use]}: ${path} (${formatBytes(file.bytes)}) was left out: ${which}`;
+  return `${optionOf[use]}: ${shown(file)} (${formatBytes(file.bytes)}) was left out: ${which}`;
+}
+
+function shown({ path }: FoundFile): string {
+  return JSON.stringify(path.slice(0, 200)).slice(1, -1);
 }
 
 /** Each place is read once, though several patterns may mean files in it. */

@@ -162,6 +162,30 @@ export function executorContract(name: string, { create, tracesOf }: ExecutorUnd
     assert.deepEqual(await tracesOf(sandbox.id), []);
   });
 
+  test(`${name}: what is given instead of a sandbox is the sandbox, and none is made`, async () => {
+    const ids: string[] = [];
+    const given = {
+      id: "given",
+      run: async () => ({ exitCode: 5, outOfMemory: false }),
+      kill: () => {},
+      dispose: async () => {},
+    };
+    const io = { signal: new AbortController().signal, progress: () => {} };
+    for (const answer of [given, null]) {
+      const instead = async (id: string) => {
+        ids.push(id);
+        return answer;
+      };
+      const sandbox = await executor.open({ image, command: "exit 6" }, { ...io, instead });
+      const { exitCode } = await sandbox.run(() => undefined);
+      assert.equal(exitCode, answer ? 5 : 6);
+      await sandbox.dispose();
+    }
+    // By what the image is made of, so that the same has the same.
+    assert.equal(ids.length, 2);
+    assert.equal(ids[0], ids[1]);
+  });
+
   test(`${name}: an open that is aborted rejects`, async () => {
     const io = { signal: AbortSignal.abort(), progress: () => {} };
     await assert.rejects(executor.open({ image, command: "true" }, io));

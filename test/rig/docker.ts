@@ -53,3 +53,17 @@ export class Digest {
     return { sha256: this.#hash.digest("hex"), bytes: this.#bytes, head: this.#head.slice(0, 200) };
   }
 }
+
+/** All that have the label, "name=value". */
+export function removeImages(label: string): void {
+  const docker = (...words: string[]) =>
+    execFileSync("docker", words, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const ids = docker("images", "-q", "--filter", `label=${label}`).split("\n");
+  for (const id of new Set(ids.filter(Boolean))) {
+    try {
+      docker("rmi", "-f", id);
+    } catch {
+      // It went with another one.
+    }
+  }
+}

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { filesBuildRequest } from "../../runtime/files-build.js";
 import { commandRequest } from "../../runtime/run-options.js";
 
 test("three texts name a worker, two do not", () => {
@@ -60,4 +61,37 @@ test("a wrong argument is refused by its name, with what it should be", () => {
   for (const [given, message] of cases) {
     assert.throws(() => commandRequest(given), { name: "TypeError", message });
   }
+});
+
+test("a build is a command that says which files it is for", () => {
+  const source = { kind: "workspace" } as const;
+  const options = { source, reads: "src/**", artifacts: "out", env: { A: "1" } };
+  const request = { image: "img", command: "make", source, artifacts: ["out"], env: { A: "1" } };
+  assert.deepEqual(filesBuildRequest(["img", "make", options]), {
+    worker: null,
+    request: { ...request, filesBuild: { reads: ["src/**"] } },
+  });
+  assert.deepEqual(filesBuildRequest(["http://w:9009", "img", "make", { artifacts: "out" }]), {
+    worker: "http://w:9009",
+    request: { image: "img", command: "make", artifacts: ["out"], filesBuild: {} },
+  });
+  const cases: [unknown[], RegExp][] = [
+    [["img", "make"], /^build: options must be an object with any of: artifacts, reads, env,/],
+    [["img", "make", {}], /^build: artifacts must say which files it is for/],
+    [["img", "make", { artifacts: [] }], /^build: artifacts must say which files it is for/],
+    [["img", "make", { artifacts: "/out" }], /^build: artifacts must stay in the folder/],
+    [["img", "make", { artifacts: "a", results: "b" }], /^build: .*"results": tests always run/],
+    [["img", "make", { artifacts: "a", services: {} }], /^build: there is no option "services": /],
+    [["img", "make", { artifacts: "a", check: false }], /^build: there is no option "check": /],
+    [
+      ["img", "make", { artifacts: "a", retries: 1 }],
+      /^build: .*"retries"\. There are: artifacts,/,
+    ],
+    [["img", "make", { artifacts: "a", reads: "b" }], /^build: reads names files of the source/],
+    [["img", "make", { artifacts: "a", source, reads: [] }], /^build: reads must hold 1 to 100/],
+    [["img", "make", { artifacts: "a", source, reads: "../b" }], /^build: reads must stay in/],
+    [["img", "", { artifacts: "a" }], /^build: command must be a text that sh can run, not ""$/],
+  ];
+  for (const [given, message] of cases)
+    assert.throws(() => filesBuildRequest(given), { name: "TypeError", message });
 });

@@ -46,6 +46,15 @@ export class Unit extends Stage {
 const s = stage("per file", { "a task": async () => {} }, { always: false });
 for (const file of files("**/*.ts")) s.task(file, () => run("img", file)).task(file + "2", () => {});
 `;
+const builds = `import { artifacts, build, image, run, workspace, type BuiltFiles, type Source } from "bettertest";
+export async function test(): Promise<void> {
+  const options = { source: workspace(), reads: ["src/**"], artifacts: "dist/**", timeout: "5m" };
+  const built: BuiltFiles = await build(await image(), "make", options);
+  const source: Source = built.cached ? built : artifacts([built, "Build.docs"], { over: workspace() });
+  await run("img", "ls", { source });
+  await build("http://w", "img", "make", { artifacts: ["a", "b"] });
+}
+`;
 const wrong = [
   'import { run } from "bettertest"; run("img");',
   'import { run } from "bettertest"; run("img", "ls", { timeuot: 1 });',
@@ -53,6 +62,8 @@ const wrong = [
   'import { run } from "bettertest"; run("a", "b", "c", "d");',
   'import { stage } from "bettertest"; stage("x", { y: 1 });',
   'import { Stage } from "bettertest"; new Stage();',
+  'import { build } from "bettertest"; build("img", "make", { reads: "src/**" });',
+  'import { build } from "bettertest"; build("img", "make", { artifacts: "a", results: "junit.xml" });',
 ];
 
 test("the declarations that init writes say what is right and what is wrong", () => {
@@ -76,6 +87,7 @@ test("the declarations that init writes say what is right and what is wrong", ()
       JSON.stringify({ compilerOptions: strictest, include: ["**/*"] }),
     );
     writeFileSync(join(folder, "right.ts"), right);
+    writeFileSync(join(folder, "builds.ts"), builds);
     for (const [index, source] of wrong.entries())
       writeFileSync(join(folder, `wrong${index}.ts`), source);
     const { stdout } = spawnSync(process.execPath, [tsc, "--pretty", "false", "-p", folder], {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { describeFailure } from "../../src/model/failure.js";
 import { attemptNote, findTask, type Run } from "../../src/model/run.js";
-import { noDocker } from "../rig/docker.js";
+import { noDocker, removeImages } from "../rig/docker.js";
 import { glance, startRig } from "../rig/rig.js";
 
 const skip = noDocker();
@@ -16,7 +16,7 @@ const skip = noDocker();
 const unique = randomBytes(6).toString("hex");
 
 after(() => {
-  if (!skip) removeImages(`${unique}`);
+  if (!skip) removeImages(`${label}=${unique}`);
 });
 
 const label = "bettertest.test.images";
@@ -207,17 +207,6 @@ function noteOf(run: Run, stage: string, name: string): string | null {
   const task = findTask(run, { stage, task: name });
   assert.equal(task?.status, "passed", JSON.stringify(task));
   return attemptNote(task);
-}
-
-function removeImages(value: string): void {
-  const ids = docker("images", "-q", "--filter", `label=${label}=${value}`).split("\n");
-  for (const id of new Set(ids.filter(Boolean))) {
-    try {
-      docker("rmi", "-f", id);
-    } catch {
-      // It went with another one.
-    }
-  }
 }
 
 function docker(...words: string[]): string {

@@ -122,40 +122,46 @@ describe("the views", { skip: noBrowser }, () => {
     assert.deepEqual(buttons.filter(Boolean), ["Rerun failed", "Rerun"]);
   });
 
-  test("a task whose images were there already is cached, and leads to the run that made them", async () => {
-    const built = { kind: "made", image: "i:1", cached: true, madeAt: 0 } as const;
-    const at = { at: 1, stage: "s", task: "image", attempt: 1, call: 1 } as const;
-    const told = tellRun([{ stage: "s", task: "image", from: 0 }], { id: 9 });
-    const pipeline = told.pipeline!;
-    const run = [
-      { type: "run-loaded", at: 0, pipeline } as const,
-      { type: "attempt-started", ...at } as const,
-      {
-        type: "call-started",
-        ...at,
-        ...{ command: "b", image: "i", worker: "w", sandbox: "s" },
-        builds: true,
-      } as const,
-      {
-        type: "call-finished",
-        ...at,
-        durationMs: 1,
-        outcome: {
-          kind: "exited",
-          exitCode: 0,
-          build: { ...built, by: { run: 7, at: 0, task: "s.image" } },
-        },
-      } as const,
-      { type: "attempt-finished", ...at, end: { status: "passed" } } as const,
-    ].reduce(applyEvent, told);
-    const page = await show("/runs/9/s/image", loaded(run));
-    assert.deepEqual(await page.html(".pane .note"), [
-      '<a class="note is-calm" href="/runs/7">cached, made by run 7</a>',
-    ]);
-    assert.deepEqual(await page.html("[data-task=image] .note"), [
-      '<span class="note is-calm">cached, made by run 7</span>',
-    ]);
-  });
+  const cachedOnes = [
+    { what: "images", builds: true, made: { kind: "made", image: "i:1" } },
+    { what: "files", builds: "files", made: { kind: "files", files: "f0" } },
+  ] as const;
+  for (const { what, builds, made } of cachedOnes) {
+    test(`a task whose ${what} were there already is cached, and leads to the run that made them`, async () => {
+      const built = { ...made, cached: true, madeAt: 0 };
+      const at = { at: 1, stage: "s", task: "image", attempt: 1, call: 1 } as const;
+      const told = tellRun([{ stage: "s", task: "image", from: 0 }], { id: 9 });
+      const pipeline = told.pipeline!;
+      const run = [
+        { type: "run-loaded", at: 0, pipeline } as const,
+        { type: "attempt-started", ...at } as const,
+        {
+          type: "call-started",
+          ...at,
+          ...{ command: "b", image: "i", worker: "w", sandbox: "s" },
+          builds,
+        } as const,
+        {
+          type: "call-finished",
+          ...at,
+          durationMs: 1,
+          outcome: {
+            kind: "exited",
+            exitCode: 0,
+            build: { ...built, by: { run: 7, at: 0, task: "s.image" } },
+          },
+        } as const,
+        { type: "attempt-finished", ...at, end: { status: "passed" } } as const,
+      ].reduce(applyEvent, told);
+      const page = await show("/runs/9/s/image", loaded(run));
+      assert.deepEqual(await page.html(".pane .note"), [
+        '<a class="note is-calm" href="/runs/7">cached, made by run 7</a>',
+      ]);
+      assert.deepEqual(await page.html("[data-task=image] .note"), [
+        '<span class="note is-calm">cached, made by run 7</span>',
+      ]);
+    });
+  }
 
   test("a running one has no verdict yet; one that was errored blames no test", async () => {
     const page = await show(

@@ -6,6 +6,7 @@ import { selectTasks, type TaskRef, taskLabel } from "../../model/pipeline.js";
 import { eachTask, type Run } from "../../model/run.js";
 import { hashOf, type Manifest, type TreeEntry } from "../../source/manifest.js";
 import type { OutgoingTree } from "../../wire/send-tree.js";
+import type { LeftBy } from "../../wire/source.js";
 import type { Outputs } from "../output/outputs.js";
 import { artifactsOf, blobOf } from "./kept-files.js";
 import { SourceTrouble } from "./source-trouble.js";
@@ -19,8 +20,7 @@ export interface LeftFile {
   readonly file: string | null;
 }
 
-/** By "Stage.task". */
-export type LeftFiles = (task: string) => Promise<LeftFile[]>;
+export type LeftFiles = (by: LeftBy) => Promise<LeftFile[]>;
 
 class NothingLeft extends SourceTrouble {
   constructor(task: string, why: string, hint: string) {
@@ -31,9 +31,11 @@ class NothingLeft extends SourceTrouble {
 export async function leftBy(
   asked: Run,
   past: { readonly run: (id: number) => Run | undefined; readonly outputs: Pick<Outputs, "path"> },
-  name: string,
+  by: LeftBy,
 ): Promise<LeftFile[]> {
   const { outputs } = past;
+  if (typeof by !== "string") return builtAs(asked, outputs, by.files);
+  const name = by;
   let run = asked;
   let found = taskOf(run, name);
   // A run of some tasks again has the sources of the one before, so what the others have left there is what they would now.
@@ -58,6 +60,31 @@ export async function leftBy(
     );
   }
   return files;
+}
+
+/** Whichever call of the run has them: they are the same. */
+async function builtAs(
+  run: Run,
+  outputs: Pick<Outputs, "path">,
+  name: string,
+): Promise<LeftFile[]> {
+  for (const { ref, task } of eachTask(run)) {
+    for (const [index, { builds = {} }] of task.attempts.entries()) {
+      for (const [call, build] of Object.entries(builds)) {
+        if (build.kind !== "files" || build.files !== name) continue;
+        const files: LeftFile[] = [];
+        for await (const artifact of artifactsOf(run, outputs, { ...ref, attempt: index + 1 })) {
+          if (artifact.call !== Number(call)) continue;
+          files.push({ ...artifact, file: await blobOf(run, outputs, artifact) });
+        }
+        return files;
+      }
+    }
+  }
+  throw new SourceTrouble(
+    "the source is to be what build(...) has given, and this run has built nothing of the kind",
+    "Call build(...) in the task that needs it: what is built already is there at once",
+  );
 }
 
 function taskOf(run: Run, name: string): TaskRef | undefined {

@@ -1,4 +1,4 @@
-// What calls have to do with images that are built: what a worker is told of such a build, and what is told of its end.
+// What calls have to do with images and files that are built: what a worker is told of such a build, and what is told of its end.
 
 import type { BuildOrigin } from "../../model/image-build.js";
 import type { ImageBuild } from "../../wire/image-build.js";
@@ -17,7 +17,7 @@ export interface RunBuilds {
 
 /** Brings the sources of a call to its worker; gives what the worker is to know of them. Null: it has none. */
 export function bringSources(
-  { source: asked, build, cache, services }: AskedCommand,
+  { source: asked, build, filesBuild, cache, services }: AskedCommand,
   sources: RunSources,
   /** Of what is built on the way. */
   origin: () => BuildOrigin,
@@ -26,7 +26,7 @@ export function bringSources(
   const builds = Object.entries(services ?? {}).flatMap(([name, service]) =>
     service.build ? [[name, service.build] as const] : [],
   );
-  if (!asked && !build && !cache && builds.length === 0) return null;
+  if (!asked && !build && !filesBuild && !cache && builds.length === 0) return null;
   return async (worker, signal) => {
     const brought = (all: typeof builds) =>
       Promise.all(
@@ -42,6 +42,9 @@ export function bringSources(
       ...(source && { source }),
       ...(build && {
         build: { ...build, source: await sources(build.source, worker, signal), by: origin() },
+      }),
+      ...(filesBuild && {
+        filesBuild: { ...filesBuild, scope: await sources.cacheScope(), by: origin() },
       }),
       ...(builds.length > 0 && { serviceBuilds: Object.fromEntries(await brought(builds)) }),
       ...(cache && { cache: await cachesOf(cache, { source, sources, worker, signal }) }),
@@ -69,7 +72,8 @@ export function secretInArguments(
 
 /** A run of another boss is of no use to those who look at this one. */
 export function withKnownOrigin(outcome: Outcome, { isOwn }: RunBuilds): Outcome {
-  if (outcome.kind !== "exited" || outcome.build?.kind !== "made") return outcome;
+  if (outcome.kind !== "exited" || !outcome.build || outcome.build.kind === "failed")
+    return outcome;
   const { build } = outcome;
   return build.by && !isOwn(build.by) ? { ...outcome, build: { ...build, by: null } } : outcome;
 }

@@ -117,8 +117,8 @@ export async function executeCall(
     ...builds.origin,
     task: `${attempt.stage}.${attempt.task}`,
   }));
-  // Folders of its own are not made ahead; nor is the sandbox of a build.
-  if (!request.build?.only && !mountsCaches(request))
+  // Folders of its own are not made ahead; nor is the sandbox of a build, which may need none.
+  if (!request.build?.only && !request.filesBuild && !mountsCaches(request))
     context.expectations.called(attempt.stage, worker, request);
   const outcome = await workers.execute(
     {
@@ -243,7 +243,7 @@ async function finishCall(
   const ending = beside.finish(left.services);
   const services = ending && (await ending);
   const failedTests = found?.tests?.failed ?? 0;
-  const known = withKnownOrigin(given, builds);
+  const known = files.named(withKnownOrigin(given, builds));
   const outcome: Outcome =
     known.kind === "exited" && failedTests > 0 ? { ...known, failedTests } : known;
   const ended = { outcome, durationMs, ...(services && { services }), ...(kept && { kept }) };

@@ -19,7 +19,7 @@ import type {
   TestsSummary,
 } from "../../model/test-results.js";
 import { isSafePath, type PackedFile, PackReader } from "../../wire/file-pack.js";
-import type { CollectedFiles } from "../../wire/worker.js";
+import type { CollectedFiles, Outcome } from "../../wire/worker.js";
 import { filesFolder } from "../history/data-paths.js";
 import { bounded } from "../results/report.js";
 import { ResultsFile } from "../results/results-file.js";
@@ -73,6 +73,11 @@ export class CallFiles {
     if (collected) return (this.#pack ?? new CollectedPack(this.#options)).finish(collected);
     return this.#pack ? this.#pack.close().then(() => null) : null;
   }
+
+  /** After finish: the outcome of a build with the name of its files. */
+  named(outcome: Outcome): Outcome {
+    return this.#pack?.named(outcome) ?? outcome;
+  }
 }
 
 /** Of a call that was asked for files; most are not. */
@@ -119,6 +124,15 @@ class CollectedPack {
   async close(): Promise<void> {
     await this.#artifacts.close();
     await this.#tests.close();
+  }
+
+  /** They are the value of a build, so all of them must be here. */
+  named(outcome: Outcome): Outcome {
+    if (outcome.kind !== "exited" || outcome.build?.kind !== "files") return outcome;
+    const { name, lost } = this.#artifacts;
+    if (lost !== null)
+      return { kind: "faulted", message: `what was built could not be kept whole: ${lost}` };
+    return name === null ? outcome : { ...outcome, build: { ...outcome.build, files: name } };
   }
 
   async #begin(file: PackedFile): Promise<void> {
@@ -258,10 +272,17 @@ class ArtifactStore {
     readonly hash: Hash;
   } | null = null;
   #folder: string | null = null;
+  /** Why not all that came is kept, as a sentence; null: it is. */
+  lost: string | null = null;
+  /** Of all that is kept: names and contents. Null: nothing is. */
+  name: string | null = null;
 
   constructor(options: CallFilesOptions, note: (text: string) => void) {
     this.#options = options;
-    this.#note = note;
+    this.#note = (text) => {
+      this.lost ??= text;
+      note(text);
+    };
     this.#bytesLeft = options.maxArtifactBytes;
   }
 
@@ -320,6 +341,9 @@ class ArtifactStore {
       this.#note(`the list of artifacts could not be kept: ${asError(error).message}`);
       return null;
     }
+    this.name = createHash("sha256")
+      .update([...this.#list].sort().join(""))
+      .digest("hex");
     return { files: this.#list.length, bytes: this.#bytesKept };
   }
 

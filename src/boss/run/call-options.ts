@@ -10,7 +10,7 @@ const maxValueChars = 4096;
 
 /** What an event tells of a call, so that people can make it again by hand. */
 export function toldOptions(request: AskedCommand): CallOptions {
-  const { workdir, user, timeoutMs, cpus, memoryBytes, network, source, build } = request;
+  const { workdir, user, timeoutMs, cpus, memoryBytes, network, source } = request;
   return {
     ...(request.env || request.secrets ? toldVariables(request) : {}),
     ...(workdir !== undefined && { workdir }),
@@ -19,7 +19,8 @@ export function toldOptions(request: AskedCommand): CallOptions {
     ...(cpus !== undefined && { cpus }),
     ...(memoryBytes !== undefined && { memoryBytes }),
     ...(network !== undefined && { network }),
-    ...(build?.only && { builds: true }),
+    ...(request.build?.only && { builds: true }),
+    ...(request.filesBuild && { builds: "files" }),
     ...(source && { sourcePath: seenAt(source) }),
   };
 }

@@ -11,7 +11,7 @@ import { type FileEntry, type Manifest, pathBytes } from "../../source/manifest.
 import { type Scan, scan } from "../../source/scan.js";
 import { createStatCache, type StatCache } from "../../source/stat-cache.js";
 import { type OutgoingTree, UnknownTreeError } from "../../wire/send-tree.js";
-import type { AskedSource, CommandSource } from "../../wire/source.js";
+import type { AskedSource, CommandSource, LeftBy } from "../../wire/source.js";
 import type { SourceBy, WorkerClient } from "../../wire/worker-client.js";
 import { type LeftFile, type LeftFiles, treeWith } from "./artifact-source.js";
 import { SourceTrouble } from "./source-trouble.js";
@@ -289,7 +289,7 @@ export class Sources {
   }
 }
 
-async function leftByAll(tasks: readonly string[], left: LeftFiles): Promise<LeftFile[]> {
+async function leftByAll(tasks: readonly LeftBy[], left: LeftFiles): Promise<LeftFile[]> {
   const all: LeftFile[] = [];
   for (const task of tasks) all.push(...(await left(task)));
   return all;

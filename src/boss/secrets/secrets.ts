@@ -31,7 +31,8 @@ export class Secrets {
     secrets: names = [],
     source: _,
     build: __,
-    cache: ___,
+    filesBuild: ___,
+    cache: ____,
     services,
     ...request
   }: AskedCommand): SendableCommand {

@@ -9,7 +9,7 @@ import type Docker from "dockerode";
 import * as z from "zod";
 import { asError } from "../../lib/as-error.js";
 import { orAborted } from "../../lib/or-else.js";
-import { type BuildResult, builtImages } from "../../wire/image-build.js";
+import { builtImages, type ImageResult } from "../../wire/image-build.js";
 import { type BuildPlan, planBuild, UnbuildableSource } from "../images/build-plan.js";
 import { BuildStream, buildKitHint } from "./build-stream.js";
 import { buildLabel, readBuildLabel, removeUnusedImages } from "./docker-built-images.js";
@@ -35,7 +35,7 @@ export interface BuildIo {
 }
 
 export interface Build {
-  readonly result: BuildResult;
+  readonly result: ImageResult;
   readonly exitCode: number;
 }
 
@@ -323,7 +323,7 @@ function limitsOf({ memoryBytes, cpus }: BuildsOptions["limits"]) {
   };
 }
 
-function made(result: BuildResult): Build {
+function made(result: ImageResult): Build {
   return { result, exitCode: 0 };
 }
 

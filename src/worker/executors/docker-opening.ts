@@ -161,6 +161,8 @@ export function createOpening(deps: OpeningDeps): Opening {
     const kind = spec.build ? await look() : await withImage(life, { image: spec.image, look }, io);
     if (!kind) throw new ExecutorFault(`image ${spec.image} was removed as soon as it was built`);
     io.signal.throwIfAborted();
+    const instead = await io.instead?.(kind.version);
+    if (instead) return instead;
     const folders = await life.during(placedFolders(shape));
     const own = { ...kind, shape: { ...shape, folders } };
     try {

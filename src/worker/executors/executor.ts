@@ -60,6 +60,7 @@ export type SandboxSpec = Omit<
   | "build"
   | "results"
   | "artifacts"
+  | "filesBuild"
   | "cache"
   | "services"
   | "serviceBuilds"
@@ -105,6 +106,11 @@ export interface OpenOptions {
   readonly progress: (text: string) => void;
   /** Given where the spec has services. */
   readonly services?: ServicesIo;
+  /**
+   * To be asked when it is known what the sandbox would be made of, by the id of its image, and before anything is
+   * made of that: what it gives is the sandbox. Null: it is to be made. May be asked again where an open is tried anew.
+   */
+  readonly instead?: (imageId: string) => Promise<Sandbox | null>;
 }
 
 export interface ServicesIo {

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { asError } from "../../lib/as-error.js";
 import type { CommandSource } from "../../wire/source.js";
+import { BuiltFiles } from "../builds/built-files.js";
 import { CacheStore } from "../caches/cache-store.js";
 import { ExecutorFault, type MakePlace } from "../executors/executor.js";
 import { GitMirrors } from "./git-mirrors.js";
@@ -11,6 +12,7 @@ import { type BorrowedTree, SourceStore } from "./store.js";
 
 export interface Sources extends SourceRoutes {
   caches(): Promise<CacheStore>;
+  builtFiles(): Promise<BuiltFiles>;
   close(): Promise<void>;
 }
 
@@ -33,8 +35,7 @@ export function openSources({
   ...options
 }: SourcesOptions): Sources {
   const { log } = options;
-  let opened: Promise<{ store: SourceStore; mirrors: GitMirrors; caches: CacheStore }> | null =
-    null;
+  let opened: ReturnType<typeof open> | null = null;
 
   async function open() {
     const own = join(ownFolder, "sources");
@@ -51,11 +52,9 @@ export function openSources({
         `each task gets a copy of its source, since overlays cannot be used: ${store.overlayProblem}`,
       );
     }
-    return {
-      store,
-      mirrors: new GitMirrors(join(path, "mirrors"), store),
-      caches: new CacheStore({ folder: join(path, "caches"), maxBytes: maxCacheBytes, log }),
-    };
+    const caches = new CacheStore({ folder: join(path, "caches"), maxBytes: maxCacheBytes, log });
+    const mirrors = new GitMirrors(join(path, "mirrors"), store);
+    return { store, mirrors, caches, builtFiles: new BuiltFiles(caches) };
   }
 
   const get = () => {
@@ -69,6 +68,7 @@ export function openSources({
     store: async () => (await get()).store,
     mirrors: async () => (await get()).mirrors,
     caches: async () => (await get()).caches,
+    builtFiles: async () => (await get()).builtFiles,
     close: async () => {
       const all = await opened?.catch(() => null);
       await all?.caches.close();

@@ -161,6 +161,20 @@ class S(Stage):
   assert.equal(code, 0);
 });
 
+test("a build without a boss is no red test", async () => {
+  const path = writePipedef(`
+from bettertest import build
+class S(Stage):
+    def build_app(): build("any", "echo x > out", artifacts="out")
+`);
+  const { stdout, code } = await alone(path, ...withWorker);
+  assert.match(
+    stdout,
+    /errored {2}S\.build_app .* the command is a build, whose files only a boss keeps/,
+  );
+  assert.equal(code, 3);
+});
+
 test("large output arrives whole, and bytes that are not UTF-8 unchanged", async () => {
   const path = writePipedef(`
 class T(Stage):
