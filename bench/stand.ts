@@ -28,6 +28,17 @@ export interface StandOptions {
   readonly args?: readonly string[];
 }
 
+/** `bettertest boss`: without the worker, which is the one given. */
+export async function startBossStand(
+  folder: string,
+  pipedef: string,
+  { url: workerUrl }: WorkerStand,
+): Promise<Stand> {
+  const path = writePipedef(folder, pipedef);
+  const served = await serve("boss", folder, ["--pipedef", path, "--worker", workerUrl]);
+  return standOf(served, workerUrl);
+}
+
 /** `bettertest up`: boss and worker in one process. */
 export async function startStand({
   folder,
@@ -46,12 +57,16 @@ export async function startStand({
     "0",
     ...args,
   ]);
+  return standOf(served, served.urls.worker!);
+}
+
+async function standOf(served: ServedUrls, workerUrl: string): Promise<Stand> {
   const boss = createBossClient(served.urls.boss!);
   const stand: Stand = {
     ...served,
     boss,
     url: served.urls.boss!,
-    workerUrl: served.urls.worker!,
+    workerUrl,
     async run(only) {
       const run = await boss.start(only ? { only: [...only] } : {});
       for await (const { event } of boss.events(run)) {
@@ -99,12 +114,16 @@ export interface Served extends AsyncDisposable {
   memoryBytes(): number;
 }
 
+interface ServedUrls extends Served {
+  readonly urls: Readonly<Record<string, string>>;
+}
+
 /** Resolves when it has told the address of what it is, or of its boss. */
 async function serve(
-  command: "up" | "worker",
+  command: "up" | "boss" | "worker",
   folder: string,
   args: readonly string[],
-): Promise<Served & { readonly urls: Readonly<Record<string, string>> }> {
+): Promise<ServedUrls> {
   const data = join(folder, `data-${command}`);
   mkdirSync(folder, { recursive: true });
   const all = [program, command, "--port", "0", "--json", "--data", data, ...args];
@@ -134,7 +153,7 @@ async function serve(
           urls[role!] = url!;
         }
         printed = printed.slice(-20_000);
-        if (urls[command === "up" ? "boss" : "worker"]) resolve();
+        if (urls[command === "worker" ? "worker" : "boss"]) resolve();
       });
     }
     child.once("exit", (code) => {

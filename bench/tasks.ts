@@ -1,11 +1,10 @@
 // What a task costs beside its command: the load of its pipedef, its interpreter, its boss.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Bench, interleaved, type Pair, type Row, spread } from "./measure.js";
-import { commandMs, startStand, writePipedef } from "./stand.js";
+import { type Bench, interleaved, type Pair, spread } from "./measure.js";
+import { commandMs, startBossStand, startStand, startWorkerStand, writePipedef } from "./stand.js";
 
 const typescript = (body: string) => `import { run, stage } from "bettertest";\n${body}\n`;
 const trivial = 'stage("unit").task("one", () => run("none", "true"));';
@@ -105,39 +104,55 @@ export const pythonBench: Bench = {
 
 export const memoryBench: Bench = {
   name: "memory",
-  what: "memory of a boss with 10,000 tasks of 100 lines in history, and as many live",
+  what: "memory of a boss with 10,000 tasks of 100 lines in history, and one live, and as many live",
   needs: [],
 
   async run({ rounds, quick, folder }) {
     const count = quick ? 200 : 10_000;
-    mkdirSync(folder, { recursive: true });
-    await using stand = await startStand({
-      folder: join(folder),
-      executor: "process",
-      args: ["--slots", "16"],
-      pipedef: typescript(
+    // Tasks that run no command still want a slot each, and slots are the worker's.
+    await using worker = await startWorkerStand(
+      join(folder, "worker"),
+      ["--slots", "16"],
+      "process",
+    );
+    await using stand = await startBossStand(
+      folder,
+      typescript(
         `const unit = stage("unit");\nfor (let n = 0; n < ${count}; n++) unit.task("t" + n, () => { for (let line = 0; line < 100; line++) console.log("line " + line + " of task " + n); });`,
       ),
-    });
+      worker,
+    );
     const idle = stand.memoryBytes();
-    await stand.run();
-    const run = await stand.boss.start({});
-    const pairs: Pair[] = [];
-    let ended = 0;
-    for await (const { event } of stand.boss.events(run)) {
-      if (event.type !== "attempt-finished") continue;
-      ended += 1;
-      if (ended >= ((pairs.length + 1) * count) / rounds) {
-        pairs.push({ measured: stand.memoryBytes() / 2 ** 20, baseline: idle / 2 ** 20 });
+    const pair = (): Pair => ({
+      measured: stand.memoryBytes() / 2 ** 20,
+      baseline: idle / 2 ** 20,
+    });
+    /** So often, while tasks end. */
+    const during = async (times: number, tasks: number, only?: readonly string[]) => {
+      const run = await stand.boss.start(only ? { only: [...only] } : {});
+      const pairs: Pair[] = [];
+      let ended = 0;
+      for await (const { event } of stand.boss.events(run)) {
+        if (event.type !== "attempt-finished") continue;
+        ended += 1;
+        if (ended >= ((pairs.length + 1) * tasks) / times) pairs.push(pair());
       }
-    }
-    const row: Row = {
-      what: `memory of boss and worker, ${count} tasks of 100 lines in history and as many live`,
-      against: "the same, idle; the rounds are moments of the live run",
-      unit: "MiB",
-      target: { of: "measured", atMost: 250 },
-      rounds: pairs,
+      return pairs;
     };
-    return [row];
+    await stand.run();
+    const one: Pair[] = [];
+    for (let round = 0; round < rounds; round++) one.push(...(await during(1, 1, ["unit.t0"])));
+    const many = await during(rounds, count);
+    const what = `memory of the boss, ${count} tasks of 100 lines in history`;
+    const row = { unit: "MiB", target: { of: "measured", atMost: 250 } } as const;
+    return [
+      { ...row, what: `${what} and one live`, against: "the same, idle", rounds: one },
+      {
+        ...row,
+        what: `${what} and as many live`,
+        against: "the same, idle; the rounds are moments of the live run",
+        rounds: many,
+      },
+    ];
   },
 };
