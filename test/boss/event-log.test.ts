@@ -85,3 +85,47 @@ test("a reader that does not read costs the writer nothing and misses nothing", 
   }
   assert.equal(last, 5002);
 });
+
+test("who keeps up asks the store for nothing, and gets at once what happens at once", async () => {
+  const store = createMemoryStore();
+  let asked = 0;
+  const events: typeof store.events = (query) => {
+    asked += 1;
+    return store.events(query);
+  };
+  const log = new EventLog({ ...store, events });
+  const [one, other] = [store.nextRunId(), store.nextRunId()];
+  log.append(one, created);
+  log.append(other, created);
+  const batches: number[][] = [];
+  const reading = (async () => {
+    const { signal } = new AbortController();
+    for await (const batch of log.followBatches({ run: one, after: 0, signal })) {
+      batches.push(batch.map(({ seq }) => seq));
+    }
+  })();
+  await new Promise(setImmediate);
+  // More of another run than is kept for those who keep up.
+  for (let n = 0; n < 3000; n++) log.append(other, { type: "cancel-requested", at: n, by: "test" });
+  log.append(one, { type: "cancel-requested", at: 1, by: "test" });
+  log.append(one, finished);
+  log.append(one, { type: "pin-changed", at: 3, pinned: true, by: "test" });
+  await reading;
+  assert.deepEqual(batches, [[1], [3003, 3004]]);
+  assert.ok(asked <= 1, `asked ${asked} times`);
+});
+
+test("what was imported in one piece is not missing among the last events", async () => {
+  const { store, log } = newLog();
+  const [live, imported] = [store.nextRunId(), store.nextRunId()];
+  log.append(live, created);
+  log.add(imported, [created, finished]);
+  log.append(live, finished);
+  const stop = new AbortController();
+  const seen: number[] = [];
+  for await (const { seq } of log.follow({ after: 0, signal: stop.signal })) {
+    seen.push(seq);
+    if (seq === 4) stop.abort();
+  }
+  assert.deepEqual(seen, [1, 2, 3, 4]);
+});
