@@ -11,7 +11,7 @@ export type HomeKind = Pick<HostOptions, "home" | "memoryBytes">;
  * A spare takes a fifth of a second of a processor to get warm, just when the one that was taken has most to do. So it is
  * made when that one is done, or after this time.
  */
-const spareAfterMs = 1000;
+const spareAfterMs = 2000;
 
 export interface HostPool {
   /** How many wait, warm or on their way to it. */
