@@ -22,7 +22,7 @@ export function bringSources(
   /** Of what is built on the way. */
   origin: () => BuildOrigin,
 ): ((worker: WorkerClient, signal: AbortSignal) => Promise<Partial<CommandRequest>>) | null {
-  if (!asked && !build && !cache && !services) return null;
+  if (!asked && !build && !filesBuild && !cache && !services) return null;
   const builds = Object.entries(services ?? {}).flatMap(([name, service]) =>
     service.build ? [[name, service.build] as const] : [],
   );
