@@ -47,11 +47,14 @@ function errorText(error) {
 
 /** The results of one file, in words. */
 export class FileReport {
-  constructor(file) {
+  constructor(file, path) {
     this.file = file;
+    this.path = path;
     this.passed = 0;
     this.skipped = [];
     this.failures = [];
+    /** What failed while other files ran, where all has passed alone. */
+    this.crowded = [];
     this.durationMs = 0;
     this.output = "";
     /** Names of the tests around the one whose result comes next, outermost first. */
@@ -81,6 +84,13 @@ export class FileReport {
     this.failures.push({ names: [name], error, nesting: 0 });
   }
 
+  /** Not where one in many random cases has failed, which would just not be met again, or where something was left. */
+  get mayPassAlone() {
+    return this.failures.every(
+      ({ names, error }) => names[0] !== "leftovers" && !error.includes("Property failed"),
+    );
+  }
+
   line() {
     const counts = [`${this.passed} passed`];
     if (this.failures.length > 0) counts.push(`${this.failures.length} failed`);
@@ -102,6 +112,11 @@ export function summarize(reports, { skipIsFailure }) {
     }
     if (report.failures.length > 0 && report.output.trim() !== "") {
       lines.push("", `  what ${report.file} printed:`, indent(report.output.trimEnd()));
+    }
+  }
+  for (const report of reports) {
+    for (const { names, error } of report.crowded) {
+      lines.push("", `FLAKY, passed alone: ${report.file} > ${names.join(" > ")}`, indent(error));
     }
   }
   const skipped = reports.flatMap((report) =>

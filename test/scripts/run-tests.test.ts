@@ -47,6 +47,30 @@ test("a skipped test is said aloud with its reason, and is a failure in CI", () 
   assert.equal(strict.status, 1);
 });
 
+test("what fails beside others and passes alone is said to be flaky; a random case is not tried again", () => {
+  const folder = mkdtempSync(join(tmpdir(), "bettertest-crowded-"));
+  try {
+    const CROWDED_MARK = join(folder, "mark");
+    const words = { CROWDED_WORDS: "too late" };
+    const again = runSamples(["crowded", "green"], { CROWDED_MARK, ...words });
+    assert.match(again.stdout, /FLAKY, passed alone: .*crowded\.mjs > was here before\n.*too late/);
+    assert.equal(again.lastLine, "4 passed, 0 failed");
+    assert.equal(again.status, 0);
+
+    rmSync(CROWDED_MARK);
+    const single = runSamples(["crowded"], { CROWDED_MARK, ...words });
+    assert.equal(single.lastLine, "0 passed, 1 failed");
+
+    rmSync(CROWDED_MARK);
+    const random = { CROWDED_WORDS: "Property failed after 3 tests" };
+    const found = runSamples(["crowded", "green"], { CROWDED_MARK, ...random });
+    assert.equal(found.lastLine, "3 passed, 1 failed");
+    assert.equal(found.status, 1);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("a file that throws at load is a failure, with its error", () => {
   const { stdout, lastLine, status } = runSamples(["broken"]);
   assert.equal(lastLine, "0 passed, 1 failed");
