@@ -13,7 +13,7 @@ import { root } from "./setup.mjs";
 const reporter = join(root, "scripts/reporter.mjs");
 const outputLimit = 200_000;
 /** Generous: it is there to end what hangs, not to judge what is slow on a busy machine. */
-const defaultStallTimeoutMs = 240_000;
+const defaultStallTimeoutMs = 480_000;
 
 /** Paths of test files below `folder` that hold one of the patterns; all of them where there is none. */
 export function findTests(folder, patterns = []) {
