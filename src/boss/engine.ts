@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import type { PipedefHost } from "../../runtime/host/host.js";
-import { createHostPool, openHost } from "../../runtime/host/open-host.js";
+import { createHostPool, type HostPool, openHost } from "../../runtime/host/open-host.js";
 import { repoRoot } from "../../runtime/host/repo-root.js";
 import type { Run } from "../model/run.js";
 import type { QueueView } from "../wire/boss.js";
@@ -131,7 +131,11 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     },
   });
   const hostPool = options.homes ?? createHostPool({ spares: options.once ? 0 : 1 });
-  const open = async (pipedef: string, kept?: PipedefSources): Promise<PipedefHost> => {
+  const openFrom = async (
+    pool: Pick<HostPool, "take">,
+    pipedef: string,
+    kept?: PipedefSources,
+  ): Promise<PipedefHost> => {
     const host = await openHost(
       {
         pipedef,
@@ -142,15 +146,18 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
         stallTimeoutMs: options.stallTimeoutMs,
         onLoadOutput: (bytes) => options.log(Buffer.from(bytes).toString().trimEnd()),
       },
-      hostPool,
+      pool,
     );
     return maskedHost(host, secrets);
   };
+  const open = (pipedef: string, kept?: PipedefSources) => openFrom(hostPool, pipedef, kept);
+  const keepLoads = options.once ? "first" : options.reloads ? "each" : "none";
   const pipelines = new Pipelines({
     pipedefs: options.pipedefs,
-    openHost: open,
+    // A load that is kept is a run's.
+    openHost: keepLoads === "none" ? (pipedef) => openFrom(hostPool.forLoads, pipedef) : open,
     watch: options.watch,
-    keepLoads: options.once ? "first" : options.reloads ? "each" : "none",
+    keepLoads,
     onChange: () => changes.publish(),
   });
 

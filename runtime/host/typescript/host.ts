@@ -16,7 +16,7 @@ import { Sources } from "./sources.js";
 /** A pool makes it quick; without one, a home is started for this pipedef alone. */
 export async function openTypeScriptHost(
   options: HostOptions,
-  pool?: HostPool,
+  pool?: Pick<HostPool, "take">,
 ): Promise<PipedefHost> {
   const from = pool ?? createHostPool({ spares: 0 });
   const home = await from.take(options);

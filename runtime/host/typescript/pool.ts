@@ -18,6 +18,8 @@ export interface HostPool {
   readonly spare: number;
   /** A home that has run nobody's code yet. */
   take(kind: HomeKind): Promise<Home>;
+  /** For a load alone: the next one begins at once. No task is disturbed, and a run may come with the same save. */
+  readonly forLoads: Pick<HostPool, "take">;
   /** Starts one now, for a `take` that is about to come. */
   warm(kind: HomeKind): void;
   /** Ends the spare homes; those taken belong to who took them. */
@@ -61,17 +63,20 @@ export function createHostPool({ spares = 1, afterMs = spareAfterMs } = {}): Hos
     void home.died.then(fill);
   }
 
+  async function take(kind: HomeKind, fill: typeof fillBeside): Promise<Home> {
+    if (closed) throw new Error("the pool of pipedef homes is closed");
+    const homes = waitingOf(kind);
+    const home = homes.shift() ?? start(kind);
+    if (homes.length < spares) fill(home, homes, kind);
+    return home;
+  }
+
   return {
     get spare() {
       return [...waiting.values()].reduce((sum, homes) => sum + homes.length, 0);
     },
-    async take(kind) {
-      if (closed) throw new Error("the pool of pipedef homes is closed");
-      const homes = waitingOf(kind);
-      const home = homes.shift() ?? start(kind);
-      if (homes.length < spares) fillBeside(home, homes, kind);
-      return home;
-    },
+    take: (kind) => take(kind, fillBeside),
+    forLoads: { take: (kind) => take(kind, (_, homes) => addSpare(homes, kind)) },
     warm(kind) {
       if (!closed) addSpare(waitingOf(kind), kind);
     },

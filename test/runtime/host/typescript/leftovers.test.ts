@@ -130,6 +130,16 @@ test("a spare home is made when the one in use has ended, or has been in use for
   await hasty.close();
 });
 
+test("beside a load without tasks the next home begins at once", async () => {
+  await using repo = await makeRepo({ "pipedef.ts": pipedef });
+  const pool = createHostPool({ afterMs: 3_600_000 });
+  await using opened = await openTestHost(repo.path("pipedef.ts"), {}, pool.forLoads);
+  assert.equal(pool.spare, 1);
+  await opened.load();
+  assert.equal(pool.spare, 1);
+  await pool.close();
+});
+
 test("a spare home that dies while it waits is not handed out", {
   skip: !linux && "reads /proc",
 }, async () => {

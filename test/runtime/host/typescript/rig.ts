@@ -63,7 +63,7 @@ export interface TestHost extends AsyncDisposable {
 export async function openTestHost(
   pipedef: string,
   options: Partial<HostOptions> = {},
-  pool?: HostPool,
+  pool?: Pick<HostPool, "take">,
 ): Promise<TestHost> {
   let printed = "";
   const host = await openTypeScriptHost(
