@@ -62,7 +62,7 @@ export async function runTests(files, options) {
 }
 
 /** Of more it is not the crowd that made them fail. */
-const mostAgain = 6;
+const mostAgain = 10;
 
 /**
  * Two files at a time and whatever else the machine does may be too much for one that waits for something to happen. So
