@@ -13,8 +13,8 @@ import { startRig } from "../rig/rig.js";
 import { noBrowser, openPage } from "./browser.js";
 
 const taskCount = 10_000;
-/** The figures are those of the requirement, on a machine that does nothing else; that of a test may be slow and busy. */
-const slack = 3;
+/** Of the longest task: 100 ms are wanted, and 159 were seen on a slow machine that did nothing else. */
+const longestTaskMs = 300;
 const stages = ["build", "unit", "integration", "ship"].map((name) => ({
   name,
   always: false,
@@ -128,7 +128,8 @@ describe("a run of ten thousand tasks", { skip: noBrowser }, () => {
       await opened.page.getByRole("heading", { name: "Workers" }).waitFor();
       const ms = await interactive(opened.page, `${rig.url}/runs/${run}`);
       t.diagnostic(`interactive after ${ms.toFixed(0)} ms, read from the disk`);
-      assert.ok(ms < slack * 1500, `interactive after ${ms} ms`);
+      // Twice what it may take: the machine of a test may be busy.
+      assert.ok(ms < 3000, `interactive after ${ms} ms`);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -177,9 +178,9 @@ describe("a run of ten thousand tasks", { skip: noBrowser }, () => {
       `interactive after ${interactiveMs.toFixed(0)} ms; longest tasks: ${longest[0]?.toFixed(0)} ms with 20,000 events, ${scrolling[0]?.toFixed(0)} ms scrolling and filtering`,
     );
     assert.ok((await page.locator("[data-task]").count()) < 200, "only what is in sight is drawn");
-    assert.ok(interactiveMs < slack * 1500, `interactive after ${interactiveMs} ms`);
-    assert.ok(Number(longest[0]) < slack * 100, `long tasks: ${longest}`);
-    assert.ok(Number(scrolling[0]) < slack * 100, `long tasks: ${scrolling}`);
+    assert.ok(interactiveMs < 1500, `interactive after ${interactiveMs} ms`);
+    assert.ok(Number(longest[0]) < longestTaskMs, `long tasks: ${longest}`);
+    assert.ok(Number(scrolling[0]) < 100, `long tasks: ${scrolling}`);
     // No worker has run anything, so no output is there to be fetched.
     assert.deepEqual(
       opened.errors.filter((error) => !error.includes("404")),
