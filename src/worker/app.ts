@@ -7,12 +7,11 @@ import { encodeSse } from "../lib/sse.js";
 import { BadRequest, parseBody } from "../wire/body.js";
 import { bytesResponse, sseResponse } from "../wire/stream.js";
 import { type StreamCount, TooManyStreams } from "../wire/stream-count.js";
+import { encodeOutput, outputMessages } from "../wire/told-output.js";
 import {
   CommandRequest,
   type ExpectedSandbox,
   ExpectedSandboxes,
-  encodeOutput,
-  outputMessages,
   type WorkerInfo,
   workerHeaders,
 } from "../wire/worker.js";
@@ -173,14 +172,26 @@ export function createWorkerApp(deps: AppDeps): Hono {
     return executions.renew(id) ? c.body(null, 204) : unknown(c, id);
   });
 
+  /** While it is read its client is there. Not from the request on: the answer to a HEAD is never read. */
+  const attached = (id: string, produce: (signal: AbortSignal) => AsyncIterable<Uint8Array>) =>
+    async function* (signal: AbortSignal) {
+      const detach = executions.attach(id);
+      try {
+        yield* produce(signal);
+      } finally {
+        detach();
+      }
+    };
+
   app.get("/executions/:id/output", (c) => {
     const id = c.req.param("id");
     const execution = executions.get(id);
     if (!execution) return unknown(c, id);
     const offset = readCount(c.req.query("offset"));
     if (offset === null) return c.json({ error: "offset: must be a number of bytes" }, 400);
-    const bytes = streams.counted((signal) => execution.followOutput(offset, signal));
-    return bytesResponse(bytes, { closed: executions.attach(id) });
+    return bytesResponse(
+      streams.counted(attached(id, (signal) => execution.followOutput(offset, signal))),
+    );
   });
 
   app.get("/executions/:id/services/:name/output", (c) => {
@@ -192,8 +203,9 @@ export function createWorkerApp(deps: AppDeps): Hono {
     }
     const offset = readCount(c.req.query("offset"));
     if (offset === null) return c.json({ error: "offset: must be a number of bytes" }, 400);
-    const bytes = streams.counted((signal) => execution.followService(name, offset, signal));
-    return bytesResponse(bytes, { closed: executions.attach(id) });
+    return bytesResponse(
+      streams.counted(attached(id, (signal) => execution.followService(name, offset, signal))),
+    );
   });
 
   app.get("/executions/:id/files", (c) => {
@@ -201,7 +213,7 @@ export function createWorkerApp(deps: AppDeps): Hono {
     if (!executions.get(id)) return unknown(c, id);
     const offset = readCount(c.req.query("offset"));
     if (offset === null) return c.json({ error: "offset: must be a number of bytes" }, 400);
-    return bytesResponse(() => executions.pack(id, offset), { closed: executions.attach(id) });
+    return bytesResponse(attached(id, () => executions.pack(id, offset)));
   });
 
   app.delete("/executions/:id", async (c) => {

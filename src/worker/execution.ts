@@ -4,13 +4,15 @@
 //      │ ▲               │ │                  │
 //      │ └─engine lost───┘ │                  │
 //      └────────────── end(outcome) ──────────┘   cancelled, client gone, timed out, worker stops:
-//                                                 the first reason given is the outcome
+//                                                 the first reason given is the outcome, but for a time-up of
+//                                                 a sandbox whose end could not be learned
 //
 // `finished` is told exactly once, after the last byte of output is in the spool file. Then the slot is free
 // for the next command; the sandbox is removed after that, off everybody's clock.
 
 import { Bell } from "../lib/bell.js";
 import type { ByteLog } from "../lib/byte-log.js";
+import { onSilence, type Silence } from "../lib/silence.js";
 import { defaultSourcePath } from "../wire/source.js";
 import type { CommandRequest, ExecutionEvent, KeptNote, Outcome } from "../wire/worker.js";
 import type { Admission, Slot } from "./admission.js";
@@ -28,10 +30,9 @@ import {
 import type { KeptSandboxes } from "./kept/kept.js";
 import { LeftBehind } from "./left-behind.js";
 import type { WorkerMetrics } from "./metrics.js";
-import { faulted, isRed, spoolFault } from "./outcomes.js";
+import { faulted, isRed, machineOutOfMemory, spoolFault } from "./outcomes.js";
 import { ServiceOutputs, servicesToStart } from "./service-outputs.js";
-import { borrowTree, type Sources } from "./sources/sources.js";
-import type { BorrowedTree } from "./sources/store.js";
+import { borrowTree, holdTrees, type Sources } from "./sources/sources.js";
 
 export interface ExecutionDeps {
   readonly executor: Executor;
@@ -57,6 +58,9 @@ const killedMustEndWithinMs = 8_000;
 /** An engine that loses so many has more wrong with it than that it went away. */
 const mostOpenings = 5;
 
+// All timers here wait for silence, not for time alone: a worker that stood still would find the deadlines of its
+// commands passed, and read only then that they had long ended.
+
 /** setTimeout fires at once for more than 31 bits can hold; a deadline in 25 days is none. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -77,7 +81,8 @@ export class Execution {
   #slot: Slot | null = null;
   #output: ByteLog | null = null;
   #sandbox: Sandbox | null = null;
-  readonly #trees: BorrowedTree[] = [];
+  /** Lets go of the trees that it names: they stay from its arrival on, however long it waits. */
+  readonly #trees: Promise<() => void>;
   #caches: OpenCaches | null = null;
   #build: OpenBuild | null = null;
   #ending: Outcome | null = null;
@@ -86,7 +91,7 @@ export class Execution {
   #gaveUp = new Promise<void>((resolve) => {
     this.#giveUp = resolve;
   });
-  #giveUpTimer: NodeJS.Timeout | undefined;
+  #giveUpTimer: Silence | undefined;
   readonly #services: ServiceOutputs | null;
   #atLineStart = true;
   readonly #left: LeftBehind;
@@ -95,7 +100,8 @@ export class Execution {
     this.id = id;
     this.request = request;
     this.#deps = deps;
-    const { packPath, maxArtifactBytes } = deps;
+    const { packPath, maxArtifactBytes, sources } = deps;
+    this.#trees = holdTrees(sources, request);
     this.#left = new LeftBehind({
       request,
       packPath,
@@ -130,7 +136,7 @@ export class Execution {
     this.#left.stop();
     if (this.#left.isReading) return;
     this.#sandbox?.kill("SIGKILL");
-    this.#giveUpTimer ??= setTimeout(this.#giveUp, killedMustEndWithinMs);
+    this.#giveUpTimer ??= onSilence(killedMustEndWithinMs, this.#giveUp);
   }
 
   /** Events from number `after` + 1 on (the first is 1): those told already, then those to come. */
@@ -203,7 +209,7 @@ export class Execution {
     const outcome = this.#slot
       ? await this.#attempt().catch((error: unknown) => this.#faulted(error))
       : undefined;
-    clearTimeout(this.#giveUpTimer);
+    this.#giveUpTimer?.stop();
     this.#finished = true;
     const end = this.#ending ?? outcome ?? ({ kind: "cancelled" } as const);
     const kept = isRed(end) && outcome?.kind !== "faulted" ? this.#handOver() : null;
@@ -228,7 +234,7 @@ export class Execution {
 
   /** What the sandbox was made of, when that is gone. */
   async #releaseMaterial(): Promise<void> {
-    for (const tree of this.#trees) tree.release();
+    (await this.#trees)();
     await this.#caches?.release();
   }
 
@@ -291,8 +297,8 @@ export class Execution {
       if (!exit)
         throw new ExecutorFault(`sandbox ${this.#sandbox?.id} was killed, and did not end`);
       // However long it takes to read what it has left.
-      clearTimeout(this.#giveUpTimer);
-      const outcome = this.#outcomeOf(exit);
+      this.#giveUpTimer?.stop();
+      const outcome = await this.#unlessServiceLost(this.#outcomeOf(exit));
       // Whoever enters a sandbox that is kept may want to ask what stood beside it.
       const ended = this.#mayBeKept(outcome) ? undefined : this.#sandbox?.endServices?.();
       await this.#left.collect(outcome, { build: this.#build, sandbox: this.#sandbox });
@@ -318,12 +324,18 @@ export class Execution {
       if (!this.#finished) output.append(Buffer.from(text));
     };
     const { request } = this;
+    const tree = build && (await borrowTree(sources, build.source));
+    const builds: Record<string, SandboxBuild> = {};
+    for (const [name, one] of Object.entries(serviceBuilds)) {
+      builds[name] = { ...one, tree: await borrowTree(sources, one.source) };
+    }
     this.#build = filesBuild
       ? await OpenBuild.open(sources, {
           ...{ request, filesBuild, executor, packPath, signal, say: progress },
         })
       : null;
     const source = this.#build ? this.#build.source : given;
+    // Last, for nothing may fail before the next lines, where they are released if they are too late.
     this.#caches = cache
       ? await OpenCaches.open(sources, {
           request: cache,
@@ -334,13 +346,6 @@ export class Execution {
         })
       : null;
     const { layers = [], folders = [] } = this.#caches ?? {};
-    const tree = build && (await borrowTree(this.#deps.sources, build.source));
-    const builds: Record<string, SandboxBuild> = {};
-    for (const [name, one] of Object.entries(serviceBuilds)) {
-      builds[name] = { ...one, tree: await borrowTree(this.#deps.sources, one.source) };
-      this.#trees.push(builds[name].tree);
-    }
-    if (tree) this.#trees.push(tree);
     if (this.#finished) {
       await this.#releaseMaterial();
       throw new ExecutorFault("ended before it ran");
@@ -365,20 +370,20 @@ export class Execution {
     this.#deps.metrics.started(performance.now() - turnAt);
     this.#tell({ type: "started", sandbox: sandbox.id });
 
-    const timers: NodeJS.Timeout[] = [];
+    const timers: Silence[] = [];
     if (timeoutMs !== undefined) {
       const timeUp = () => {
-        if (this.#ending) return;
+        // What has ended did so in time, however long it takes to learn how.
+        if (this.#ending || !sandbox.kill("SIGTERM")) return;
         this.#ending = { kind: "timed-out", afterMs: timeoutMs };
-        sandbox.kill("SIGTERM");
-        timers.push(setTimeout(() => this.end({ kind: "cancelled" }), this.#deps.graceMs));
+        timers.push(onSilence(this.#deps.graceMs, () => this.end({ kind: "cancelled" })));
       };
-      timers.push(setTimeout(timeUp, Math.min(timeoutMs, longestTimerMs)));
+      timers.push(onSilence(Math.min(timeoutMs, longestTimerMs), timeUp));
     }
     try {
       return await sandbox.run((chunk) => this.#keep(chunk, output));
     } finally {
-      for (const timer of timers) clearTimeout(timer);
+      for (const timer of timers) timer.stop();
     }
   }
 
@@ -411,7 +416,11 @@ export class Execution {
   #outcomeOf({ exitCode, outOfMemory, outOfProcesses = false, build }: SandboxExit): Outcome {
     // A command that lost a child to the memory limit and still succeeded has coped with it.
     if (outOfMemory && exitCode !== 0) {
-      return { kind: "out-of-memory", limitBytes: this.request.memoryBytes ?? null };
+      const { memoryBytes } = this.request;
+      // Without a limit of its own it was the machine that had none left, and took it for that of all commands.
+      return memoryBytes === undefined
+        ? faulted(machineOutOfMemory())
+        : { kind: "out-of-memory", limitBytes: memoryBytes };
     }
     const { pids } = this.request;
     const crowded = outOfProcesses && exitCode !== 0 && pids !== undefined;
@@ -426,10 +435,25 @@ export class Execution {
     };
   }
 
+  /** Without what stood beside it a command cannot pass, and is no red test. */
+  async #unlessServiceLost(outcome: Outcome): Promise<Outcome> {
+    const sandbox = this.#sandbox;
+    if (!sandbox?.lostService || !isRed(this.#ending ?? outcome)) return outcome;
+    if (!this.#mayBeKept(outcome)) await sandbox.endServices?.();
+    const lost = await sandbox.lostService();
+    if (!lost) return outcome;
+    if (this.#ending?.kind === "timed-out") this.#ending = null;
+    return faulted(lost);
+  }
+
   #faulted(error: unknown): Outcome {
+    // That its time was up says something of a command only where it did end then. Where that is not known it is not
+    // red: the engine hangs, or is gone, and another try is to tell.
+    const isTimeUp = this.#ending?.kind === "timed-out";
+    if (isTimeUp) this.#ending = null;
     // What fails because it is being ended is no trouble of the engine.
     if (!this.#ending) this.#deps.metrics.engineFailed();
-    return faulted(error);
+    return { ...faulted(error), ...(isTimeUp && { workerLost: true }) };
   }
 
   #tell(event: ExecutionEvent) {

@@ -57,6 +57,8 @@ export class LeftBehind {
   ): Promise<void> {
     const { results = [], artifacts = [] } = this.#options.request;
     if (results.length + artifacts.length === 0 || this.#isUnwanted) return;
+    // No command has run that could have left anything.
+    if (outcome.kind === "exited" && outcome.build?.kind === "failed") return;
     this.#files = build?.cached ?? null;
     if (this.#files) return;
     this.#isReading = true;
@@ -74,15 +76,16 @@ export class LeftBehind {
         signal,
       });
       const { lost, ...collected } = await orAborted(reading, signal);
-      if (build && lost !== null)
-        throw new ExecutorFault(`what was built could not be kept whole: ${lost}`);
+      if (build && lost.artifact !== null)
+        throw new ExecutorFault(`what was built could not be kept whole: ${lost.artifact}`);
+      if (lost.results !== null && this.#hasPassed(outcome))
+        throw new ExecutorFault(`not all of its results could be read: ${lost.results}`);
       this.#files = collected.files;
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       // Tests that failed may stand there, or what was built: such a command must not count as passed.
       const isWanted = results.length > 0 || build !== null;
-      const isUnsure = isWanted && outcome.kind === "exited" && outcome.exitCode === 0;
-      if (isUnsure && this.#options.ending() === null) throw error;
+      if (isWanted && this.#hasPassed(outcome)) throw error;
       this.#files = {
         bytes: 0,
         notes: [
@@ -94,12 +97,16 @@ export class LeftBehind {
     }
   }
 
+  #hasPassed(outcome: Outcome): outcome is Extract<Outcome, { kind: "exited" }> {
+    const isWell = outcome.kind === "exited" && outcome.exitCode === 0;
+    return isWell && this.#options.ending() === null;
+  }
+
   /** For those who ask for the same later. */
   async saveBuild(outcome: Outcome, build: OpenBuild | null): Promise<Outcome> {
     const files = this.#files;
     if (!build || !files) return outcome;
-    const isWell = outcome.kind === "exited" && outcome.exitCode === 0;
-    const hasPassed = isWell && this.#options.ending() === null;
+    const hasPassed = this.#hasPassed(outcome);
     const isToSave = hasPassed && !build.cached;
     const saved = isToSave ? await build.save(files, this.#stop.signal) : [];
     this.#files = { ...files, notes: [...build.notes, ...files.notes, ...saved] };
@@ -112,8 +119,7 @@ export class LeftBehind {
     { caches, sandbox }: { readonly caches: OpenCaches | null; readonly sandbox: Sandbox | null },
   ): Promise<void> {
     if (!caches || this.#isUnwanted) return;
-    const isWell = outcome.kind === "exited" && outcome.exitCode === 0;
-    const hasPassed = isWell && this.#options.ending() === null;
+    const hasPassed = this.#hasPassed(outcome);
     let whyNot = hasPassed ? null : "the command did not pass";
     if (hasPassed && sandbox) {
       this.#isReading = true;

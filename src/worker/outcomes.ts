@@ -15,8 +15,15 @@ export function spoolFault(error: Error): ExecutorFault {
   });
 }
 
+/** It had no limit of its own: the system took it for all that the machine ran. */
+export function machineOutOfMemory(): ExecutorFault {
+  return new ExecutorFault("the worker's machine ran out of memory, and the command was killed", {
+    hint: "give it a limit (memory), or all commands of a worker one with --max-memory",
+  });
+}
+
 /** Whatever went wrong, as an outcome. */
-export function faulted(error: unknown): Outcome {
+export function faulted(error: unknown): Extract<Outcome, { kind: "faulted" }> {
   const message = error instanceof Error ? error.message : String(error);
   const { hint, lost = false } = error instanceof ExecutorFault ? error : {};
   return {

@@ -116,6 +116,17 @@ export function executorContract(name: string, { create, tracesOf }: ExecutorUnd
     assert.equal((await opened.sandbox.run(() => undefined)).exitCode, 137);
   });
 
+  test(`${name}: who kills hears whether there was something to kill`, async () => {
+    await using opened = await open("echo ready; sleep 1000");
+    const heard: boolean[] = [];
+    await opened.sandbox.run(() => {
+      heard.push(opened.sandbox.kill("SIGKILL"));
+      return undefined;
+    });
+    heard.push(opened.sandbox.kill("SIGKILL"));
+    assert.deepEqual(heard, [true, false]);
+  });
+
   test(`${name}: a child left in the background ends with the command`, async () => {
     const { output, exitCode } = await run("(sleep 1000; echo late) & echo early; exit 4");
     assert.deepEqual({ output, exitCode }, { output: "early\n", exitCode: 4 });
@@ -167,7 +178,7 @@ export function executorContract(name: string, { create, tracesOf }: ExecutorUnd
     const given = {
       id: "given",
       run: async () => ({ exitCode: 5, outOfMemory: false }),
-      kill: () => {},
+      kill: () => true,
       dispose: async () => {},
     };
     const io = { signal: new AbortController().signal, progress: () => {} };

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import type { Store } from "../../src/boss/store/store.js";
 import type { RunCreated, RunEvent } from "../../src/model/events.js";
 
-const created = (pipelineName = "shop"): RunCreated => ({
+export const runCreated = (pipelineName = "shop"): RunCreated => ({
   type: "run-created",
   at: 1,
   pipelineName,
@@ -34,7 +34,7 @@ export function storeContract(name: string, open: () => Store) {
     test("a run is the fold of its events", () => {
       const store = open();
       const id = store.nextRunId();
-      store.append(id, created());
+      store.append(id, runCreated());
       assert.equal(store.run(id)?.status, "queued");
       store.append(id, loaded);
       store.append(id, {
@@ -56,7 +56,7 @@ export function storeContract(name: string, open: () => Store) {
       const id = store.nextRunId();
       const attempt = { stage: "Unit", task: "task_a", attempt: 1 };
       const failure = { kind: "exit", command: "false", exitCode: 1 } as const;
-      store.append(id, created());
+      store.append(id, runCreated());
       store.append(id, loaded);
       assert.deepEqual(store.results(id), [
         { stage: "Unit", tasks: [["task_a", "waiting", null]] },
@@ -91,8 +91,8 @@ export function storeContract(name: string, open: () => Store) {
       const store = open();
       const [a, b] = [store.nextRunId(), store.nextRunId()];
       for (const [run, event] of [
-        [a, created()],
-        [b, created()],
+        [a, runCreated()],
+        [b, runCreated()],
         [a, loaded],
         [b, finished],
         [a, finished],
@@ -134,7 +134,7 @@ export function storeContract(name: string, open: () => Store) {
     test("a run can be pinned, also after its end", () => {
       const store = open();
       const id = store.nextRunId();
-      store.append(id, created());
+      store.append(id, runCreated());
       store.append(id, { type: "pin-changed", at: 2, pinned: true, by: "me" });
       store.append(id, finished);
       assert.deepEqual(store.ended(), [{ id, finishedAt: 9, pinned: true }]);
@@ -148,8 +148,8 @@ export function storeContract(name: string, open: () => Store) {
     test("a run that has ended can be removed; its number is not given again", () => {
       const store = open();
       const [a, b] = [store.nextRunId(), store.nextRunId()];
-      store.append(a, created());
-      store.append(b, created());
+      store.append(a, runCreated());
+      store.append(b, runCreated());
       store.append(b, finished);
       assert.deepEqual(store.ended(), [{ id: b, finishedAt: 9, pinned: false }]);
       store.remove(a);
@@ -175,7 +175,7 @@ export function storeContract(name: string, open: () => Store) {
     test("runs are listed newest first, in pages, and by pipeline", () => {
       const store = open();
       for (const name of ["shop", "blog", "shop", "shop"])
-        store.append(store.nextRunId(), created(name));
+        store.append(store.nextRunId(), runCreated(name));
       const ids = (query: Parameters<Store["runs"]>[0]) => store.runs(query).map((run) => run.id);
       assert.deepEqual(ids({ limit: 10 }), [4, 3, 2, 1]);
       assert.deepEqual(ids({ limit: 2 }), [4, 3]);

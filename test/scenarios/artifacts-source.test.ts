@@ -1,9 +1,14 @@
 // What one stage has built is what the next one tests.
 
 import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { findTask } from "../../src/model/run.js";
+import { startWorker } from "../../src/worker/main.js";
 import { glance, startRig } from "../rig/rig.js";
+import { eventually } from "../rig/worker.js";
 
 const pipedef = `
   import { artifacts, run, stage, workspace } from "bettertest";
@@ -124,4 +129,44 @@ test("a run of some tasks again takes the artifacts of the others from the run b
     faultOf(first, "typo"),
     /Build\.compil .* no such task.* There is: .*Build\.compile/,
   );
+});
+
+test("artifacts go over the working tree of the run, whatever was edited since", async () => {
+  const go = mkdtempSync(join(tmpdir(), "bettertest-edited-"));
+  const start = () => startWorker({ executor: "process", slots: 1, port: 0, log: () => {} });
+  const first = await start();
+  const second = await start();
+  const big = "big\n".repeat(200_000);
+  try {
+    await using rig = await startRig({
+      workers: [first.url, second.url],
+      files: {
+        "code.txt": "early\n",
+        "big.txt": big,
+        ".bettertest/pipedef.ts": `
+          import { artifacts, run, stage, workspace } from "bettertest";
+          stage("Build", {
+            compile: () => run("${first.url}", "none", "touch ${go}/built; until test -e ${go}/edited; do sleep 0.05; done; echo built > out.txt",
+              { source: workspace(), artifacts: "out.txt" }),
+          });
+          stage("Test", {
+            over: () => run("${second.url}", "none", "cat code.txt big.txt out.txt",
+              { source: artifacts("Build.compile", { over: workspace() }) }),
+          });`,
+      },
+    });
+    const ended = rig.run();
+    await eventually(() => existsSync(join(go, "built")));
+    rig.write("code.txt", "late\n");
+    rig.write("big.txt", big.toUpperCase());
+    writeFileSync(join(go, "edited"), "");
+    const run = await ended;
+    assert.equal(run.status, "passed", JSON.stringify(run));
+    const output = await rig.output(run.id, "Test", "over");
+    assert.ok(output === `early\n${big}built\n`, output.slice(0, 100));
+  } finally {
+    await first.stop();
+    await second.stop();
+    rmSync(go, { recursive: true });
+  }
 });

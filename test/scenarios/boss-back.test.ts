@@ -2,7 +2,7 @@
 // does something else each time. And how it leaves when it is told to stop.
 
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { findTask, type Run } from "../../src/model/run.js";
@@ -162,6 +162,34 @@ test("code that makes another call than before: a new attempt, which says why", 
         /cannot be brought back: it made another call instead of its call 2/,
       );
       assert.deepEqual(ledger(), ["one", "one"]);
+      assert.equal(await running(worker), 0);
+    },
+  ));
+
+test("other secrets since: what runs is run again, and what it prints of the old ones nobody sees", () =>
+  scene(
+    pipedef(
+      `await run("any", "echo $WORD >> LEDGER; ${slow}; echo printed $WORD", { secrets: ["WORD"] });`,
+    ),
+    async ({ repo, ledger, start, worker }) => {
+      const file = join(repo.folder, "secrets");
+      const write = (word: string) => writeFileSync(file, `WORD=${word}\n`, { mode: 0o600 });
+      write("old-and-valid");
+      const first = await start("--secrets-file", file);
+      const id = await first.start();
+      await first.sees(id, started);
+      await eventually(() => ledger().length === 1);
+      await first.kill();
+      write("new-and-valid");
+      const second = await start("--secrets-file", file);
+      await eventually(() => ledger().length === 2);
+      repo.write("ledger.go", "");
+      const run = await second.finished(id);
+      assert.deepEqual(endsOf(run, "t"), ["errored", "passed"]);
+      assert.deepEqual(ledger(), ["old-and-valid", "new-and-valid"]);
+      const outputs = await Promise.all([1, 2].map((n) => second.output(id, "s", "t", n)));
+      assert.doesNotMatch(outputs.join("\n"), /valid/);
+      assert.match(JSON.stringify(run), /the secrets are others since/);
       assert.equal(await running(worker), 0);
     },
   ));

@@ -211,6 +211,29 @@ test("what is red, or leaves nothing, or too much, is not kept", async () => {
   assert.equal(noteOf(await passes(rig, "Build.red"), "red"), "cached, made by run 3");
 });
 
+test("files with two names are built like others; one that cannot be kept is missed", {
+  skip: noEngine,
+}, async () => {
+  await using rig = await startRig({
+    executor: "docker",
+    files: {
+      ".bettertest/pipedef.ts": `import { build, stage } from "bettertest";
+        const built = (command) => build("bettertest-base", "mkdir out; echo ${unique} > out/a; " + command, { artifacts: "out/**" });
+        stage("Build", { hard: () => built("cp -l out/a out/b"), symbolic: () => built("cp -s /bin/sh out/b") });`,
+    },
+  });
+  const run = await rig.run({ keepGoing: true });
+  assert.equal(endOf(run, "hard"), "passed");
+  assert.deepEqual((await artifactsOf(rig, run, "hard")).map(({ path }) => path).sort(), [
+    "out/a",
+    "out/b",
+  ]);
+  assert.match(
+    endOf(run, "symbolic"),
+    /^errored: what was built could not be kept whole: artifacts: out\/b is a link/,
+  );
+});
+
 test("of those who build the same at a time one does; where it fails, each hears it from its own", async () => {
   using repo = tempRepo({});
   const gate = join(repo.folder, "gate");

@@ -127,6 +127,18 @@ test("a run that is cancelled ends its build", { skip }, async () => {
   await eventually(() => !isThere(container), 60_000);
 });
 
+test("a build whose time is up is ended, and red", { skip }, async () => {
+  await using worker = await startWorkerProcess({
+    executor: "docker",
+    maxima: { timeoutMs: 5_000 },
+  });
+  await using rig = await startRig({ files: slow, workers: [worker.url], infraRetries: 0 });
+  const run = await rig.run();
+  assert.deepEqual(glance(run), ["s.slow failed"], JSON.stringify(run));
+  const end = findTask(run, { stage: "s", task: "slow" })?.attempts.at(-1)?.end;
+  assert.ok(end?.status === "failed" && end.failure.kind === "timeout", JSON.stringify(end));
+});
+
 test("a worker that is killed in the middle of a build leaves no container, and nothing that is served", {
   skip,
 }, async () => {

@@ -10,6 +10,7 @@ import { describeFailure } from "../../src/model/failure.js";
 import { attemptNote, findTask, type Run } from "../../src/model/run.js";
 import { noDocker, removeImages } from "../rig/docker.js";
 import { glance, startRig } from "../rig/rig.js";
+import { eventually } from "../rig/worker.js";
 
 const skip = noDocker();
 /** No two runs of these tests may find each other's images. */
@@ -75,6 +76,46 @@ test("an image is built again only where something that it is made of has change
   rig.write("app/code.txt", "first\n");
   const back = await rig.run({ only: ["build"] });
   assert.equal(noteOf(back, "build", "app"), "cached, made by run 1");
+});
+
+test("an image is not kept as one of a base that has changed while it was built", {
+  skip,
+}, async () => {
+  const base = `bettertest-test-base-${unique}`;
+  const docker = (...args: string[]) => execFileSync("docker", args, { encoding: "utf8" }).trim();
+  const [first, second] = ["one", "two"].map((which) => {
+    const input = `${dockerfile}RUN echo ${which} > /which\n`;
+    return execFileSync("docker", ["build", "-q", "-"], { input, encoding: "utf8" }).trim();
+  });
+  docker("tag", first!, base);
+  try {
+    await using rig = await startRig({
+      executor: "docker",
+      files: {
+        ".bettertest/pipedef.ts": `import { image, run, stage } from "bettertest";
+          stage("build", { app: async () => { await run(await image({ context: "app" }), "cat /which"); } });`,
+        "app/Dockerfile": `FROM ${base}\nLABEL ${label}=${unique}\nRUN echo building; sleep 3\n`,
+      },
+    });
+    const started = rig.boss.engine.start({ trigger: "test" });
+    assert.ok(started.ok);
+    const running = (command: string) =>
+      docker("ps", "--no-trunc", "--format", "{{.Command}}").includes(command);
+    await eventually(() => running("echo building"));
+    docker("tag", second!, base);
+    const run = await rig.boss.engine.finished(started.run);
+    assert.deepEqual(glance(run), ["build.app passed"], JSON.stringify(run));
+    const output = await rig.output(run.id, "build", "app");
+    assert.match(output, /has changed while it was built/);
+    assert.match(output, /\ntwo\n$/);
+    // Under the name that it would have been given first there is nothing.
+    docker("tag", first!, base);
+    const back = await rig.run();
+    assert.doesNotMatch(await rig.output(back.id, "build", "app"), /^cached: .* by run 1 /);
+    assert.match(await rig.output(back.id, "build", "app"), /\none\n$/);
+  } finally {
+    docker("rmi", "-f", base);
+  }
 });
 
 test("a pipedef in Python builds, and a build that fails is red and names its step", {

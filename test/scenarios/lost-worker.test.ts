@@ -104,24 +104,43 @@ async function startRun(pipedef: string, options: Partial<RigOptions> = {}) {
   };
 }
 
-test("a worker is killed: its task goes to another one", async () => {
+type LostRun = Awaited<ReturnType<typeof startRun>> & { readonly workers: readonly string[] };
+
+/** One of two workers is killed while it runs the task. */
+async function whileItsWorkerIsLost(
+  pipedef: string,
+  check: (run: LostRun, ended: Run) => void = () => {},
+): Promise<void> {
   await using first = await startWorkerProcess({ executor: "process" });
   await using second = await startWorkerProcess({ executor: "process" });
-  await using run = await startRun(hangsOnce(), {
-    workers: [first.url, second.url],
-    workerLeaseMs: 2_000,
-  });
+  const workers = [first.url, second.url];
+  await using run = await startRun(pipedef, { workers, workerLeaseMs: 2_000 });
   await run.firstStart();
   await first.kill();
   const ended = await run.ended;
   assert.deepEqual(attemptsOf(ended), ["t passed: errored, passed"]);
-  const attempts = ended.stages[0]?.tasks[0]?.attempts ?? [];
-  assert.deepEqual(
-    attempts.map(({ calls }) => calls[0]?.worker),
-    [first.url, second.url],
+  assert.match(JSON.stringify(run.attempts()[0]?.end), /worker \S+ was lost/);
+  check({ ...run, workers }, ended);
+}
+
+test("a worker is killed: its task goes to another one", () =>
+  whileItsWorkerIsLost(hangsOnce(), (run, ended) => {
+    const attempts = ended.stages[0]?.tasks[0]?.attempts ?? [];
+    assert.deepEqual(
+      attempts.map(({ calls }) => calls[0]?.worker),
+      run.workers,
+    );
+    assert.equal(run.starts(), 2);
+  }));
+
+test("a task that collects or wraps the loss of its worker is tried again, and not red", () => {
+  const collecting = hangsOnce().replace(
+    '=> run("any", command)',
+    `=> Promise.allSettled([run("any", command)]).then((all) => {
+      if (all.some(({ status }) => status === "rejected")) throw new Error("the tests failed");
+    })`,
   );
-  assert.match(JSON.stringify(attempts[0]?.end), /worker \S+ was lost/);
-  assert.equal(run.starts(), 2);
+  return whileItsWorkerIsLost(collecting);
 });
 
 test("a worker that is being stopped refuses: that uses up none of the tries for a lost one", async () => {
@@ -157,6 +176,35 @@ test("a worker that is being stopped refuses: that uses up none of the tries for
   assert.equal(ended.status, "passed");
   const ends = run.attempts().map(({ end }) => end?.status);
   assert.deepEqual(ends, ["errored", "errored", "passed"]);
+});
+
+test("a worker is lost while it hands over what a command has left: tried again, and the boss lives", async () => {
+  await using worker = await startWorkerProcess({ executor: "process" });
+  using proxy = await startProxy(() => worker.url);
+  let handsOver = false;
+  let bytes = 0;
+  proxy.onRequest = (chunk) => {
+    handsOver ||= chunk.includes("/files");
+  };
+  proxy.onAnswer = (chunk) => {
+    if (!handsOver) return;
+    bytes += chunk.length;
+    if (bytes < 2_000_000) return;
+    proxy.onAnswer = () => {};
+    proxy.cut();
+  };
+  await using run = await startRun(
+    `import { run, stage } from "bettertest";
+     stage("s", { t: () => run("any", "head -c 30000000 /dev/zero > big", { artifacts: "big" }) });`,
+    { workers: [proxy.url], workerLeaseMs: 1_000 },
+  );
+  await eventually(() => run.attempts().some(({ end }) => end?.status === "errored"));
+  const [lost] = run.attempts();
+  assert.match(JSON.stringify(lost?.end), /worker \S+ was lost/);
+  assert.equal(lost?.files, undefined);
+  proxy.restore();
+  assert.deepEqual(attemptsOf(await run.ended), ["t passed: errored, passed"]);
+  assert.deepEqual(run.attempts()[1]?.files?.[1]?.artifacts, { files: 1, bytes: 30_000_000 });
 });
 
 test("a named worker is killed and comes back: its task is tried again there", async () => {

@@ -58,7 +58,7 @@ test("a project from npm, edited and not committed, on a second worker", {
     for (const words of [
       /tests working tree at [0-9a-f]{7} \(main\), with changes/,
       /^1 failing test:\n\n +✗ Should throw when error code has no message\n +\S*test\/index\.test\.js:121 +in Unit\.node\n +Expected values to be strictly deep-equal:/m,
-      /^ +npx bettertest run --only Unit\.node --worker /m,
+      /^ +npx bettertest run --only Unit\.node --data \S+ --worker /m,
     ])
       assert.match(red.stdout, words);
 

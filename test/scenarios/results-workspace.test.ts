@@ -17,7 +17,49 @@ const pipedef = `
     elsewhere: () => run("bettertest-base", "echo x > made.txt", { source, workdir: "/tmp", artifacts: "*.txt" }),
   });`;
 
-for (const where of ["process", "docker", "far docker"] as const) {
+const places = ["process", "docker", "far docker"] as const;
+
+for (const where of places) {
+  test(`a report that came with the source is none of the command (${where})`, async () => {
+    using engine = await farEngine();
+    const green = "<testsuite><testcase name='old'/></testsuite>\n";
+    const calls = {
+      dies: 'run("bettertest-base", "true", { source, results: "junit.xml", artifacts: "*.xml" })',
+      below: `run("bettertest-base", "touch other", { source, workdir: "/workspace/dir", results: "*.xml" })`,
+      writes: `run("bettertest-base", "sed s/old/new/ junit.xml > x; cat x > junit.xml", { source, results: "junit.xml" })`,
+      // In a file of its own, so that its time tells nothing.
+      repeats: `run("bettertest-base", "cp junit.xml x; rm junit.xml; cat x > junit.xml", { source, results: "junit.xml" })`,
+    };
+    const tasks = Object.entries(calls).map(([name, call]) => `${name}: () => ${call}`);
+    await using rig = await startRig({
+      executor: where === "process" ? "process" : "docker",
+      slots: 4,
+      files: {
+        ".bettertest/pipedef.ts": `import { run, stage, workspace } from "bettertest";
+          const source = workspace();
+          stage("s", { ${tasks.join(", ")} });`,
+        "junit.xml": green,
+        "dir/junit.xml": green,
+      },
+      ...(where === "far docker" && { dockerHost: engine.url }),
+    });
+    const run = await rig.run();
+    const files = (task: string) => findTask(run, { stage: "s", task })?.attempts[0]?.files?.[1];
+    const notes = ["results: junit.xml is older than the command, and was not read"];
+    assert.deepEqual(files("dies"), {
+      notes,
+      artifacts: { files: 1, bytes: green.length },
+    });
+    assert.deepEqual(files("below"), { notes });
+    assert.deepEqual([files("writes")?.notes, files("writes")?.tests?.passed], [[], 1]);
+    // Only an overlay tells it from what was there.
+    if (where !== "far docker" && process.getuid?.() === 0) {
+      assert.deepEqual([files("repeats")?.notes, files("repeats")?.tests?.passed], [[], 1]);
+    }
+  });
+}
+
+for (const where of places) {
   test(`results and artifacts of a command in the working tree (${where})`, async () => {
     using engine = await farEngine();
     await using rig = await startRig({

@@ -1,6 +1,7 @@
 // Tests named one by one: from what a command has left in its sandbox to what a reader of the run sees.
 
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { describeFailure } from "../../src/model/failure.js";
 import { findTask, type Run } from "../../src/model/run.js";
@@ -96,6 +97,14 @@ for (const executor of ["process", "docker"] as const) {
     );
   });
 
+  test(`${executor}: results that are more than is read are no green run`, { skip }, async () => {
+    const command = `for n in $(seq 1001); do printf '%s' '${junit(green)}' > junit-$n.xml; done`;
+    await using rig = await start(command, { results: "junit-*.xml" });
+    const run = await rig.run();
+    assert.deepEqual(glance(run), ["s.t errored"]);
+    assert.match(JSON.stringify(run), /not all of its results could be read: .*more than 1000/);
+  });
+
   test(`${executor}: tests are read of a command that failed, and of one whose time was up`, {
     skip,
   }, async () => {
@@ -156,6 +165,16 @@ for (const executor of ["process", "docker"] as const) {
     assert.equal(page.headers.get("x-content-type-options"), "nosniff");
     assert.match(page.headers.get("content-security-policy") ?? "", /^sandbox/);
     assert.match(await page.text(), /alert/);
+    const open = () => readdirSync("/proc/self/fd").length;
+    const before = open();
+    for (let index = 0; index < 20; index++) {
+      const head = await fetch(`${rig.url}/api/runs/1/artifacts/dist/bytes.bin`, {
+        method: "HEAD",
+      });
+      assert.equal(head.status, 200);
+    }
+    // Connections and logs come and go; twenty files would stay.
+    assert.ok(open() < before + 15, "a HEAD opens nothing");
     for (const path of ["dist/passwd", "dist/../../../../etc/passwd", "%2e%2e/%2e%2e/history.db"]) {
       const answer = await fetch(`${rig.url}/api/runs/1/artifacts/${path}`);
       assert.equal(answer.status, 404, path);
@@ -168,6 +187,44 @@ async function reasonIn(rig: Rig): Promise<string> {
   const end = findTask(run, { stage: "s", task: "t" })?.attempts.at(-1)?.end;
   return end?.status === "failed" ? describeFailure(end.failure) : "";
 }
+
+test("a file with two names is kept by both, and links are not followed", {
+  skip: noDocker(),
+}, async () => {
+  const command =
+    "mkdir -p out/a out/b; echo text > out/a/first; cp -l out/a/first out/b/second; cp -l out/a/first out/b/third; cp -s /bin/sh out/b/link";
+  await using rig = await startRig({
+    files: oneTask(command, { artifacts: ["out/**/f*", "out/b/**"] }, image),
+    executor: "docker",
+  });
+  const run = await rig.run();
+  const { artifacts } = await rig.get<ArtifactsView>("/api/runs/1/artifacts");
+  assert.deepEqual(artifacts.map(({ path, bytes }) => `${path} ${bytes}`).sort(), [
+    "out/a/first 5",
+    "out/b/second 5",
+    "out/b/third 5",
+  ]);
+  assert.deepEqual(leftBy(run)?.notes, ["artifacts: out/b/link is a link, and was left out"]);
+  for (const name of ["a/first", "b/second", "b/third"]) {
+    const file = await fetch(`${rig.url}/api/runs/1/artifacts/out/${name}`);
+    assert.equal(await file.text(), "text\n");
+  }
+});
+
+test("a file that came with the image is none of the command's results", {
+  skip: noDocker(),
+}, async () => {
+  const options = { results: ["bin/bash", "junit.xml"] };
+  await using rig = await startRig({
+    files: oneTask(reportOf(green), options, image),
+    executor: "docker",
+  });
+  const run = await rig.run();
+  assert.deepEqual(leftBy(run)?.notes, [
+    "results: bin/bash is older than the command, and was not read",
+  ]);
+  assert.equal(leftBy(run)?.tests?.passed, 1);
+});
 
 test("artifacts beyond the limit are left out whole, and said; nothing turns red", async () => {
   const command = "echo small > a; head -c 2000 /dev/zero > b; echo tiny > c";

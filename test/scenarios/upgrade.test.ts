@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { migrations } from "../../src/boss/store/migrations.js";
 import type { RunSnapshot } from "../../src/wire/boss.js";
 import { cli, program, type RunningCli, startCli, tempRepo } from "../cli/rig.js";
 
@@ -20,10 +21,11 @@ function nextVersion(folder: string): string {
     cpSync(join(here, part), join(folder, part), { recursive: true });
   }
   symlinkSync(join(here, "node_modules"), join(folder, "node_modules"));
-  const path = join(folder, "dist/src/boss/store/migrations.js");
+  const path = join(folder, "dist/src/cli/command-line.js");
   const steps = readFileSync(path, "utf8");
+  const last = `\`${migrations.at(-1)}\``;
   const more = "ALTER TABLE runs ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'";
-  const changed = steps.replace(/(const migrations = \[[\s\S]*?`)\n\];/, `$1, "${more};"];`);
+  const changed = steps.replace(last, () => `${last}, "${more};"`);
   assert.notEqual(changed, steps);
   writeFileSync(path, changed);
   return join(folder, "bin/bettertest.js");

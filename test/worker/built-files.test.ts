@@ -114,7 +114,7 @@ test("those who wait for a build whose engine is lost go on without it", async (
         id: `sandbox-${made}`,
         files: { kind: "folder", path: left },
         run: async () => ({ exitCode: 0, outOfMemory: false }),
-        kill: () => {},
+        kill: () => true,
         dispose: async () => {},
       };
     },

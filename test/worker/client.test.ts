@@ -6,6 +6,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { test } from "node:test";
 import type { CommandRequest } from "../../src/wire/worker.js";
 import { createWorkerClient, type WorkerState } from "../../src/wire/worker-client.js";
+import { startProxy } from "../rig/proxy.js";
 import {
   createScriptedExecutor,
   deferred,
@@ -151,6 +152,46 @@ test("an abort while it waits in line", async () => {
   assert.deepEqual(await second, { kind: "cancelled" });
   command.exit(0);
   assert.deepEqual((await first).outcome, { kind: "exited", exitCode: 0 });
+});
+
+test("an abort while hundreds begin: none is started behind it", async () => {
+  const executor = createScriptedExecutor();
+  await using worker = await startTestWorker({ executor, slots: 1 });
+  const client = createWorkerClient(worker.url, { leaseMs: 60_000 });
+  const stop = new AbortController();
+  const running = Array.from({ length: 200 }, () =>
+    client.execute(request, { output: () => undefined, started }, stop.signal),
+  );
+  // The first requests are on their way, the others wait for their turn.
+  await new Promise(setImmediate);
+  stop.abort();
+  for (const outcome of await Promise.all(running))
+    assert.deepEqual(outcome, { kind: "cancelled" });
+  const { running: busy, queued } = await client.info();
+  assert.deepEqual({ busy, queued }, { busy: 0, queued: 0 });
+  client.close();
+});
+
+test("a connection that is reset in the middle of an answer is not asked a second time", async () => {
+  await using worker = await startTestWorker({ executor: createScriptedExecutor() });
+  using proxy = await startProxy(() => worker.url);
+  let asked = 0;
+  proxy.onRequest = (chunk) => {
+    if (chunk.includes("GET /events")) asked += 1;
+  };
+  const client = createWorkerClient(proxy.url, { firstRetryMs: 1, longestRetryMs: 1 });
+  // Leaves a connection that is used again.
+  await client.info();
+  const stop = new AbortController();
+  let connected = 0;
+  await client.watch(({ status }) => {
+    if (status !== "connected") return;
+    connected += 1;
+    if (connected === 3) stop.abort();
+    else proxy.drop();
+  }, stop.signal);
+  assert.equal(asked, 3);
+  client.close();
 });
 
 test("a reader that fails is a fault, and ends the sandbox", async () => {

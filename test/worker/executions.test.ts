@@ -4,18 +4,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseSse } from "../../src/lib/sse.js";
 import { ExecutionEvent } from "../../src/wire/worker.js";
-import { ExecutorFault } from "../../src/worker/executors/executor.js";
+import { type Executor, ExecutorFault } from "../../src/worker/executors/executor.js";
 import { createScriptedExecutor, eventually, image, startTestWorker } from "../rig/worker.js";
 
 async function put(
   url: string,
   id: string,
-  { command = "x", headers = {}, signal = null as AbortSignal | null } = {},
+  { command = "x", more = {}, headers = {}, signal = null as AbortSignal | null } = {},
 ) {
   return fetch(`${url}/executions/${id}`, {
     method: "PUT",
     headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify({ image, command }),
+    body: JSON.stringify({ image, command, ...more }),
     signal,
   });
 }
@@ -42,6 +42,7 @@ function setUp(options: { slots?: number; leaseMs?: number } = {}) {
   return startTestWorker({ executor, slots: 1, ...options }).then((worker) => ({
     executor,
     url: worker.url,
+    execute: worker.execute,
     info: () => worker.worker.info(),
     [Symbol.asyncDispose]: () => worker[Symbol.asyncDispose](),
   }));
@@ -62,6 +63,28 @@ test("the events of a command, numbered from 1, and its output by offset", async
   ]);
   assert.equal(await (await whole).text(), "hello world");
   assert.equal(await (await part).text(), "world");
+});
+
+test("nothing is said of the files of a command whose image could not be built", async () => {
+  const build = { kind: "failed", step: "1/1: RUN false", message: "no" } as const;
+  const executor: Executor = {
+    name: "unbuilt",
+    isolated: true,
+    open: async () => ({
+      id: "unbuilt",
+      run: async () => ({ exitCode: 1, outOfMemory: false, build }),
+      kill: () => false,
+      dispose: async () => {},
+    }),
+    close: async () => {},
+  };
+  await using worker = await startTestWorker({ executor });
+  const more = { results: ["junit.xml"], artifacts: ["out/**"] };
+  const events = await allEventsOf(await put(worker.url, "a", { more }));
+  assert.deepEqual(events.at(-1)?.[1], {
+    ...{ type: "finished", outputBytes: 0 },
+    outcome: { kind: "exited", exitCode: 1, build },
+  });
 });
 
 test("a repeated PUT attaches to the same execution and replays what its reader has not seen", async () => {
@@ -174,6 +197,17 @@ test("a client with a lease keeps its command as long as it is heard from, and n
   assert.match(JSON.stringify(end), /faulted.*longer than the lease.*workerLost/);
   assert.deepEqual(command.signals, ["SIGKILL"]);
   await eventually(async () => (await renew()).status === 404);
+});
+
+test("a HEAD is nobody who reads: a client that is gone is gone", async () => {
+  await using rig = await setUp({ leaseMs: 100 });
+  const away = new AbortController();
+  await put(rig.url, "a", { signal: away.signal });
+  const command = await rig.executor.nextCommand();
+  const head = await fetch(`${rig.url}/executions/a/output`, { method: "HEAD" });
+  assert.equal(head.status, 200);
+  away.abort();
+  await eventually(() => command.signals.includes("SIGKILL"));
 });
 
 test("what ended while its client was away is kept for longer than the lease", async () => {
@@ -293,4 +327,31 @@ test("an engine that loses every sandbox though it says it is well is asked a fe
   const { outcome } = await worker.execute("never");
   assert.deepEqual(outcome, { kind: "faulted", message: "cut off", workerLost: true });
   assert.ok(asked > 1 && asked < 20, String(asked));
+});
+
+test("a command that has ended in time may be learned of when its time is up", async () => {
+  await using rig = await setUp();
+  const ended = rig.execute("x", { timeoutMs: 50 });
+  const command = await rig.executor.nextCommand();
+  command.leaveNothingToKill();
+  await eventually(() => command.signals.length > 0);
+  command.exit(3);
+  assert.deepEqual((await ended).outcome, { kind: "exited", exitCode: 3 });
+});
+
+test("a command whose time is up has timed out only where its end is known", async () => {
+  await using rig = await setUp();
+  for (const lost of [true, false]) {
+    const ended = rig.execute("x", { timeoutMs: 50 });
+    const command = await rig.executor.nextCommand();
+    await eventually(() => command.signals.length > 0);
+    command.fault(new ExecutorFault("it cannot be told", { lost }));
+    const { outcome } = await ended;
+    // Another try may tell.
+    assert.deepEqual(outcome, {
+      kind: "faulted",
+      message: "it cannot be told",
+      workerLost: true,
+    });
+  }
 });

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { createWorkerClient } from "../../src/wire/worker-client.js";
 import {
   containersOf,
+  createScriptedExecutor,
   eventually,
   execute,
   image,
@@ -12,6 +13,29 @@ import {
   startTestWorker,
   startWorkerProcess,
 } from "../rig/worker.js";
+
+/** As a process that was stopped, or whose machine was. */
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+test("out of memory without a limit of its own is the machine's trouble, and no red test", async () => {
+  const executor = createScriptedExecutor({ outOfMemory: true });
+  await using worker = await startTestWorker({ executor });
+  const outcomeOf = async (limits: { memoryBytes?: number }) => {
+    const executed = worker.execute("a hog", limits);
+    (await executor.nextCommand()).exit(137);
+    return (await executed).outcome;
+  };
+  assert.deepEqual(await outcomeOf({ memoryBytes: 2 ** 20 }), {
+    kind: "out-of-memory",
+    limitBytes: 2 ** 20,
+  });
+  assert.match(
+    JSON.stringify(await outcomeOf({})),
+    /"faulted","message":"the worker's machine ran/,
+  );
+});
 
 for (const executor of ["docker", "process"] as const) {
   const containers = () => (executor === "docker" ? containersOf(process.pid) : []);
@@ -25,6 +49,22 @@ for (const executor of ["docker", "process"] as const) {
     assert.deepEqual(outcome, { kind: "timed-out", afterMs: 300 });
     // A shell whose child was ended too may say so, before or after.
     assert.match(output.toString(), /goodbye\n/);
+  });
+
+  test(`${executor}: what ended in time while the worker stood still has not timed out`, async () => {
+    await using worker = await startTestWorker({ executor, poolMax: 0, slots: 2 });
+    const outcome = await worker.client.execute(
+      { image, command: "echo ready; sleep 0.2; exit 3", timeoutMs: 2_000 },
+      {
+        output() {
+          standStill(2_500);
+          return undefined;
+        },
+        started: () => {},
+      },
+      new AbortController().signal,
+    );
+    assert.deepEqual(outcome, { kind: "exited", exitCode: 3 });
   });
 
   test(`${executor}: one that ignores SIGTERM is killed after the grace, and has timed out`, async () => {

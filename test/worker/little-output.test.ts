@@ -5,7 +5,8 @@ import { channel } from "node:diagnostics_channel";
 import type { ClientRequest } from "node:http";
 import { test } from "node:test";
 import { parseSse } from "../../src/lib/sse.js";
-import { decodeOutput, outputMessages, workerHeaders } from "../../src/wire/worker.js";
+import { decodeOutput, outputMessages } from "../../src/wire/told-output.js";
+import { workerHeaders } from "../../src/wire/worker.js";
 import { createScriptedExecutor, execute, image, startTestWorker } from "../rig/worker.js";
 
 const request = { image, command: "x" };

@@ -96,6 +96,22 @@ test("a service that ends before it is ready is said at once, with its last line
   await nothingIsLeft();
 });
 
+test("a service that ends while another one is waited for makes no red test", {
+  skip,
+}, async () => {
+  const services = {
+    db: shell("echo no password; exit 3"),
+    slow: shell("sleep 2; touch /ready; sleep 600", { ready: { command: "test -e /ready" } }),
+  };
+  const { ended } = begin(worker!.client, { services });
+  assert.deepEqual(await ended, {
+    kind: "faulted",
+    message:
+      'service "db" ended with exit code 3 before the command began; it last printed: no password',
+  });
+  await nothingIsLeft();
+});
+
 test("a port that only the service itself can reach is not ready, and the message says so", {
   skip,
 }, async () => {
@@ -146,6 +162,89 @@ test("a service that dies in the middle is said where the command prints; its en
   const { outputBytes, died } = (await left).services.db!;
   assert.equal(outputBytes, printed.db!.length);
   assert.deepEqual(died, { exitCode: 7, outOfMemory: false });
+});
+
+const waiting = "bash -c 'exec 3<>/dev/tcp/db/6379; echo ready; cat <&3'; exit $CODE";
+const service = () => servicesOf(process.pid)[0]!;
+
+for (const kept of [false, true]) {
+  for (const how of [["kill"], ["rm", "-f"], ["stop", "-t", "1"]]) {
+    const name = `docker ${how.join(" ")}${kept ? ", in a sandbox to be kept" : ""}`;
+    test(`a command that did not pass is no red test where its service was lost: ${name}`, {
+      skip,
+    }, async () => {
+      const request = { services: { db: redis }, ...(kept && { keepFailedMs: 8_000 }) };
+      const red = begin(worker!.client, { ...request, command: waiting, env: { CODE: "1" } });
+      await red.until("ready");
+      assert.equal(spawnSync("docker", [...how, service()]).status, 0);
+      const outcome = await red.ended;
+      assert.ok(outcome.kind === "faulted", JSON.stringify(outcome));
+      assert.match(outcome.message, /^service "db" was ended from outside \(signal (9|15)\)$/);
+      assert.equal(outcome.workerLost, true);
+      await nothingIsLeft();
+    });
+  }
+}
+
+test("a command that waits for a lost service until its time is up is no red test", {
+  skip,
+}, async () => {
+  const services = { db: redis };
+  const late = begin(worker!.client, {
+    command: "echo ready; sleep 100",
+    timeoutMs: 4_000,
+    services,
+  });
+  await late.until("ready");
+  spawnSync("docker", ["kill", service()]);
+  const outcome = await late.ended;
+  assert.ok(outcome.kind === "faulted" && outcome.workerLost, JSON.stringify(outcome));
+  await nothingIsLeft();
+});
+
+test("a command passes or fails by itself where its service was lost, and it does not mind, or lives", {
+  skip,
+}, async () => {
+  const green = begin(worker!.client, {
+    command: waiting,
+    env: { CODE: "0" },
+    services: { db: redis },
+  });
+  await green.until("ready");
+  spawnSync("docker", ["kill", service()]);
+  assert.deepEqual(await green.ended, { kind: "exited", exitCode: 0 });
+  await nothingIsLeft();
+  const red = begin(worker!.client, {
+    command: "echo ready; sleep 1; exit 1",
+    services: { db: shell("trap '' HUP; sleep 1000") },
+  });
+  await red.until("ready");
+  spawnSync("docker", ["kill", "--signal", "HUP", service()]);
+  assert.deepEqual(await red.ended, { kind: "exited", exitCode: 1 });
+});
+
+test("a service that the machine has no memory for is lost; one over its own limit is not", {
+  skip,
+}, async () => {
+  const hog = shell("until test -e /go; do sleep 0.1; done; exec tail /dev/zero");
+  const outcomes = [];
+  for (const limit of [{}, { memoryBytes: 32 * 2 ** 20 }]) {
+    const red = begin(worker!.client, {
+      command: "echo ready; sleep 5; exit 1",
+      services: { db: { ...hog, ...limit } },
+    });
+    await red.until("ready");
+    // As a machine would have no more.
+    spawnSync("docker", ["update", "--memory", "32m", "--memory-swap", "32m", service()]);
+    spawnSync("docker", ["exec", service(), "touch", "/go"]);
+    await red.until("while the command still ran");
+    outcomes.push(await red.ended);
+    await nothingIsLeft();
+  }
+  const [lost, own] = outcomes;
+  assert.ok(lost?.kind === "faulted" && lost.workerLost, JSON.stringify(lost));
+  assert.match(lost.message, /^service "db" was killed, since the worker's machine ran out of/);
+  assert.deepEqual(own, { kind: "exited", exitCode: 1 });
 });
 
 test("cut off from the network, a command still reaches its services, and nothing else", {

@@ -140,7 +140,7 @@ export class OpenBuild {
         await sink(Buffer.from(line));
         return { exitCode: 0, outOfMemory: false };
       },
-      kill: () => {},
+      kill: () => false,
       dispose: async () => {},
     };
   }

@@ -1,5 +1,6 @@
 // What the engine tells while it builds: lines of JSON, with what people are to read in them.
 
+import { StringDecoder } from "node:string_decoder";
 import * as z from "zod";
 
 const Line = z.object({
@@ -30,11 +31,13 @@ export class BuildStream {
   /** Of what no Dockerfile says. */
   #isHidden = false;
   #unfinished = "";
+  readonly #decoder = new StringDecoder("utf8");
   readonly #statusOf = new Map<string, string>();
 
   /** Gives what is to be shown. */
   push(chunk: Uint8Array | string): string {
-    const lines = (this.#unfinished + chunk.toString()).split("\n");
+    const text = typeof chunk === "string" ? chunk : this.#decoder.write(Buffer.from(chunk));
+    const lines = (this.#unfinished + text).split("\n");
     this.#unfinished = lines.pop()!;
     return lines.map((line) => this.#read(line)).join("");
   }

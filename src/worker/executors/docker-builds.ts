@@ -40,7 +40,8 @@ export interface Build {
 }
 
 interface SharedBuild {
-  readonly done: Promise<Build>;
+  /** Null: what it builds upon has changed meanwhile. */
+  readonly done: Promise<Build | null>;
   readonly audience: Set<BuildIo["output"]>;
   /** What it has printed so far, for those who come later. */
   said: string;
@@ -50,6 +51,8 @@ interface SharedBuild {
 /** Of what a build has printed, for those who join it. */
 const mostSaid = 1024 * 1024;
 const mostPlans = 8;
+/** Of one image whose bases change while it is built. */
+const mostBuilds = 3;
 
 export class Builds {
   readonly #options: BuildsOptions;
@@ -65,20 +68,30 @@ export class Builds {
 
   /** The image of this recipe, built unless it is here. Rejects with an ExecutorFault, or when the signal is aborted. */
   async make(build: SandboxBuild, io: BuildIo): Promise<Build> {
-    const { signal, output } = io;
     let plan: BuildPlan;
     try {
       plan = this.#plan(build);
     } catch (error) {
       if (!(error instanceof UnbuildableSource)) throw fault(error);
-      await output(`${error.message}\n`);
+      await io.output(`${error.message}\n`);
       return failed(error.message);
     }
+    for (let tries = 1; tries <= mostBuilds; tries++) {
+      const made = await this.#makeOnce(build, plan, io);
+      if (made) return made;
+    }
+    throw new ExecutorFault(
+      "the images that it builds upon change again and again while it is built",
+    );
+  }
+
+  /** Null: what it builds upon has changed meanwhile. */
+  async #makeOnce(build: SandboxBuild, plan: BuildPlan, io: BuildIo): Promise<Build | null> {
+    const { signal, output } = io;
     const baseIds: string[] = [];
     for (const base of plan.bases) baseIds.push(await this.#baseId(base, io));
     signal.throwIfAborted();
     const key = plan.keyWith(baseIds);
-    const baseId = baseIds[plan.bases.indexOf(plan.base)] ?? "";
     // A command that finds its image has nothing to say of it; the call that asked for it has.
     const here = await this.#cached(key, build.only ? output : () => {});
     if (here) return here;
@@ -88,7 +101,7 @@ export class Builds {
       async (tell, aborted) =>
         // It may have been made since by those whom nobody waits for any more, or by another worker.
         (await this.#cached(key, tell)) ??
-        this.#build(build, plan, { key, baseId, tell, signal: aborted }),
+        this.#build(build, plan, { key, baseIds, tell, signal: aborted }),
     );
   }
 
@@ -118,8 +131,8 @@ export class Builds {
   async #share(
     key: string,
     { signal, output }: BuildIo,
-    begin: (tell: (text: string) => Promise<unknown>, signal: AbortSignal) => Promise<Build>,
-  ): Promise<Build> {
+    begin: (tell: (text: string) => Promise<unknown>, signal: AbortSignal) => Promise<Build | null>,
+  ): Promise<Build | null> {
     let shared = this.#running.get(key);
     let told: Promise<void> | undefined;
     if (shared) told = output(`Waiting for the same build, which runs already\n${shared.said}`);
@@ -164,17 +177,18 @@ export class Builds {
     plan: BuildPlan,
     {
       key,
-      baseId,
+      baseIds,
       tell,
       signal,
     }: {
       readonly key: string;
-      readonly baseId: string;
+      readonly baseIds: readonly string[];
       readonly tell: (text: string) => Promise<unknown>;
       readonly signal: AbortSignal;
     },
-  ): Promise<Build> {
-    const { docker, owner, limits, log } = this.#options;
+  ): Promise<Build | null> {
+    const { docker, owner, limits } = this.#options;
+    const baseId = baseIds[plan.bases.indexOf(plan.base)] ?? "";
     const told = new BuildStream();
     const { by = null } = build;
     try {
@@ -195,6 +209,7 @@ export class Builds {
       await tell(told.end());
     } catch (error) {
       await this.#nameParts(key, told.heads);
+      this.#sweep();
       if (signal.aborted) throw signal.reason;
       // A Dockerfile that cannot be read at all.
       if (statusOf(error) !== 400) throw fault(error);
@@ -203,27 +218,34 @@ export class Builds {
       return failed(message + buildKitHint(message, plan.text));
     }
     const { error, imageId, step, heads } = told;
-    if (error && isFault(error.message)) {
-      await this.#nameParts(key, heads);
-      throw fault(new Error(error.message));
-    }
+    // Nobody knows which one the engine has found when it began.
+    const hasMoved = !error && !(await this.#areStill(plan.bases, baseIds));
+    const isWhole = !error && !hasMoved && imageId !== null;
+    await this.#nameParts(key, isWhole ? heads.slice(0, -1) : heads);
+    // Also what failed has left something that takes room.
+    this.#sweep();
+    if (error && isFault(error.message)) throw fault(new Error(error.message));
     if (error) {
-      await this.#nameParts(key, heads);
       const message = error.message + buildKitHint(error.message, plan.text);
       return failed(message, { step, exitCode: error.code });
     }
-    if (imageId === null) {
-      await this.#nameParts(key, heads);
+    if (imageId === null)
       throw new ExecutorFault("the Docker engine ended a build without a word", { lost: true });
+    if (hasMoved) {
+      await tell("An image that it builds upon has changed while it was built: once more\n");
+      return null;
     }
-    await this.#nameParts(key, heads.slice(0, -1));
     const madeAt = await this.#name(key, imageId);
+    return made({ kind: "made", image: imageName(key), cached: false, madeAt, by });
+  }
+
+  #sweep(): void {
+    const { docker, maxBytes, log } = this.#options;
     this.#sweeping = this.#sweeping.then(() =>
-      removeUnusedImages(docker, { maxBytes: this.#options.maxBytes }).catch((error: unknown) =>
+      removeUnusedImages(docker, { maxBytes }).catch((error: unknown) =>
         log(`built images could not be looked through: ${engineWords(error)}`),
       ),
     );
-    return made({ kind: "made", image: imageName(key), cached: false, madeAt, by });
   }
 
   /** Where another worker of the same engine was quicker, its image is the one. */
@@ -255,15 +277,8 @@ export class Builds {
   }
 
   async #baseId(image: string, { signal, output }: BuildIo): Promise<string> {
-    const { docker, images, alwaysPull } = this.#options;
-    const find = async () => {
-      try {
-        return (await answered(docker.getImage(image).inspect())).Id;
-      } catch (error) {
-        if (statusOf(error) === 404) return null;
-        throw fault(error);
-      }
-    };
+    const { images, alwaysPull } = this.#options;
+    const find = () => this.#idOf(image);
     const pull = () => images.pull(image, { signal, progress: (text) => void output(text) });
     if (alwaysPull) await pull();
     const here = await find();
@@ -272,6 +287,21 @@ export class Builds {
     const pulled = await find();
     if (pulled === null) throw new ExecutorFault(`image "${image}" was pulled, and is not here`);
     return pulled;
+  }
+
+  /** Null: it is not here. */
+  async #idOf(image: string): Promise<string | null> {
+    try {
+      return (await answered(this.#options.docker.getImage(image).inspect())).Id;
+    } catch (error) {
+      if (statusOf(error) === 404) return null;
+      throw fault(error);
+    }
+  }
+
+  async #areStill(images: readonly string[], ids: readonly string[]): Promise<boolean> {
+    const now = await Promise.all(images.map((image) => this.#idOf(image)));
+    return now.every((id, index) => id === ids[index]);
   }
 
   async #find(key: string) {

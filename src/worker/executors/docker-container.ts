@@ -9,7 +9,7 @@ import type Docker from "dockerode";
 import type { Pooled } from "../pool/pool.js";
 import type { Owner } from "../sources/owned-layers.js";
 import type { SourcePlace } from "../sources/places.js";
-import { containerFault, wasEndedFromOutside } from "./docker-end.js";
+import { containerFault, isAnswered, wasEndedFromOutside } from "./docker-end.js";
 import { engineWords, statusOf } from "./docker-errors.js";
 import type { EngineLife } from "./docker-link.js";
 import { watchPids } from "./docker-pids.js";
@@ -71,9 +71,20 @@ export async function startContainer(
     if (rests) await options.rests.over();
     // The shell ends with its input, and everything in the container with the shell.
     output?.destroy();
-    // With its engine gone there is nobody to ask; it is removed when the engine is back.
-    if (!life.isOver) await removals.remove(container.id);
+    // With its engine gone there is most often nobody to ask; it is removed when the engine is back. But where the next
+    // one has made it meanwhile, of a request that waited in the socket, that was too late for it.
+    if (life.isOver) void api.remove(container.id).catch(() => {});
+    else await removals.remove(container.id);
     await place?.release();
+  };
+  /** A shell is known by what it does only where nobody has ended it, and an engine that lives has passed on its words. */
+  const notTheShells = async ({ hasEnded }: DeafShell) => {
+    const { id } = container;
+    if (hasEnded && (await wasEndedFromOutside(news)))
+      return new ExecutorFault(`container ${id} was ended`, { lost: true });
+    if (!hasEnded && !(await isAnswered(api.stateOf(id))))
+      return new ExecutorFault(`the engine does not answer for container ${id}`, { lost: true });
+    return null;
   };
   try {
     // Before the start: what a container writes while nobody is attached is lost.
@@ -82,10 +93,9 @@ export async function startContainer(
     pids.begin();
     if (shell.reads && !isKnown) await greet(output, news.died, image);
   } catch (error) {
-    const isEnded = error instanceof DeafShell && (await wasEndedFromOutside(news));
+    const fault = error instanceof DeafShell ? await notTheShells(error) : null;
     await dispose();
-    if (isEnded) throw new ExecutorFault(`container ${container.id} was ended`, { lost: true });
-    throw error;
+    throw fault ?? error;
   }
   const stream = output;
   let lost = () => {};

@@ -12,7 +12,11 @@ const newsMustComeWithinMs = 30_000;
 const outputMustEndWithinMs = 60_000;
 
 export function endIsTold(news: ContainerNews): Promise<void> {
-  return within(newsMustComeWithinMs, news.died, () => {
+  return toldSoon(news.died);
+}
+
+function toldSoon(word: Promise<void>): Promise<void> {
+  return within(newsMustComeWithinMs, word, () => {
     throw new Error("the engine did not tell of its end");
   });
 }
@@ -21,6 +25,12 @@ export function endIsTold(news: ContainerNews): Promise<void> {
 export async function wasEndedFromOutside(news: ContainerNews): Promise<boolean> {
   const ended = news.died.then(() => news.signals.length > 0);
   return within(newsMustComeWithinMs, ended, () => true).catch(() => true);
+}
+
+/** By the engine, in a time in which one that lives does. */
+export function isAnswered(question: Promise<unknown>): Promise<boolean> {
+  const answered = question.then(() => true);
+  return within(newsMustComeWithinMs, answered, () => false).catch(() => false);
 }
 
 /** Rejects also where the container has died, and its output does not end. */
@@ -55,13 +65,22 @@ export function refuseMadeUpEnd({ signals }: ContainerNews, id: string) {
   });
 }
 
+export interface EndOptions {
+  /** Its shell was told to end: no deadline is left that would end this otherwise. */
+  readonly isDue: boolean;
+  /** Called as soon as it is certain that it has. */
+  readonly ended: () => void;
+}
+
 /**
  * The attach stream also ends when the engine dies, as if the command had ended, so its end proves
  * nothing: the exit is believed only when the engine says so twice, by wait and by inspect.
  */
-export async function waitForEnd(api: EngineApi, container: string) {
+export async function waitForEnd(api: EngineApi, container: string, { isDue, ended }: EndOptions) {
   try {
-    await api.wait(container);
+    const waiting = api.wait(container);
+    await (isDue ? toldSoon(waiting) : waiting);
+    ended();
     const { Running, ExitCode, OOMKilled } = await api.stateOf(container);
     if (Running) throw new Error("it says both that the command has ended and that it runs");
     return { exitCode: ExitCode, outOfMemory: OOMKilled };

@@ -21,8 +21,8 @@ export function engineWords(error: unknown): string {
 /** Slow it may be, on a busy machine; but a broken connection can leave a call open for ever. */
 const answerWithinMs = 120_000;
 
-export async function answered<T>(call: Promise<T>): Promise<T> {
-  return within(answerWithinMs, call, () => {
-    throw new Error(`the Docker engine did not answer within ${answerWithinMs / 1000} s`);
+export async function answered<T>(call: Promise<T>, withinMs = answerWithinMs): Promise<T> {
+  return within(withinMs, call, () => {
+    throw new Error(`the Docker engine did not answer within ${withinMs / 1000} s`);
   });
 }

@@ -11,18 +11,22 @@ export function readableArchive(
   container: Docker.Container,
   during: <T>(work: Promise<T>) => Promise<T>,
 ): Extract<SandboxFiles, { readonly kind: "archive" }> {
-  let workdir: Promise<string> | null = null;
-  const startedIn = async () => {
-    const { Config } = await answered(container.inspect());
-    return Config.WorkingDir || "/";
+  let inspected: Promise<{ workdir: string; since: number }> | null = null;
+  const inspect = () => {
+    inspected ??= answered(container.inspect()).then(({ Config, Created }) => ({
+      workdir: Config.WorkingDir || "/",
+      since: Date.parse(Created),
+    }));
+    return inspected;
   };
   return {
     kind: "archive",
+    // By the clock of the engine's machine, as are the times of files.
+    since: async () => (await inspect().catch(() => null))?.since,
     async open(path) {
       try {
         const isWhole = path.startsWith("/");
-        if (!isWhole) workdir ??= startedIn();
-        const from = isWhole ? "/" : ((await workdir) ?? "/");
+        const from = isWhole ? "/" : (await inspect()).workdir;
         // With "/." a folder that is a link is entered: the one that the command was started in. And what is in it is
         // then named from there on, not by the folder's name.
         const full = path === "" ? `${from.replace(/\/+$/, "")}/.` : posix.join(from, path);

@@ -1,5 +1,6 @@
 // Images that are not here yet: fetched once, however many commands wait for them.
 
+import { StringDecoder } from "node:string_decoder";
 import type Docker from "dockerode";
 import { credentialsFor, registryOf } from "./docker-credentials.js";
 import { engineWords } from "./docker-errors.js";
@@ -27,11 +28,15 @@ export function createImages(docker: Docker, policy: PullPolicy): Images {
     const tell = (text: string) => {
       for (const progress of audience) progress(text);
     };
-    const done = pullImage(docker, image, tell, abort.signal).finally(() => pulls.delete(image));
+    const done = pullImage(docker, image, tell, abort.signal).finally(() => forget(image, pull));
     done.catch(() => {});
-    const pull = { done, audience, abort };
+    const pull: Pull = { done, audience, abort };
     pulls.set(image, pull);
     return pull;
+  }
+
+  function forget(image: string, pull: Pull) {
+    if (pulls.get(image) === pull) pulls.delete(image);
   }
 
   return {
@@ -49,7 +54,11 @@ export function createImages(docker: Docker, policy: PullPolicy): Images {
         await Promise.race([pull.done, aborted(signal)]);
       } finally {
         pull.audience.delete(progress);
-        if (pull.audience.size === 0) pull.abort.abort();
+        if (pull.audience.size === 0) {
+          // Whoever asks next begins anew.
+          forget(image, pull);
+          pull.abort.abort();
+        }
       }
     },
   };
@@ -67,10 +76,11 @@ async function pullImage(
       abortSignal: signal,
       ...(authconfig && { authconfig }),
     });
+    const decoder = new StringDecoder("utf8");
     let unfinished = "";
     const statusOfLayer = new Map<string, string>();
     for await (const chunk of stream) {
-      const lines = (unfinished + chunk.toString()).split("\n");
+      const lines = (unfinished + decoder.write(Buffer.from(chunk))).split("\n");
       unfinished = lines.pop()!;
       for (const line of lines) {
         const { id = "", status = "", error } = readProgress(line);

@@ -22,6 +22,8 @@ export interface EngineLife {
   /** Rejects with an ExecutorFault as soon as the engine is lost, whatever becomes of the work. */
   during<T>(work: Promise<T>): Promise<T>;
   readonly isOver: boolean;
+  /** Throws what `during` rejects with. */
+  throwIfOver(): void;
   end(reason: unknown): void;
   /** To be called before the container is started. */
   follow(container: string): ContainerNews;
@@ -216,6 +218,10 @@ class Life implements EngineLife {
 
   get isOver(): boolean {
     return this.#lost.signal.aborted;
+  }
+
+  throwIfOver(): void {
+    this.#lost.signal.throwIfAborted();
   }
 
   async during<T>(work: Promise<T>): Promise<T> {

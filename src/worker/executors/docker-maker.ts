@@ -1,5 +1,6 @@
 // Containers that wait for a command, or that are made for one.
 
+import { posix } from "node:path";
 import type Docker from "dockerode";
 import type { KindOf } from "../pool/pool.js";
 import { type StartedContainer, startContainer } from "./docker-container.js";
@@ -7,7 +8,7 @@ import { engineWords, statusOf } from "./docker-errors.js";
 import type { EngineLife } from "./docker-link.js";
 import { type ContainerShape, containerConfig, imageLabel } from "./docker-shape.js";
 import { deafShell, type Shell, Shells } from "./docker-shells.js";
-import { copySource, fillSource } from "./docker-source.js";
+import { copiedFrom, copySource, fillSource } from "./docker-source.js";
 import { DockerUsers } from "./docker-users.js";
 import type { EngineApi } from "./engine/api.js";
 import {
@@ -85,7 +86,7 @@ export class ContainerMaker {
     const container = await this.#shells.find(kind.version, (shell) =>
       this.#makeWith(life, kind, { shell, given, source: spec.source }),
     );
-    return container.use({ ...given, folder: null });
+    return this.#withSource(container.use({ ...given, folder: null }), container, spec);
   }
 
   async #makeWith(life: EngineLife, kind: KindOf<ContainerShape>, by: Making) {
@@ -109,6 +110,7 @@ export class ContainerMaker {
     await removals.room();
     const place = shape.sourcePath === undefined ? null : ((await this.#options.place?.()) ?? null);
     try {
+      life.throwIfOver();
       const copied = !this.#mountsSources;
       const seen = copied ? null : place;
       const settings = {
@@ -117,6 +119,7 @@ export class ContainerMaker {
       };
       const container = docker.getContainer(await this.#created(containerConfig(shape, settings)));
       const user = await this.#prepared(container, async () => {
+        life.throwIfOver();
         const found = place && (await this.#users.of(container, { version, user: shape.user }));
         const { workdir } = shape;
         if (place && source) {
@@ -159,18 +162,20 @@ export class ContainerMaker {
   /** All but the command itself. */
   async ready(
     container: StartedContainer,
-    { command, source, workdir }: SandboxSpec,
+    spec: SandboxSpec,
     env: Readonly<Record<string, string>>,
   ): Promise<Sandbox> {
+    const { command, source, workdir } = spec;
     if (!source || !container.place) return container.use({ command, env, folder: null });
     try {
       const { place, owner } = container;
       const isShown = this.#mountsSources;
       await fillSource(container.container, source, { place, isShown, workdir, owner });
-      const sandbox = container.use({ command, env, folder: workdir ?? source.path });
+      const used = container.use({ command, env, folder: workdir ?? source.path });
+      const sandbox = this.#withSource(used, container, spec);
       if (!this.#mountsSources) return sandbox;
       const below = pathWithin(source.path, workdir ?? source.path);
-      const files = { kind: "folder", path: place.path, since: Date.now() } as const;
+      const files = { kind: "folder", path: place.path, source: place, since: Date.now() } as const;
       return {
         ...sandbox,
         sourceFolder: place.path,
@@ -181,5 +186,19 @@ export class ContainerMaker {
       void container.discard();
       throw error;
     }
+  }
+
+  /** Files that are read as an archive may be those of the source. */
+  #withSource(
+    sandbox: Sandbox,
+    { place }: StartedContainer,
+    { source, workdir }: SandboxSpec,
+  ): Sandbox {
+    const below = source && pathWithin(source.path, workdir ?? source.path);
+    if (!place || typeof below !== "string" || sandbox.files?.kind !== "archive") return sandbox;
+    const origins = this.#mountsSources ? place : copiedFrom(place);
+    const originOf: typeof origins.originOf = (path, modifiedAt) =>
+      origins.originOf(posix.join(below, path), modifiedAt);
+    return { ...sandbox, files: { ...sandbox.files, originOf } };
   }
 }

@@ -16,25 +16,33 @@ const networks = 2 ** (prefix - 15);
 const tries = 50;
 const removalPausesMs = [100, 500, 2_000, 10_000, 60_000];
 
-/** `internal`: no way out of it. */
+export interface NetworkOptions {
+  readonly owner: string;
+  /** No way out of it. */
+  readonly internal: boolean;
+  readonly answerWithinMs?: number | undefined;
+  readonly log: (line: string) => void;
+}
+
 export async function createNetwork(
   docker: Docker,
-  { owner, internal }: { readonly owner: string; readonly internal: boolean },
+  { owner, internal, answerWithinMs, log }: NetworkOptions,
 ): Promise<Docker.Network> {
   for (let left = tries; ; left--) {
+    const making = docker.createNetwork({
+      Name: `bettertest-${randomBytes(6).toString("hex")}`,
+      Driver: "bridge",
+      Internal: internal,
+      Labels: { [ownerLabel]: owner },
+      // Without an address in it this machine is out of reach too.
+      ...(internal && { Options: { "com.docker.network.bridge.inhibit_ipv4": "true" } }),
+      IPAM: { Config: [{ Subnet: `${addressOf(randomInt(networks))}/${prefix}` }] },
+    });
     try {
-      return await answered(
-        docker.createNetwork({
-          Name: `bettertest-${randomBytes(6).toString("hex")}`,
-          Driver: "bridge",
-          Internal: internal,
-          Labels: { [ownerLabel]: owner },
-          // Without an address in it this machine is out of reach too.
-          ...(internal && { Options: { "com.docker.network.bridge.inhibit_ipv4": "true" } }),
-          IPAM: { Config: [{ Subnet: `${addressOf(randomInt(networks))}/${prefix}` }] },
-        }),
-      );
+      return await answered(making, answerWithinMs);
     } catch (error) {
+      // An engine that answers too late has made it all the same.
+      void making.then((made) => removeNetwork(made, log)).catch(() => {});
       if (left > 1 && /overlap/i.test(engineWords(error))) continue;
       const words = `Docker could not make a network for the services: ${engineWords(error)}`;
       throw new ExecutorFault(words, {

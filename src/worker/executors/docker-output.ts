@@ -5,6 +5,12 @@ import { asError } from "../../lib/as-error.js";
 import type { OutputSink } from "./executor.js";
 import { createMarkedOutput } from "./marked-output.js";
 
+export interface OutputTakers {
+  readonly sink: OutputSink;
+  /** The exit code has been read; the sink may still have something to take. */
+  readonly ended: () => void;
+}
+
 /**
  * Resolves when the sink has taken everything: to the exit code, or to null where the stream has ended without
  * one being told.
@@ -12,9 +18,12 @@ import { createMarkedOutput } from "./marked-output.js";
 export function outputUntilEnd(
   output: Duplex,
   mark: Buffer,
-  sink: OutputSink,
+  { sink, ended }: OutputTakers,
 ): Promise<number | null> {
   const marked = createMarkedOutput(mark);
+  const closed = () => output.errored ?? new Error("the output stream was closed");
+  // It would say nothing any more.
+  if (output.destroyed) return Promise.reject(closed());
   return new Promise((resolve, reject) => {
     let taking: Promise<void> | undefined;
     const take = (payload: Buffer) => (payload.length === 0 ? undefined : sink(payload));
@@ -26,6 +35,7 @@ export function outputUntilEnd(
         output.destroy(asError(error));
         return;
       }
+      if (marked.exitCode !== null) ended();
       if (taking) output.pause();
       const then = () => {
         if (marked.exitCode !== null) resolve(marked.exitCode);
@@ -45,6 +55,6 @@ export function outputUntilEnd(
     });
     output.resume();
     output.on("error", reject);
-    output.on("close", () => reject(new Error("the output stream was closed")));
+    output.on("close", () => reject(closed()));
   });
 }

@@ -35,23 +35,28 @@ export function openSandbox(container: Docker.Container, options: SandboxOptions
   const id = container.id.slice(0, 12);
   let state: "waiting" | "running" | "ended" = "waiting";
   let wanted: "SIGTERM" | "SIGKILL" | null = null;
+  const hasEnded = () => {
+    state = "ended";
+  };
   let hasExited = false;
 
   async function runToItsEnd(sink: OutputSink): Promise<SandboxExit> {
     const { text, mark } = scriptFor({ ...options.task, shell: shell.path });
     try {
       state = "running";
-      const ending = outputUntilEnd(stream, mark, (chunk) => {
-        // Whoever is refused a process complains of it, in few words.
-        if (chunk.length < fewBytes) pids.look();
-        return sink(chunk);
+      const ending = outputUntilEnd(stream, mark, {
+        sink(chunk) {
+          // Whoever is refused a process complains of it, in few words.
+          if (chunk.length < fewBytes) pids.look();
+          return sink(chunk);
+        },
+        ended: hasEnded,
       });
       if (wanted !== "SIGKILL" && shell.reads) stream.write(text);
       if (wanted) deliver(wanted);
       const marked = await orDeath(ending, news, id);
       // While the container lives, and its counters with it.
       pids.look();
-      state = "ended";
       const maybeOutOfMemory =
         marked !== null && marked !== 0 && (memoryBytes !== undefined || marked === killedCode);
       if (marked !== null && !maybeOutOfMemory) {
@@ -61,7 +66,7 @@ export function openSandbox(container: Docker.Container, options: SandboxOptions
       const killedForMemory = marked !== null && hasBeenKilledForMemory(container.id);
       // The shell says how its child has ended; why, or how itself has, only the engine knows.
       if (marked !== null) stream.end(`exit ${marked}\n`);
-      const exit = await waitForEnd(api, container.id);
+      const exit = await waitForEnd(api, container.id, { isDue: marked !== null, ended: hasEnded });
       await endIsTold(news).catch((error: unknown) =>
         Promise.reject(containerFault("lost", id, error)),
       );
@@ -122,12 +127,14 @@ export function openSandbox(container: Docker.Container, options: SandboxOptions
         throw error;
       }
     },
-    files: { kind: "archive", open: readFolder },
+    files: { ...archive, open: readFolder },
     settle: endOfAll,
     ...(options.copied && { readFolder }),
     kill(name) {
+      if (state === "ended") return false;
       if (wanted !== "SIGKILL") wanted = name;
       if (state === "running") deliver(name);
+      return true;
     },
     door: {
       async rest() {

@@ -4,28 +4,22 @@
 //                          │                         │
 //                          └── dies, is never ready ─┴──► nothing begins, and all of it is removed
 
-import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { orAborted, within } from "../../lib/or-else.js";
-import { formatDuration } from "../../lib/units.js";
 import { defaultReadyTimeoutMs } from "../../wire/service.js";
-import { createDemux } from "./demux.js";
 import { answered, engineWords, statusOf } from "./docker-errors.js";
-import type { ContainerNews, EngineLife } from "./docker-link.js";
+import type { EngineLife } from "./docker-link.js";
 import { createNetwork, moveToNetwork, removeNetwork } from "./docker-network.js";
-import { whenReady } from "./docker-ready.js";
+import { newsMustComeWithinMs, Service } from "./docker-service.js";
 import { type ImageHealth, serviceConfig } from "./docker-service-config.js";
 import {
   ExecutorFault,
   type OpenOptions,
-  type OutputSink,
   type Sandbox,
-  type SandboxExit,
   type SandboxSpec,
   type ServiceSpec,
   type ServicesIo,
 } from "./executor.js";
-import { LastLines } from "./last-lines.js";
 import type { Removals } from "./removals.js";
 
 export interface ServicesDeps {
@@ -36,11 +30,9 @@ export interface ServicesDeps {
   /** Builds it, or pulls it where it is missing; gives its id. */
   readonly imageId: (of: Pick<ServiceSpec, "image" | "build">, io: OpenOptions) => Promise<string>;
   readonly log: (line: string) => void;
+  /** Of what is made. */
+  readonly answerWithinMs?: number;
 }
-
-/** Of a service that is killed, what it wrote last is read within moments. */
-const lastWordsMs = 5_000;
-const shownLines = 10;
 
 /** As Executor.open, given one that knows no services. */
 export async function openWithServices(
@@ -62,7 +54,8 @@ export async function openWithServices(
   ];
   try {
     await orAborted(Promise.all(parts), signal);
-    return group.around(await opening);
+    await orAborted(group.mustLive(innerIo.progress), signal);
+    return group.around(await opening, io.services);
   } catch (error) {
     failing.abort(error);
     await Promise.allSettled(parts);
@@ -84,9 +77,9 @@ class ServiceGroup {
   #disposed: Promise<void> | null = null;
 
   constructor(deps: ServicesDeps, { isCutOff }: { readonly isCutOff: boolean }) {
-    const { docker, owner } = deps;
+    const { docker, owner, answerWithinMs, log } = deps;
     this.#deps = deps;
-    this.#network = createNetwork(docker, { owner, internal: isCutOff });
+    this.#network = createNetwork(docker, { owner, internal: isCutOff, answerWithinMs, log });
     this.#network.catch(() => {});
   }
 
@@ -116,7 +109,8 @@ class ServiceGroup {
       health: Config.Healthcheck as ImageHealth | undefined,
     });
     const container = await this.#created(name, config);
-    const service = new Service(name, container, this.#deps);
+    const hasOwnMemory = spec.memoryBytes !== undefined;
+    const service = new Service(name, container, { ...this.#deps, hasOwnMemory });
     this.#running.push(service);
     if (!io.services) throw new Error("nobody takes the output of services");
     await service.start(io.services.output(name));
@@ -129,11 +123,12 @@ class ServiceGroup {
   }
 
   async #created(name: string, config: Docker.ContainerCreateOptions): Promise<Docker.Container> {
-    const { docker, life, removals } = this.#deps;
-    const making = answered(docker.createContainer(config));
+    const { docker, life, removals, answerWithinMs } = this.#deps;
+    const making = docker.createContainer(config);
     try {
-      return await life.during(making);
+      return await life.during(answered(making, answerWithinMs));
     } catch (error) {
+      // It may still be made, by an engine that answers too late, or that is back before its end is noticed.
       void making.then((made) => removals.remove(made.id)).catch(() => {});
       if (error instanceof ExecutorFault) throw error;
       throw new ExecutorFault(
@@ -149,11 +144,18 @@ class ServiceGroup {
     if (exit && !this.#ended) io?.died(service.name, exit);
   }
 
-  around(sandbox: Sandbox): Sandbox {
+  /** Ready, each in its time; the first may have ended since. */
+  async mustLive(progress: (text: string) => void): Promise<void> {
+    await Promise.all(this.#running.map((service) => service.mustLive(progress)));
+  }
+
+  around(sandbox: Sandbox, io: ServicesIo | undefined): Sandbox {
     this.#isReady = true;
+    for (const service of this.#running) if (service.hasDied) void this.#tellDeath(service, io);
     return {
       ...sandbox,
       endServices: () => this.end(),
+      lostService: () => this.lost(),
       dispose: async () => {
         await sandbox.dispose();
         await this.dispose();
@@ -164,6 +166,17 @@ class ServiceGroup {
   end(): Promise<void> {
     this.#ended ??= Promise.all(this.#running.map((service) => service.end())).then(() => {});
     return this.#ended;
+  }
+
+  async lost(): Promise<ExecutorFault | null> {
+    // One that is being ended tells in any case how it has died.
+    if (!this.#ended) {
+      const deaths = this.#running.map(({ news }) => news.died);
+      await within(newsMustComeWithinMs, Promise.all(deaths), () => {});
+    }
+    const looked = this.#running.filter(({ hasDied }) => hasDied || this.#ended);
+    const faults = await Promise.all(looked.map((service) => service.lost()));
+    return faults.find((fault) => fault !== null) ?? null;
   }
 
   dispose(): Promise<void> {
@@ -179,157 +192,4 @@ class ServiceGroup {
     // With its engine gone there is nobody to ask; it is removed when the engine is back.
     if (network && !life.isOver) await removeNetwork(network, log);
   }
-}
-
-interface ReadyOptions {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  readonly progress: (text: string) => void;
-}
-
-class Service {
-  readonly name: string;
-  readonly news: ContainerNews;
-  readonly #container: Docker.Container;
-  readonly #deps: ServicesDeps;
-  readonly #said = new LastLines();
-  #output: Readable | null = null;
-  #copied: Promise<void> = Promise.resolve();
-
-  constructor(name: string, container: Docker.Container, deps: ServicesDeps) {
-    this.name = name;
-    this.#container = container;
-    this.#deps = deps;
-    this.news = deps.life.follow(container.id);
-  }
-
-  async start(sink: OutputSink): Promise<void> {
-    const { life } = this.#deps;
-    try {
-      // Before the start: what a container writes while nobody is attached is lost.
-      const options = { stream: true, stdout: true, stderr: true };
-      const output = await life.during(answered(this.#container.attach(options)));
-      this.#output = output as unknown as Readable;
-      this.#copied = this.#copy(this.#output, sink);
-      await life.during(answered(this.#container.start()));
-    } catch (error) {
-      if (error instanceof ExecutorFault) throw error;
-      throw this.#fault(`could not be started: ${engineWords(error)}`, {
-        lost: statusOf(error) === null,
-      });
-    }
-  }
-
-  async #copy(output: Readable, sink: OutputSink): Promise<void> {
-    const payloadOf = createDemux();
-    try {
-      for await (const chunk of output) {
-        const payload = payloadOf(chunk as Buffer);
-        if (payload.length === 0) continue;
-        this.#said.push(payload);
-        const taking = sink(payload);
-        if (taking) await taking;
-      }
-    } catch (error) {
-      if (!this.#deps.life.isOver)
-        this.#deps.log(`lost output of service "${this.name}": ${engineWords(error)}`);
-    }
-  }
-
-  async untilReady(
-    ready: Parameters<typeof whenReady>[1]["ready"] | "started",
-    { timeoutMs, signal, progress }: ReadyOptions,
-  ): Promise<void> {
-    if (ready === "started") return;
-    const { life } = this.#deps;
-    const waiting = whenReady(this.#container, { ready, news: this.news });
-    const dead = this.news.died.then(() => "dead" as const);
-    try {
-      const asked = waiting.ready.then(
-        () => "ready" as const,
-        // What asks it ends with it; the engine's word of that is on its way.
-        async (error: unknown) => (await soon(dead)) ?? Promise.reject(error),
-      );
-      const known = within(timeoutMs, Promise.race([asked, dead]), () => "late" as const);
-      const end = await life.during(orAborted(known, signal));
-      if (end === "ready") return;
-      if (end === "late") {
-        const why = await waiting.why();
-        throw this.#fault(`was not ready within ${formatDuration(timeoutMs)}: ${why}`, {
-          hint: "does it need longer? Give it `timeout`; what it printed is kept beside the task's output",
-        });
-      }
-      const { exitCode, outOfMemory } = await this.exit();
-      await soon(this.#copied);
-      if (this.news.signals.length > 0) {
-        throw this.#fault(`was ended from outside (signal ${this.news.signals.join(", ")})`, {
-          lost: true,
-        });
-      }
-      const how = outOfMemory ? "ran out of memory" : `ended with exit code ${exitCode}`;
-      throw this.#fault(`${how} before it was ready`);
-    } catch (error) {
-      if (!(error instanceof ExecutorFault) || error.lost || signal.aborted) throw error;
-      const fault = error.message.startsWith("service ")
-        ? error
-        : this.#fault(error.message, { hint: error.hint });
-      progress(this.#report(fault.message));
-      const last = this.#said.lines(1)[0];
-      if (last === undefined) throw fault;
-      throw new ExecutorFault(`${fault.message}; it last printed: ${last}`, { hint: fault.hint });
-    } finally {
-    }
-  }
-
-  #fault(words: string, options: { hint?: string | undefined; lost?: boolean } = {}) {
-    return new ExecutorFault(`service "${this.name}" ${words}`, options);
-  }
-
-  #report(message: string): string {
-    const lines = this.#said.lines(shownLines);
-    const shown = lines.length === 0 ? ["(it has printed nothing)"] : lines;
-    return [message, ...shown.map((line) => `  ${this.name} | ${line}`), ""].join("\n");
-  }
-
-  /** When it has died. */
-  async exit(): Promise<SandboxExit> {
-    const { life } = this.#deps;
-    const { State } = await life.during(answered(this.#container.inspect()));
-    return { exitCode: State.ExitCode, outOfMemory: State.OOMKilled };
-  }
-
-  /** Resolves when all that it wrote has been taken. Never rejects. */
-  async end(): Promise<void> {
-    if (this.#deps.life.isOver) return this.#drop();
-    const failed = (error: unknown) => {
-      // It has ended by itself, or never started.
-      if ([404, 409].includes(statusOf(error) ?? 0)) return;
-      this.#deps.log(`could not end service "${this.name}": ${engineWords(error)}`);
-    };
-    await soon(
-      this.#container
-        .kill()
-        .then(() => {}, failed)
-        .then(() => this.#copied),
-    );
-    this.#drop();
-  }
-
-  #drop(): void {
-    this.#output?.destroy();
-  }
-
-  async remove(): Promise<void> {
-    this.news.forget();
-    if (!this.#deps.life.isOver) {
-      await this.#deps.removals.remove(this.#container.id);
-      await soon(this.#copied);
-    }
-    this.#drop();
-  }
-}
-
-/** Its value, or undefined where that takes too long. */
-function soon<T>(work: Promise<T>): Promise<T | undefined> {
-  return within(lastWordsMs, work, () => undefined);
 }

@@ -19,7 +19,14 @@ export interface Shell {
 export class MissingShell extends ExecutorFault {}
 
 /** It has ended, or says nothing. */
-export class DeafShell extends ExecutorFault {}
+export class DeafShell extends ExecutorFault {
+  readonly hasEnded: boolean;
+
+  constructor(message: string, { hasEnded = false } = {}) {
+    super(message);
+    this.hasEnded = hasEnded;
+  }
+}
 
 const places = ["sh", "/bin/sh", "/usr/bin/sh", "/busybox/sh", "/bin/bash", "/bin/ash"];
 /** Of images; what is forgotten is found out again. */
@@ -70,8 +77,9 @@ export class Shells {
 
 const word = "bettertest-reads";
 
-export function deafShell(image: string, why: string): DeafShell {
-  return new DeafShell(`the shell of image "${image}" takes no commands from its input: ${why}`);
+export function deafShell(image: string, why: string, how?: { hasEnded: boolean }): DeafShell {
+  const words = `the shell of image "${image}" takes no commands from its input: ${why}`;
+  return new DeafShell(words, how);
 }
 
 /** Resolves when the shell at the other end has done as it was told. Rejects with a DeafShell. */
@@ -81,13 +89,13 @@ export async function greet(stream: Duplex, died: Promise<unknown>, image: strin
   const stop = new AbortController();
   try {
     await new Promise<void>((resolve, reject) => {
-      const deaf = (why: string) => () => reject(deafShell(image, why));
       const hear = (chunk: Buffer) => {
         heard += payloadOf(chunk).toString("latin1");
         if (heard.endsWith(word)) resolve();
       };
-      const ended = deaf("it ended");
-      const timer = setTimeout(deaf("it does not answer"), answerWithinMs);
+      const ended = () => reject(deafShell(image, "it ended", { hasEnded: true }));
+      const late = () => reject(deafShell(image, "it does not answer"));
+      const timer = setTimeout(late, answerWithinMs);
       stream.on("data", hear);
       stream.on("end", ended);
       void died.then(ended);

@@ -78,6 +78,24 @@ export function isMissingFolder(error: unknown): boolean {
   return error instanceof ExecutorFault && /bind source path does not exist/.test(error.message);
 }
 
+/**
+ * Of files of which a container has copies. Those keep their time, but in whole seconds: what was written with the same
+ * bytes within that second is taken for the copy, since it cannot be told from it.
+ */
+export function copiedFrom(place: SourcePlace): Pick<SourcePlace, "originOf"> {
+  return {
+    async originOf(path, modifiedAt) {
+      const sourceIfHash = place.hashOf(path);
+      if (sourceIfHash === null) return "command";
+      const original = await lstat(join(place.path, path)).catch(() => null);
+      const second = (ms: number) => Math.floor(ms / 1_000);
+      const isOfThatSecond =
+        !original || modifiedAt === undefined || second(original.mtimeMs) === second(modifiedAt);
+      return isOfThatSecond ? { sourceIfHash } : "command";
+    },
+  };
+}
+
 export async function copySource(
   container: Docker.Container,
   { folder, path, owner }: SandboxFolder & { readonly owner?: Owner | null },

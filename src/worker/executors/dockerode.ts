@@ -1,37 +1,11 @@
-// dockerode without what it loads in vain: gRPC, which only some builds of images need, and an SSH client, which
-// only an engine at ssh:// needs, are most of its time to start. They are loaded when they are first used.
+// The engine's client, and a connection as it makes one for each request to an engine at ssh://.
 
-import { createRequire, Module } from "node:module";
+import { createRequire } from "node:module";
 import type { Duplex } from "node:stream";
-import type Docker from "dockerode";
+import Docker from "dockerode";
 import * as z from "zod";
 
-const fromHere = createRequire(import.meta.url);
-const fromDockerode = createRequire(fromHere.resolve("dockerode"));
-
-defer("./session.js");
-defer("docker-modem/lib/ssh.js");
-
-export const DockerClient: typeof Docker = fromHere("dockerode");
-
-/** For a module that exports one function. Where a version of it has no such file, it is loaded as ever. */
-function defer(path: string): void {
-  let file: string;
-  try {
-    file = fromDockerode.resolve(path);
-  } catch {
-    return;
-  }
-  if (fromHere.cache[file]) return;
-  const stub = new Module(file);
-  stub.filename = file;
-  stub.loaded = true;
-  stub.exports = (...args: unknown[]) => {
-    if (fromHere.cache[file] === stub) delete fromHere.cache[file];
-    return fromDockerode(file)(...args);
-  };
-  fromHere.cache[file] = stub;
-}
+export const DockerClient = Docker;
 
 const SshModem = z.object({
   host: z.string(),
@@ -41,9 +15,9 @@ const SshModem = z.object({
   sshOptions: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** A connection as dockerode makes one for each request to an engine at ssh://. */
 export function openSsh(modem: unknown): Promise<Duplex> {
   const { sshOptions, ...where } = SshModem.parse(modem);
+  const fromDockerode = createRequire(createRequire(import.meta.url).resolve("dockerode"));
   const agent = fromDockerode("docker-modem/lib/ssh.js")({ ...sshOptions, ...where });
   return new Promise((resolve, reject) => {
     agent.createConnection({}, (error: Error | null, stream: Duplex) => {

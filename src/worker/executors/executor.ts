@@ -135,8 +135,11 @@ export interface Sandbox {
    */
   run(sink: OutputSink): Promise<SandboxExit>;
 
-  /** SIGTERM asks, SIGKILL ends; every process in the sandbox is meant, as far as the executor can. */
-  kill(signal: "SIGTERM" | "SIGKILL"): void;
+  /**
+   * SIGTERM asks, SIGKILL ends; every process in the sandbox is meant, as far as the executor can.
+   * False: the command has ended already, and what is left of run is to learn how and to bring its output.
+   */
+  kill(signal: "SIGTERM" | "SIGKILL"): boolean;
 
   /** What the command has left; to be asked for between the end of run and dispose. Absent: it cannot be read. */
   readonly files?: SandboxFiles;
@@ -157,6 +160,11 @@ export interface Sandbox {
    * taken. Never rejects. Absent: there are none.
    */
   endServices?(): Promise<void>;
+  /**
+   * To be asked of a command that did not pass, after endServices where that is called: why it says nothing, since a
+   * service was lost while it ran; null: none was. Never rejects. Absent: there are none.
+   */
+  lostService?(): Promise<ExecutorFault | null>;
   /** Lets people in between the end of run and dispose. Absent: nobody can enter. */
   readonly door?: SandboxDoor;
 

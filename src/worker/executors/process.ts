@@ -10,6 +10,7 @@ import { mkdir, rm, stat } from "node:fs/promises";
 import { Socket } from "node:net";
 import { constants, userInfo } from "node:os";
 import { join } from "node:path";
+import { killGroup } from "../../lib/kill-group.js";
 import type { SandboxFiles } from "../sandbox-files.js";
 import type { SourcePlace } from "../sources/places.js";
 import {
@@ -20,6 +21,7 @@ import {
   type SandboxSpec,
 } from "./executor.js";
 import { type ProcessGuard, startProcessGuard } from "./process-guard.js";
+import { drain } from "./process-output.js";
 import { createPipes, type Pipes } from "./process-pipes.js";
 import { pathWithin } from "./source-path.js";
 
@@ -45,9 +47,6 @@ const inheritedNames = [
   "TZ",
   "TMPDIR",
 ];
-
-/** A process that left its group may hold the output open for ever; the command has ended all the same. */
-const strayOutputMs = 1_000;
 
 export async function createProcessExecutor(options: ProcessExecutorOptions): Promise<Executor> {
   const { folder, startIn, log } = options;
@@ -126,16 +125,33 @@ class ProcessSandbox implements Sandbox {
     this.#deps = deps;
     const { cwd, home, place } = deps;
     if (place) this.sourceFolder = place.path;
-    this.files = { kind: "folder", path: cwd, ...(cwd !== home && { since: Date.now() }) };
+    this.files = {
+      ...{ kind: "folder", path: cwd, ...(cwd !== home && { since: Date.now() }) },
+      ...(place && { source: place }),
+    };
     this.id = `${process.pid}-${deps.home.slice(deps.home.lastIndexOf("-") + 1)}`;
   }
 
   async run(sink: Parameters<Sandbox["run"]>[0]) {
-    const { spec, cwd, env, guard, pipes } = this.#deps;
-    const { readEnd, writeEnd } = await pipes.open();
+    const { readEnd, writeEnd } = await this.#deps.pipes.open();
     const output = new Socket({ fd: readEnd, readable: true, writable: false });
-    const drained = drain(output, sink);
-    drained.catch(() => {});
+    const draining = drain(output, sink);
+    draining.done.catch(() => {});
+    try {
+      const exitCode = await this.#execute(writeEnd);
+      draining.ended();
+      await draining.done;
+      return { exitCode, outOfMemory: false };
+    } catch (error) {
+      output.destroy();
+      const words = error instanceof Error ? error.message : String(error);
+      throw new ExecutorFault(`could not run the command: ${words}`);
+    }
+  }
+
+  /** Resolves to its exit code. */
+  async #execute(writeEnd: number): Promise<number> {
+    const { spec, cwd, env, guard } = this.#deps;
     try {
       const child = spawn("/bin/sh", ["-c", spec.command], {
         cwd,
@@ -147,24 +163,19 @@ class ProcessSandbox implements Sandbox {
       if (child.pid !== undefined) guard.add(child.pid);
       this.#child = child;
       if (this.#wanted) this.kill(this.#wanted);
-      const exitCode = await ended;
+      return await ended;
+    } finally {
       this.#end();
+      // Not before: a command may close its output and open it again.
       closeSync(writeEnd);
-      const stray = setTimeout(() => output.destroy(), strayOutputMs);
-      await drained;
-      clearTimeout(stray);
-      return { exitCode, outOfMemory: false };
-    } catch (error) {
-      this.#end();
-      output.destroy();
-      const words = error instanceof Error ? error.message : String(error);
-      throw new ExecutorFault(`could not run the command: ${words}`);
     }
   }
 
   kill(signal: "SIGTERM" | "SIGKILL") {
+    if (this.#ended) return false;
     if (this.#wanted !== "SIGKILL") this.#wanted = signal;
-    if (!this.#ended && this.#child?.pid !== undefined) killGroup(this.#child.pid, signal);
+    killGroup(this.#child?.pid, signal);
+    return true;
   }
 
   /** As in a container: when the first process has ended, so do all the others. */
@@ -229,31 +240,5 @@ function exitCodeOf(child: ChildProcess): Promise<number> {
     child.once("exit", (code, signal) => {
       resolve(code ?? 128 + (signal ? constants.signals[signal] : 0));
     });
-  });
-}
-
-function killGroup(pid: number, signal: NodeJS.Signals) {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // The group is gone already.
-  }
-}
-
-/** Resolves when the output has ended and the sink has taken everything. */
-function drain(output: Socket, sink: Parameters<Sandbox["run"]>[0]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let taking: Promise<void> | undefined;
-    output.on("data", (chunk: Buffer) => {
-      taking = sink(chunk);
-      if (!taking) return;
-      output.pause();
-      taking.then(
-        () => output.resume(),
-        (error: Error) => output.destroy(error),
-      );
-    });
-    output.on("error", reject);
-    output.on("close", () => resolve(taking));
   });
 }

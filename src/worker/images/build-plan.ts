@@ -2,13 +2,13 @@
 // leaves, the Dockerfile, target and arguments, and the images that it builds upon. What a build fetches by
 // itself is not among them; it is fetched again when one of these has changed.
 
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { type TarItem, writeTar } from "../../lib/write-tar.js";
 import type { FileEntry, TreeEntry } from "../../source/manifest.js";
 import type { BorrowedTree } from "../sources/store.js";
-import { baseImages, firstImage } from "./dockerfile.js";
+import { baseImages, firstImage, hasUnclearBase } from "./dockerfile.js";
 import { type Ignored, parseDockerignore } from "./dockerignore.js";
 
 export interface Recipe {
@@ -27,6 +27,7 @@ export interface BuildPlan {
   readonly dockerfile: string;
   /** What is in it. */
   readonly text: string;
+  /** Another one each time where a base is named in a way that is not understood: it may have changed. */
   keyWith(baseIds: readonly string[]): string;
   /** Of the tree that was planned with. */
   archive(tree: BorrowedTree): AsyncGenerator<Uint8Array>;
@@ -77,6 +78,7 @@ export function planBuild(tree: BorrowedTree, recipe: Recipe): BuildPlan {
     ]),
   );
   for (const entry of files) hash.update(wordsOf(entry));
+  const isUnclear = hasUnclearBase(text, recipe.target, recipe.args);
 
   function* items(tree: BorrowedTree): Generator<TarItem> {
     const isThere = files.some(({ path }) => path === ignoreFile);
@@ -98,7 +100,10 @@ export function planBuild(tree: BorrowedTree, recipe: Recipe): BuildPlan {
     base: firstImage(text, recipe.target, recipe.args),
     dockerfile: isCopied ? bytesToText(place.slice(inContext.length)) : foreignDockerfile,
     text,
-    keyWith: (baseIds) => hash.copy().update(baseIds.join("\n")).digest("hex"),
+    keyWith(baseIds) {
+      const own = hash.copy().update(baseIds.join("\n"));
+      return (isUnclear ? own.update(randomBytes(16)) : own).digest("hex");
+    },
     archive: (same) => writeTar(items(same)),
   };
 }

@@ -14,6 +14,27 @@ export function baseImages(
   target: string | undefined,
   args: Readonly<Record<string, string>> = {},
 ): string[] {
+  return namedImages(text, target, args).filter(canBeImage);
+}
+
+/** Whether that names one in a way that is not understood here: nobody can say then whether it has changed. */
+export function hasUnclearBase(
+  text: string,
+  target: string | undefined,
+  args: Readonly<Record<string, string>> = {},
+): boolean {
+  return !namedImages(text, target, args).every(canBeImage);
+}
+
+function canBeImage(name: string): boolean {
+  return /^[\w][\w./:@-]*$/.test(name);
+}
+
+function namedImages(
+  text: string,
+  target: string | undefined,
+  args: Readonly<Record<string, string>>,
+): string[] {
   const built = builtStages(text, target, args);
   const images = new Set<string>();
   const names = new Set<string>();
@@ -25,7 +46,7 @@ export function baseImages(
     }
     if (name !== null) names.add(name);
   }
-  return [...images].filter((image) => /^[\w][\w./:@-]*$/.test(image));
+  return [...images];
 }
 
 /** Which of them the image itself begins with; "": none of them. */
@@ -121,14 +142,15 @@ function unquoted(word: string): string {
   return word.replace(/^(["'])(.*)\1$/s, "$2");
 }
 
-/** `$NAME`, `${NAME}`, `${NAME:-other}`, `${NAME:+other}`. */
+/** `$NAME`, `${NAME}`, `${NAME:-other}`, `${NAME:+other}`, and without a colon, where an empty value is one too. */
 function substituted(text: string, args: ReadonlyMap<string, string>): string {
   return text.replace(
-    /\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})/g,
-    (_, plain?: string, name?: string, kind?: string, other = "") => {
-      const value = args.get(plain ?? name ?? "") ?? "";
-      if (kind === "-") return value || other;
-      return kind === "+" ? value && other : value;
+    /\$(?:(\w+)|\{(\w+)(?:(:?)([-+])([^}]*))?\})/g,
+    (_, plain?: string, name?: string, colon?: string, kind?: string, words = "") => {
+      const value = args.get(plain ?? name ?? "");
+      const isThere = colon === ":" ? !!value : value !== undefined;
+      if (kind === (isThere ? "+" : "-")) return substituted(words, args);
+      return kind === "+" ? "" : (value ?? "");
     },
   );
 }

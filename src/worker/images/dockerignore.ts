@@ -34,18 +34,21 @@ function parsePattern(line: string): Pattern | null {
   const negated = words.startsWith("!");
   if (negated) words = words.slice(1).trim();
   const path = clean(words);
-  if (path === "") return null;
+  // Nothing of a context is outside of it.
+  if (path === "" || path === ".." || path.startsWith("../")) return null;
   const form = formOf(path);
   return form && { negated, form };
 }
 
-/** As Go's filepath.Clean: "/a//b/../c/" is "a/c". */
+/** As Go's filepath.Clean, without the first slash: "/a//b/../c/" is "a/c", and "../a" stays as it is. */
 function clean(words: string): string {
   const parts: string[] = [];
   for (const part of words.split("/")) {
     if (part === "" || part === ".") continue;
-    if (part === "..") parts.pop();
-    else parts.push(part);
+    const isUp = part === "..";
+    const isOutside = parts.length === 0 || parts.at(-1) === "..";
+    if (!isUp || (isOutside && !words.startsWith("/"))) parts.push(part);
+    else parts.pop();
   }
   return parts.join("/");
 }

@@ -7,17 +7,19 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  createReadStream,
+  existsSync,
   fchmodSync,
   linkSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { codeOf } from "../../lib/code-of.js";
 
 interface Blob {
   readonly size: number;
@@ -27,14 +29,20 @@ interface Blob {
 /** As soon as its length is known to be a lie, or its hash is. */
 export class WrongContent extends Error {}
 
+/** From then on it is not known any more, so that it is asked for. */
+export class LostContent extends Error {}
+
 export class Blobs {
   readonly #folder: string;
   readonly #incoming: string;
   readonly #known = new Map<string, Blob>();
   #bytes = 0;
   #made = 0;
+  /** Some tree is not whole any more. */
+  readonly #lost: () => void;
 
-  constructor(folder: string) {
+  constructor(folder: string, lost: () => void) {
+    this.#lost = lost;
     this.#folder = join(folder, "blobs");
     this.#incoming = join(folder, "incoming");
     // What was on its way when the last worker was killed.
@@ -94,26 +102,43 @@ export class Blobs {
 
   /** One more name for a content that is here. */
   link(hash: string, mode: number, target: Buffer): void {
-    const blob = this.#known.get(hash);
-    if (!blob) throw new Error(`content ${hash} is not in the store`);
-    if (!blob.modes.has(mode)) this.#makeMode(hash, mode, blob);
-    try {
-      linkSync(this.#path(hash, mode, blob.size), target);
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EMLINK")) throw error;
-      // A file has so many names at most; an empty __init__.py may want more.
-      this.copy(hash, mode, target);
-    }
+    this.#use(hash, (blob) => {
+      if (!blob.modes.has(mode)) this.#makeMode(hash, mode, blob);
+      try {
+        linkSync(this.#path(hash, mode, blob.size), target);
+      } catch (error) {
+        if (codeOf(error) !== "EMLINK") throw error;
+        // A file has so many names at most; an empty __init__.py may be in more layers.
+        this.copy(hash, mode, target);
+      }
+    });
   }
 
   /** A file of its own, as young as it is. */
   copy(hash: string, mode: number, target: Buffer | string): void {
-    const from = this.pathOf(hash);
-    if (from === null) throw new Error(`content ${hash} is not in the store`);
-    copyFileSync(from, target, constants.COPYFILE_FICLONE);
-    const file = openSync(target, "r");
-    fchmodSync(file, mode);
-    closeSync(file);
+    this.#use(hash, () => {
+      copyFileSync(this.pathOf(hash)!, target, constants.COPYFILE_FICLONE);
+      const file = openSync(target, "r");
+      fchmodSync(file, mode);
+      closeSync(file);
+    });
+  }
+
+  #use(hash: string, use: (blob: Blob) => void): void {
+    const blob = this.#known.get(hash);
+    if (!blob) throw this.#loss(hash);
+    try {
+      use(blob);
+    } catch (error) {
+      const paths = [...blob.modes].map((mode) => this.#path(hash, mode, blob.size));
+      throw paths.every((path) => existsSync(path)) ? error : this.#loss(hash);
+    }
+  }
+
+  #loss(hash: string): LostContent {
+    this.remove(hash);
+    this.#lost();
+    return new LostContent(`content ${hash} is not in the store (any more)`);
   }
 
   #makeMode(hash: string, mode: number, { size }: Blob): void {
@@ -133,13 +158,12 @@ export class Blobs {
   }
 
   /** Names of contents that are not what they should be. Reads everything. */
-  verify(): string[] {
+  async verify(): Promise<string[]> {
     const wrong: string[] = [];
     for (const [hash, { size, modes }] of this.#known) {
       for (const mode of modes) {
-        const bytes = readFileSync(this.#path(hash, mode, size));
-        const found = createHash("sha256").update(bytes).digest("hex");
-        if (found !== hash || bytes.length !== size) wrong.push(hash);
+        const isRight = await holds(this.#path(hash, mode, size), hash).catch(() => false);
+        if (!isRight) wrong.push(hash);
       }
     }
     return wrong;
@@ -148,6 +172,12 @@ export class Blobs {
   #path(hash: string, mode: number, size: number): string {
     return `${this.#folder}/${hash.slice(0, 2)}/${hash.slice(2)}-${mode.toString(8)}-${size}`;
   }
+}
+
+async function holds(path: string, hash: string): Promise<boolean> {
+  const found = createHash("sha256");
+  for await (const bytes of createReadStream(path)) found.update(bytes);
+  return found.digest("hex") === hash;
 }
 
 /** Order: write until it is whole, then finish; or abandon at any time. */

@@ -1,7 +1,8 @@
 // The layers of source trees, and the folders in which they lie over each other.
 //
-// Layers are written once and never again: a whole tree as hard links to contents, or what differs from another
+// Layers are written once and never again: a whole tree as hard links to contents, or copies of what differs from another
 // tree. Where something of that one is gone, this is written into an overlay over it, so that the kernel itself says so.
+// A whole tree lies over nothing, so no content is linked twice below one mount, where both would be one file.
 
 import { readdirSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";

@@ -1,8 +1,9 @@
 // The folders in which sandboxes see sources: overlays over the layers of a tree, or private copies where there are none.
 
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { chmod, chown, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, chown, lstat, realpath, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { codeOf } from "../../lib/code-of.js";
 import { meets } from "../../source/meets.js";
 import { copy } from "../caches/copy.js";
 import type { Blobs } from "./blobs.js";
@@ -12,6 +13,13 @@ import { SourceFault, type SourceName } from "./source-name.js";
 import type { Tree, Trees } from "./trees.js";
 import { writeTree } from "./write-tree.js";
 
+/**
+ * Of a file where a sandbox sees its source: whether a command has written it. With a hash: not, where it has that one. For
+ * then it lies there as it was, or was written with the same bytes within the second after it was laid out, which cannot
+ * be told where there is no overlay.
+ */
+export type FileOrigin = "command" | "source" | { readonly sourceIfHash: string };
+
 /** Where a sandbox sees its source. Order: fill, once, at any time; release, always. */
 export interface SourcePlace {
   /** A folder that is there from the start, and shows the tree once it is filled, also to those who see it already. */
@@ -20,6 +28,10 @@ export interface SourcePlace {
   readonly isMounted: boolean;
   /** `owner`: of all that is in it, where that is not the worker's user. */
   fill(source: SourceName, more?: readonly SourceLayer[], owner?: Owner | null): Promise<void>;
+  /** Of a file of the folder, by its path there. `modifiedAt`: absent: unknown. */
+  originOf(path: string, modifiedAt: number | undefined): Promise<FileOrigin>;
+  /** Of the file at that path in the source; null: there is none. */
+  hashOf(path: string): string | null;
   release(): Promise<void>;
 }
 
@@ -42,6 +54,9 @@ export interface PlacesOptions {
   readonly log: (line: string) => void;
 }
 
+/** Clocks of files go in steps. */
+export const clockStepMs = 1_000;
+
 export class Places {
   readonly #options: PlacesOptions;
 
@@ -52,7 +67,14 @@ export class Places {
   async place(): Promise<SourcePlace> {
     const { path, upper, mount, release } = await this.#options.layers.mountPoint();
     let tree: Tree | undefined;
+    let filledAt = 0;
     let unpin = () => {};
+    const hashOf = (file: string) => {
+      const manifest = tree && this.#options.trees.manifestOf(tree.hash);
+      const name = Buffer.from(file).toString("latin1");
+      const entry = manifest?.find((one) => one.path === name);
+      return entry?.kind === "file" ? entry.hash : null;
+    };
     return {
       path,
       isMounted: this.#options.overlayProblem === null,
@@ -90,7 +112,19 @@ export class Places {
           // Who is not root can give nothing away.
           if (owner && process.getuid?.() === 0) await giveAll(path, path, owner);
         }
+        filledAt = Date.now();
       },
+      originOf: async (file, modifiedAt = filledAt) => {
+        // Whatever is written goes to the upper layer, by its own path, which one through a link is not.
+        if (this.#options.overlayProblem === null) {
+          const isOwn =
+            (await leadsElsewhere(path, dirname(file))) || !(await isMissing(join(upper, file)));
+          return isOwn ? "command" : "source";
+        }
+        const sourceIfHash = modifiedAt > filledAt + clockStepMs ? null : hashOf(file);
+        return sourceIfHash === null ? "command" : { sourceIfHash };
+      },
+      hashOf,
       release: async () => {
         await release().catch((error: Error) => {
           this.#options.log(`could not remove ${path}: ${error.message}`);
@@ -128,5 +162,23 @@ export class Places {
       await release();
       throw error;
     }
+  }
+}
+
+/** Where nobody knows, it is not. */
+async function isMissing(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return false;
+  } catch (error) {
+    return ["ENOENT", "ENOTDIR"].includes(codeOf(error));
+  }
+}
+
+async function leadsElsewhere(root: string, folder: string): Promise<boolean> {
+  try {
+    return (await realpath(join(root, folder))) !== join(await realpath(root), folder);
+  } catch {
+    return true;
   }
 }

@@ -77,7 +77,7 @@ export function sourceRoutes({ store, mirrors }: SourceRoutes): Hono {
   app.post("/sources/git", async (c) => {
     const key = keyOf(c);
     const request = await parseBody(c.req.raw, GitRequest);
-    return c.json(await (await mirrors()).treeOf(request, key));
+    return c.json(await (await mirrors()).treeOf(request, key, c.req.raw.signal));
   });
 
   return app;

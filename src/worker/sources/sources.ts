@@ -3,10 +3,11 @@
 import { join } from "node:path";
 import { asError } from "../../lib/as-error.js";
 import type { CommandSource } from "../../wire/source.js";
+import type { CommandRequest } from "../../wire/worker.js";
 import { BuiltFiles } from "../builds/built-files.js";
 import { CacheStore } from "../caches/cache-store.js";
 import { ExecutorFault, type MakePlace } from "../executors/executor.js";
-import { GitMirrors } from "./git-mirrors.js";
+import { type GitLimits, GitMirrors } from "./git-mirrors.js";
 import type { SourceRoutes } from "./routes.js";
 import { type BorrowedTree, SourceStore } from "./store.js";
 
@@ -25,6 +26,7 @@ export interface SourcesOptions {
   readonly maxCacheBytes: number;
   /** Private copies even where overlays can be mounted. */
   readonly copy?: boolean;
+  readonly gitLimits?: Partial<GitLimits>;
   readonly log: (line: string) => void;
 }
 
@@ -32,6 +34,7 @@ export function openSources({
   folder,
   ownFolder,
   maxCacheBytes,
+  gitLimits,
   ...options
 }: SourcesOptions): Sources {
   const { log } = options;
@@ -53,7 +56,7 @@ export function openSources({
       );
     }
     const caches = new CacheStore({ folder: join(path, "caches"), maxBytes: maxCacheBytes, log });
-    const mirrors = new GitMirrors(join(path, "mirrors"), store);
+    const mirrors = await GitMirrors.open(join(path, "mirrors"), store, log, gitLimits);
     return { store, mirrors, caches, builtFiles: new BuiltFiles(caches) };
   }
 
@@ -94,6 +97,23 @@ async function orFault<T>(work: () => Promise<T>): Promise<T> {
       hint: "is there room on the disk of the worker's data folder?",
     });
   }
+}
+
+/**
+ * Of the trees that a command names nothing goes until the function it gives is called, which may be called twice. Never
+ * rejects: that one is not here, or that there is no store, is said where the tree is needed.
+ */
+export async function holdTrees(
+  sources: Pick<Sources, "store">,
+  { source, build, serviceBuilds = {}, cache }: CommandRequest,
+): Promise<() => void> {
+  const builds = [build, ...Object.values(serviceBuilds)].map((one) => one?.source);
+  const named = [source, cache?.hashed, ...builds].filter((one) => one !== undefined);
+  const store = named.length > 0 ? await sources.store().catch(() => null) : null;
+  const held = named.map((one) => store?.hold(one));
+  return () => {
+    for (const release of held) release?.();
+  };
 }
 
 /** What an image is built from. Rejects with an ExecutorFault. */

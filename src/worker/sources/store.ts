@@ -3,7 +3,7 @@
 //   blobs/      contents, see blobs.ts                    layers/    read-only folders, see layers.ts
 //   trees/      records, see trees.ts                     mounts/    what sandboxes see, a folder each
 //   incoming/   on its way; removed at a start            private/   what they write
-//   lock        of the worker whose store this is
+//   lock        of the worker whose store this is         boot       while it is open, see boot-mark.ts
 
 import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, realpathSync } from "node:fs";
@@ -21,7 +21,8 @@ import {
   type TreeChanges,
 } from "../../source/manifest.js";
 import { type PackedFile, pack, unpack } from "../../source/pack.js";
-import { Blobs } from "./blobs.js";
+import { Blobs, LostContent } from "./blobs.js";
+import { BootMark } from "./boot-mark.js";
 import { ContentTaker } from "./content-taker.js";
 import { type Delta, Layers } from "./layers.js";
 import { overlayProblem, share, unmountAll } from "./overlay.js";
@@ -47,17 +48,16 @@ interface Offer extends Delta {
   readonly base: Tree | null;
   readonly missing: Map<string, FileEntry>;
   readonly keys: Set<string>;
-  at: number;
+  /** Resolves when there is room for what is missing. */
+  room: Promise<void>;
 }
 
-/** A tree that the worker itself reads; nothing of it goes before release. */
+/** A tree that the worker itself reads, for a command that holds it. */
 export interface BorrowedTree {
   readonly hash: string;
   readonly manifest: Manifest;
   /** Where a content of it lies. */
   pathOf(hash: string): string;
-  /** Safe to call twice. */
-  release(): void;
 }
 
 /** What was used so short a time ago may be named again before one can tell. */
@@ -70,6 +70,14 @@ const mostLayers = 48;
 const mostChanges = 1_000;
 const mostOffers = 100;
 
+interface OpenFolder {
+  readonly folder: string;
+  /** Why overlays cannot be mounted in it. */
+  readonly problem: string | null;
+  readonly mark: BootMark;
+  readonly unlock: () => void;
+}
+
 export class SourceStore {
   readonly #options: SourceStoreOptions;
   readonly #folder: string;
@@ -79,20 +87,21 @@ export class SourceStore {
   readonly #building = new Map<string, Promise<Tree>>();
   readonly #layers: Layers;
   readonly #places: Places;
+  readonly #mark: BootMark;
   readonly #unlock: () => void;
   /** Why each task gets a copy; null: overlays work. */
   readonly overlayProblem: string | null;
 
-  private constructor(
-    options: SourceStoreOptions,
-    { folder, problem, unlock }: { folder: string; problem: string | null; unlock: () => void },
-  ) {
+  private constructor(options: SourceStoreOptions, { folder, problem, mark, unlock }: OpenFolder) {
     this.#options = options;
     this.#folder = folder;
+    this.#mark = mark;
     this.#unlock = unlock;
     this.overlayProblem = problem;
-    this.#blobs = new Blobs(folder);
     this.#trees = new Trees(folder);
+    this.#blobs = new Blobs(folder, () => {
+      for (const tree of this.#trees.all()) tree.isWhole = false;
+    });
     this.#layers = new Layers({
       folder,
       blobs: this.#blobs,
@@ -116,7 +125,12 @@ export class SourceStore {
     const lock = takeLock(join(folder, "lock"));
     if (!lock.ok) return null;
     try {
+      const mark = new BootMark(folder);
+      if (!mark.isOld) mark.set();
       await unmountAll(join(folder, "mounts"));
+      // They can be made anew, and nothing says whether they are whole.
+      for (const name of mark.isOld ? ["layers", "trees"] : [])
+        await rm(join(folder, name), { recursive: true, force: true });
       mkdirSync(join(folder, "layers"), { recursive: true });
       for (const name of ["mounts", "private"]) {
         await rm(join(folder, name), { recursive: true, force: true });
@@ -124,13 +138,24 @@ export class SourceStore {
       }
       const problem = options.copy ? "copies were asked for" : await overlayProblem(folder);
       if (problem === null) await share(join(folder, "mounts"));
-      const store = new SourceStore(options, { folder, problem, unlock: lock.release });
+      const store = new SourceStore(options, { folder, problem, mark, unlock: lock.release });
       await store.#removeStrayLayers();
+      if (mark.isOld) await store.#keepWhatHolds();
       return store;
     } catch (error) {
       lock.release();
       throw error;
     }
+  }
+
+  /** After the machine went down. Who is killed in the middle of it begins anew at the next start. */
+  async #keepWhatHolds(): Promise<void> {
+    const { log } = this.#options;
+    log("the machine went down while the store of sources was open: reading all that is in it");
+    const wrong = await this.#blobs.verify();
+    for (const hash of wrong) this.#blobs.remove(hash);
+    this.#mark.set();
+    log(`${wrong.length} contents of sources were lost; all others are kept`);
   }
 
   /** Layers that no record names, and records that name layers which are not there. */
@@ -155,8 +180,10 @@ export class SourceStore {
     { tree: hash, key }: SourceName,
     { base: baseHash, changes }: { readonly base: string | null; readonly changes: TreeChanges },
   ): Promise<TreeAnswer> {
-    if (this.knows({ tree: hash, key })) {
-      this.#trees.touch(this.#trees.get(hash)!);
+    const keyHash = hashOfKey(key);
+    const known = this.#wholeTree(hash);
+    if (known?.keys.has(keyHash)) {
+      this.#trees.touch(known);
       return { status: "ready" };
     }
     const base = baseHash === null ? null : (this.#usable({ tree: baseHash, key }) ?? null);
@@ -164,24 +191,46 @@ export class SourceStore {
     if ((baseHash !== null && !base) || !before) return { status: "unknown-base" };
     const { tree: after } = before.with(changes);
     if (after.hash !== hash) throw new BadManifest(`the entries make another tree than ${hash}`);
-    const keyHash = hashOfKey(key);
-    const known = this.#trees.get(hash);
     if (known) {
       known.keys.add(keyHash);
       void this.#trees.save(known);
       return { status: "ready" };
     }
-    let offer = this.#offers.get(hash);
-    if (offer) offer.keys.add(keyHash);
-    else {
-      const missing = this.#missingOf(base && this.#isWhole(base) ? changes.set : after.manifest);
-      offer = { before, after, base, changes, missing, keys: new Set([keyHash]), at: Date.now() };
-      await this.#makeRoom(offer);
-      this.#offers.set(hash, offer);
-      const [oldest] = this.#offers.keys();
-      if (this.#offers.size > mostOffers && oldest !== undefined) this.#offers.delete(oldest);
-    }
+    const offer = this.#offers.get(hash) ?? this.#begin({ before, after, base, changes });
+    offer.keys.add(keyHash);
+    await offer.room;
     return this.#answer(hash);
+  }
+
+  /** Only of such a tree it is said that it is here. What has lost something is to be offered anew. */
+  #wholeTree(hash: string): Tree | undefined {
+    const tree = this.#trees.get(hash);
+    if (!tree || this.#isWhole(tree)) return tree;
+    this.#forget(tree);
+    return undefined;
+  }
+
+  #forget(tree: Tree): void {
+    this.#trees.forget(tree);
+    this.#layers.aside(() => this.#layers.removeUnused(tree.layers));
+  }
+
+  #begin(asked: Pick<Offer, "before" | "after" | "base" | "changes">): Offer {
+    const { after, base, changes } = asked;
+    const { hash } = after;
+    const missing = this.#missingOf(base && this.#isWhole(base) ? changes.set : after.manifest);
+    const offer: Offer = { ...asked, missing, keys: new Set(), room: Promise.resolve() };
+    // Before there is room: what it rests on is its own from now on, whoever else makes room meanwhile.
+    this.#offers.set(hash, offer);
+    offer.room = this.#makeRoom(offer).catch((error: unknown) => {
+      this.#offers.delete(hash);
+      throw error;
+    });
+    if (this.#offers.size > mostOffers) {
+      const oldest = [...this.#offers.keys()].find((one) => !this.#building.has(one));
+      if (oldest !== undefined) this.#offers.delete(oldest);
+    }
+    return offer;
   }
 
   #missingOf(entries: Manifest): Map<string, FileEntry> {
@@ -217,11 +266,14 @@ export class SourceStore {
 
   async #answer(hash: string): Promise<TreeAnswer> {
     const offer = this.#offers.get(hash);
-    if (!offer) return { status: this.#trees.get(hash) ? "ready" : "unknown-base" };
-    offer.at = Date.now();
-    if (offer.missing.size > 0) return { status: "lacking", missing: [...offer.missing.keys()] };
-    await this.#build(hash, offer);
-    return { status: "ready" };
+    if (offer) {
+      if (offer.missing.size > 0) return { status: "lacking", missing: [...offer.missing.keys()] };
+      // Whoever offers it anew is asked for what was lost.
+      await this.#build(hash, offer).catch((error: unknown) => {
+        if (!(error instanceof LostContent)) throw error;
+      });
+    }
+    return { status: this.#trees.get(hash) ? "ready" : "unknown-base" };
   }
 
   #build(hash: string, offer: Offer): Promise<Tree> {
@@ -230,11 +282,9 @@ export class SourceStore {
       // Until the tree names them itself: the one below may become a single layer meanwhile.
       const unpin = this.#layers.pin(offer.base?.layers ?? []);
       building = this.#makeLayers(offer)
-        .then((layers) => {
-          this.#offers.delete(hash);
-          return this.#trees.add(offer.after, { layers, keys: offer.keys });
-        })
+        .then((layers) => this.#trees.add(offer.after, { layers, keys: offer.keys }))
         .finally(() => {
+          this.#offers.delete(hash);
           this.#building.delete(hash);
           unpin();
         });
@@ -276,14 +326,22 @@ export class SourceStore {
     return found?.keys.has(hashOfKey(key)) ? found : undefined;
   }
 
+  /** Nothing of it goes until the function it gives is called, which may be called twice. It need not be here. */
+  hold(source: SourceName): () => void {
+    let tree = this.#usable(source);
+    if (tree) tree.users += 1;
+    return () => {
+      if (tree) tree.users -= 1;
+      tree = undefined;
+    };
+  }
+
   borrow(source: SourceName): BorrowedTree {
     const tree = this.#usable(source);
     const manifest = tree && this.#trees.manifestOf(tree.hash);
     if (!tree || !manifest)
       throw new SourceFault(`the worker has no source tree ${source.tree} (any more)`);
-    tree.users += 1;
     this.#trees.touch(tree);
-    let isReleased = false;
     return {
       hash: tree.hash,
       manifest,
@@ -291,10 +349,6 @@ export class SourceStore {
         const path = this.#blobs.pathOf(hash);
         if (path === null) throw new SourceFault(`content ${hash} is not in the store (any more)`);
         return path;
-      },
-      release: () => {
-        if (!isReleased) tree.users -= 1;
-        isReleased = true;
       },
     };
   }
@@ -321,7 +375,7 @@ export class SourceStore {
       )
       .sort((a, b) => a.usedAt - b.usedAt);
     for (;;) {
-      this.#removeUnnamed(offer, maxBytes - wanted);
+      this.#removeUnnamed(maxBytes - wanted);
       if (this.#blobs.bytes + wanted <= maxBytes) return;
       const tree = spare.shift();
       if (!tree) break;
@@ -333,15 +387,18 @@ export class SourceStore {
     );
   }
 
-  #removeUnnamed(offer: Offer, atMost: number): void {
+  #removeUnnamed(atMost: number): void {
     if (this.#blobs.bytes <= atMost) return;
     const named = new Set<string>();
     const name = (manifest: Manifest) => {
       for (const hash of contentsOf(manifest).keys()) named.add(hash);
     };
-    name(offer.after.manifest);
     for (const { after } of this.#offers.values()) name(after.manifest);
-    for (const { hash } of this.#trees.all()) name(this.#trees.manifestOf(hash) ?? []);
+    for (const tree of this.#trees.all()) {
+      const manifest = this.#trees.manifestOf(tree.hash);
+      if (manifest) name(manifest);
+      else this.#forget(tree);
+    }
     for (const hash of this.#blobs.hashes()) {
       if (this.#blobs.bytes <= atMost) return;
       if (!named.has(hash)) this.#blobs.remove(hash);
@@ -354,17 +411,13 @@ export class SourceStore {
       base: null,
       changes: { removed: [], set: manifest },
     });
-    if (answer.status !== "lacking") return;
     const files = contentsOf(manifest);
-    const { status } = await this.receive(
-      source,
-      pack(
-        answer.missing.map((hash) => {
-          const { path, size } = files.get(hash)!;
-          return { hash, size, read: () => createReadStream(pathBytes(folder, path)) };
-        }),
-      ),
-    );
+    const missing = answer.status === "lacking" ? answer.missing : [];
+    const packed = missing.map((hash) => {
+      const { path, size } = files.get(hash)!;
+      return { hash, size, read: () => createReadStream(pathBytes(folder, path)) };
+    });
+    const { status } = missing.length > 0 ? await this.receive(source, pack(packed)) : answer;
     if (status !== "ready") throw new SourceFault(`tree ${source.tree} could not be stored`);
   }
 
@@ -390,7 +443,7 @@ export class SourceStore {
   }
 
   /** Names of contents that are not what their names say. Reads everything. */
-  verify(): string[] {
+  verify(): Promise<string[]> {
     return this.#blobs.verify();
   }
 
@@ -398,6 +451,7 @@ export class SourceStore {
     await this.#layers.idle();
     await this.#trees.idle();
     await unmountAll(join(this.#folder, "mounts"));
+    await this.#mark.clear();
     this.#unlock();
   }
 }

@@ -16,7 +16,7 @@ export interface Tree {
   /** Hashes of the keys of those who may name it. */
   readonly keys: Set<string>;
   usedAt: number;
-  /** Sandboxes that show it. */
+  /** Commands that name it, and sandboxes that show it. */
   users: number;
   /** All its contents have been found in the store, which keeps them as long as it has the tree. */
   isWhole: boolean;
@@ -34,6 +34,8 @@ export class Trees {
   readonly #folder: string;
   readonly #trees = new Map<string, Tree>();
   readonly #lists = new Map<string, ListedTree>();
+  /** Those of trees whose record is not written yet; it may never be, on a full disk. */
+  readonly #unwritten = new Map<string, ListedTree>();
   /** One after the other, so that the last word on a tree is the last one written. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -70,7 +72,7 @@ export class Trees {
 
   /** Null where its record cannot be read any more. */
   listOf(hash: string): ListedTree | null {
-    const found = this.#lists.get(hash) ?? this.#readList(hash);
+    const found = this.#lists.get(hash) ?? this.#unwritten.get(hash) ?? this.#readList(hash);
     if (found) this.#atHand(found);
     return found;
   }
@@ -101,22 +103,27 @@ export class Trees {
     const { hash } = list;
     const tree: Tree = { hash, ...made, usedAt: Date.now(), users: 0, isWhole: true };
     this.#trees.set(hash, tree);
-    this.#atHand(list);
+    this.#unwritten.set(hash, list);
     void this.save(tree);
     return tree;
   }
 
   /** What it is made of, or whose it is, has changed. Nobody need wait for it: a tree without record is sent again. */
   save(tree: Tree): Promise<void> {
-    this.#writing = this.#writing.then(async () => {
+    return this.#write(async () => {
       const list = this.listOf(tree.hash);
       if (!list || this.#trees.get(tree.hash) !== tree) return;
       const head = JSON.stringify({ layers: tree.layers, keys: [...tree.keys] });
       const path = join(this.#folder, tree.hash);
       await writeFile(`${path}.new`, `${head}\n${list.text}`, "latin1");
       await rename(`${path}.new`, path);
+      // Else it was forgotten meanwhile, and perhaps added again.
+      if (this.#trees.get(tree.hash) === tree) this.#unwritten.delete(tree.hash);
     });
-    this.#writing = this.#writing.catch(() => {});
+  }
+
+  #write(work: () => Promise<void>): Promise<void> {
+    this.#writing = this.#writing.then(work).catch(() => {});
     return this.#writing;
   }
 
@@ -129,7 +136,8 @@ export class Trees {
   forget(tree: Tree): void {
     this.#trees.delete(tree.hash);
     this.#lists.delete(tree.hash);
-    this.#writing = this.#writing.then(() => rm(join(this.#folder, tree.hash), { force: true }));
+    this.#unwritten.delete(tree.hash);
+    void this.#write(() => rm(join(this.#folder, tree.hash), { force: true }));
   }
 
   idle(): Promise<void> {

@@ -12,13 +12,17 @@ import type { Blobs } from "./blobs.js";
 /** Then others have their turn. */
 const sliceMs = 15;
 
-/** A whole tree in an empty folder; its files are those of the store, or copies of them. */
+/**
+ * A whole tree in an empty folder. Its files are those of the store ("link"), or copies of them; of equal ones all but
+ * the first are copies in any case: two names of one file would be the same to who sees the tree.
+ */
 export async function writeTree(
   folder: string,
   manifest: Manifest,
   { blobs, how }: { readonly blobs: Blobs; readonly how: "link" | "copy" },
 ): Promise<void> {
   const folders: { path: Buffer; mode: number }[] = [];
+  const linked = new Set<string>();
   let sliceEnd = performance.now() + sliceMs;
   for (const entry of manifest) {
     const path = pathBytes(folder, entry.path);
@@ -26,7 +30,11 @@ export async function writeTree(
       mkdirSync(path, 0o700);
       folders.push({ path, mode: entry.mode });
     } else if (entry.kind === "link") symlinkSync(Buffer.from(entry.target, "latin1"), path);
-    else blobs[how](entry.hash, entry.mode, path);
+    else if (how === "copy" || linked.has(entry.hash)) blobs.copy(entry.hash, entry.mode, path);
+    else {
+      linked.add(entry.hash);
+      blobs.link(entry.hash, entry.mode, path);
+    }
     if (performance.now() > sliceEnd) {
       await new Promise((resolve) => setImmediate(resolve));
       sliceEnd = performance.now() + sliceMs;

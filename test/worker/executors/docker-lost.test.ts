@@ -69,6 +69,31 @@ describe("an engine that goes away", { skip: noOwnEngine() }, () => {
     assert.deepEqual((await own.execute("exit 4")).outcome, { kind: "exited", exitCode: 4 });
   });
 
+  test("a command whose time is up while the engine hangs is lost, not timed out", async () => {
+    await using own = await startTestWorker({
+      executor: "docker",
+      dockerHost: engine.address,
+      graceMs: 100,
+    });
+    const running = own.client.execute(
+      { image, command: plain, timeoutMs: 2_000 },
+      {
+        output: () => {
+          engine.hang();
+          return undefined;
+        },
+        started: () => {},
+      },
+      new AbortController().signal,
+    );
+    const outcome = await running;
+    engine.goOn();
+    assert.ok(outcome.kind === "faulted" && outcome.workerLost, JSON.stringify(outcome));
+    await infoThat(own.client, ({ running }) => running === 0);
+    assert.deepEqual((await own.execute("exit 4")).outcome, { kind: "exited", exitCode: 4 });
+    await eventually(() => engine.containers().length === own.worker.info().ready);
+  });
+
   test("a container that is stopped by hand did not end by itself", async () => {
     await using own = await startTestWorker({ executor: "docker", dockerHost: engine.address });
     const { ended } = await startCommand(own.client, friendly);

@@ -2,11 +2,14 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { after, describe, test } from "node:test";
+import type Docker from "dockerode";
 import { registryOf } from "../../../src/worker/executors/docker-credentials.js";
+import { createImages } from "../../../src/worker/executors/docker-images.js";
 import { noDocker } from "../../rig/docker.js";
 import { startRegistry } from "../../rig/registry.js";
-import { startTestWorker } from "../../rig/worker.js";
+import { deferred, startTestWorker } from "../../rig/worker.js";
 
 const login = "tester:pass:word";
 
@@ -17,6 +20,34 @@ test("an image's registry is told from its name", () => {
   assert.equal(registryOf("ghcr.io/a/b:1"), "ghcr.io");
   assert.equal(registryOf("localhost/a"), "localhost");
   assert.equal(registryOf("127.0.0.1:5000/a"), "127.0.0.1:5000");
+});
+
+test("who asks just after the last one has left is not told that it was cancelled", async () => {
+  const streams: PassThrough[] = [];
+  const started = [deferred<void>(), deferred<void>()];
+  const docker = {
+    pull: async () => {
+      const stream = new PassThrough();
+      streams.push(stream);
+      started[streams.length - 1]?.resolve();
+      return stream;
+    },
+  };
+  const images = createImages(docker as unknown as Docker, "missing");
+  const leaving = new AbortController();
+  const left = images.pull("i", { signal: leaving.signal, progress: () => {} });
+  await started[0]?.promise;
+  leaving.abort();
+  await assert.rejects(left, { name: "AbortError" });
+  const pulled = images.pull("i", { signal: new AbortController().signal, progress: () => {} });
+  // As the engine's client does, a little later.
+  streams[0]?.destroy(new Error("aborted"));
+  await Promise.race([started[1]?.promise, pulled]);
+  // The end of the first one has not made the second unknown.
+  const shared = images.pull("i", { signal: new AbortController().signal, progress: () => {} });
+  streams[1]?.end();
+  await Promise.all([pulled, shared]);
+  assert.equal(streams.length, 2);
 });
 
 describe("an image of a private registry", { skip: noDocker() }, () => {

@@ -251,22 +251,69 @@ test("an engine that dies in the middle is a fault, never an exit code; what it 
   rmSync(folder, { recursive: true });
 });
 
+test("a container that is made when its engine's life is over is removed, too", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bettertest-test-"));
+  const engine = await startEngineProxy(join(folder, "docker.sock"));
+  await using _ = {
+    async [Symbol.asyncDispose]() {
+      await engine.cut();
+      rmSync(folder, { recursive: true });
+    },
+  };
+  await using far = await startTestWorker({
+    executor: "docker",
+    poolMax: 0,
+    dockerHost: `unix://${engine.path}`,
+  });
+  const held = engine.holdNext("POST /containers/create");
+  const running = far.execute("exit 6");
+  const goOn = await held;
+  // As when a socket outlives its engine, and keeps what is asked for the next one.
+  engine.cutOthers();
+  assert.deepEqual((await running).outcome, { kind: "exited", exitCode: 6 });
+  const [made] = /(?<="Id":")[0-9a-f]{12}/.exec(await goOn()) ?? [];
+  assert.ok(made);
+  await eventually(() => !containersOf(process.pid).includes(made));
+});
+
 /** Stands for an engine that can be killed: the real one is everybody's. */
 async function startEngineProxy(path: string) {
   const sockets = new Set<Socket>();
+  let toHold: { request: string; held: (goOn: () => Promise<string>) => void } | null = null;
+  const holding = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (near) => {
     const far = connect({ path: "/var/run/docker.sock", allowHalfOpen: true });
     for (const socket of [near, far]) {
       sockets.add(socket);
       socket.on("error", () => {});
     }
-    near.pipe(far);
+    near.on("data", (chunk) => {
+      if (!toHold || !chunk.toString("latin1").startsWith(toHold.request)) return far.write(chunk);
+      const { held } = toHold;
+      toHold = null;
+      holding.add(near).add(far);
+      held(async () => {
+        far.write(chunk);
+        const [answer] = await once(far, "data");
+        return String(answer);
+      });
+    });
+    near.on("end", () => far.end());
     far.pipe(near);
   });
   server.listen(path);
   await once(server, "listening");
   return {
     path,
+    /** Resolves when it is there, to what lets it go on and waits for its answer. */
+    holdNext: (request: string) =>
+      new Promise<() => Promise<string>>((held) => {
+        toHold = { request, held };
+      }),
+    /** All that is open but what waits. New connections are taken as ever. */
+    cutOthers() {
+      for (const socket of sockets) if (!holding.has(socket)) socket.destroySoon();
+    },
     async cut() {
       // The end comes as a clean end of stream, as it does from a dying engine.
       for (const socket of sockets) socket.end();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { baseImages, firstImage } from "../../../src/worker/images/dockerfile.js";
+import { baseImages, firstImage, hasUnclearBase } from "../../../src/worker/images/dockerfile.js";
 
 test("a Dockerfile builds upon the images that its stages begin with or copy from", () => {
   const text = `
@@ -28,6 +28,34 @@ test("a Dockerfile builds upon the images that its stages begin with or copy fro
   assert.deepEqual(baseImages(text, "BUILD"), ["node:22-slim"]);
   assert.deepEqual(baseImages(text, "1"), ["node:22-slim", "tools:3"]);
   assert.deepEqual(baseImages(text, "build", { VERSION: "20" }), ["node:20-slim"]);
+});
+
+test("arguments are put in as the engine does it; what is not understood is known as such", () => {
+  const basesOf = (from: string) => baseImages(`ARG SET=1 EMPTY=\nFROM ${from}`, undefined);
+  const isUnclear = (from: string) => hasUnclearBase(`ARG SET=1\nFROM ${from}`, undefined);
+  /* biome-ignore-start lint/suspicious/noTemplateCurlyInString: so a Dockerfile names what it is given */
+  for (const [from, base] of [
+    ["a:${SET-2}", "a:1"],
+    ["a:${NONE-2}", "a:2"],
+    ["a:x${EMPTY-2}", "a:x"],
+    ["a:${EMPTY:-2}", "a:2"],
+    ["a:x${SET+2}", "a:x2"],
+    ["a:x${EMPTY+2}", "a:x2"],
+    ["a:x${EMPTY:+2}", "a:x"],
+    ["a:x${NONE+2}", "a:x"],
+    ["a:${NONE:-$SET}", "a:1"],
+  ] as const) {
+    assert.deepEqual(basesOf(from), [base], from);
+    assert.equal(isUnclear(from), false, from);
+  }
+  for (const from of ["a:${SET#v}", "a:${NONE:-${SET}}", "a:${SET:-${NONE}}", "a:\\$SET"]) {
+    assert.deepEqual(basesOf(from), [], from);
+    assert.equal(isUnclear(from), true, from);
+  }
+  assert.equal(hasUnclearBase("FROM a\nCOPY --from=b:${V%x} / /", undefined), true);
+  // Of a stage that is not built nothing is asked.
+  assert.equal(hasUnclearBase("FROM a AS one\nFROM b:${V%x}", "one"), false);
+  /* biome-ignore-end lint/suspicious/noTemplateCurlyInString: so a Dockerfile names what it is given */
 });
 
 test("an image begins with the one that its stage begins with, through stages before", () => {

@@ -25,6 +25,8 @@ const cases: readonly (readonly [
   ["a/**\n", ["a/b", "a/b/c"], ["a"]],
   ["a/**/z\n", ["a/z", "a/b/c/z"], ["z", "a/zz"]],
   ["a/../b\n  c  \n", ["b", "c"], ["a"]],
+  ["../a\nb/../../c\n!../d\n/../e\n", ["e"], ["a", "b", "c", "d"]],
+  ["d\n!../d\n", ["d"], []],
   ["a\\*b\na(b)+.c\n", ["a*b", "a(b)+.c"], ["axb", "abb+.c"]],
   ["\uFEFFfirst\r\nsecond\r\n", ["first", "second"], ["third"]],
   ["[unclosed\n", ["[unclosed"], ["u"]],

@@ -5,13 +5,16 @@ import { createHash } from "node:crypto";
 import {
   appendFileSync,
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -27,7 +30,7 @@ import { mountsBelow } from "../../../src/worker/sources/overlay.js";
 import { SourceStore } from "../../../src/worker/sources/store.js";
 import { startProxy } from "../../rig/proxy.js";
 import { bring, by, key, startSourceWorker } from "../../rig/source-worker.js";
-import { startWorkerProcess } from "../../rig/worker.js";
+import { eventually, startWorkerProcess } from "../../rig/worker.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "bettertest-store-"));
 after(() => rmSync(scratch, { recursive: true, force: true }));
@@ -148,6 +151,26 @@ test("each change is seen as it is, whether it hides something or not", async ()
       assert.equal(seen.hash, hash, `after edit ${index}`);
       await place.release();
     }
+  }
+});
+
+test("equal files are two files, in one layer and in layers over each other", async () => {
+  await using worker = await startSourceWorker();
+  const cache = createStatCache();
+  const root = folderOf(1);
+  const names = ["expected.txt", "actual.txt", "empty", "also-empty"];
+  for (const name of names) writeFileSync(join(root, name), name.includes("empty") ? "" : "same");
+  // So many that all layers become one.
+  for (let edit = 0; edit < 18; edit++) {
+    const { hash } = await bring(root, cache, worker.client);
+    const place = await worker.store.place();
+    await place.fill({ tree: hash, key });
+    const inodes = names.map((name) => statSync(join(place.path, name)).ino);
+    assert.equal(new Set(inodes).size, names.length, `after edit ${edit}`);
+    cpSync(join(place.path, "expected.txt"), join(place.path, "actual.txt"));
+    await place.release();
+    names.push(`more-${edit}`);
+    writeFileSync(join(root, `more-${edit}`), "same");
   }
 });
 
@@ -275,8 +298,7 @@ test("the least used goes first, and nothing that is in use", async () => {
       /full of what is in use/,
     );
   }
-  // An hour later.
-  for (const hash of hashes) utimesSync(join(folder, "trees", hash), 0, Date.now() / 1000 - 3600);
+  age(folder, hashes);
   await using worker = await startSourceWorker({ folder, maxBytes });
   const used = await worker.store.place();
   await used.fill({ tree: hashes[0]!, key });
@@ -286,9 +308,193 @@ test("the least used goes first, and nothing that is in use", async () => {
     [true, false],
   );
   assert.ok(worker.store.bytes <= maxBytes);
-  assert.deepEqual(worker.store.verify(), []);
+  assert.deepEqual(await worker.store.verify(), []);
   await used.release();
 });
+
+/** As if nobody had named them for an hour, the first one for the longest. */
+function age(folder: string, hashes: readonly string[]): void {
+  for (const [index, hash] of hashes.entries()) {
+    utimesSync(join(folder, "trees", hash), 0, Date.now() / 1000 - 3600 + index);
+  }
+}
+
+test("a tree whose list cannot be read is forgotten when there must be room, not taken for an empty one", async () => {
+  const folder = join(scratch, "unreadable");
+  const maxBytes = 100_000;
+  let hash: string;
+  {
+    await using worker = await startSourceWorker({ folder, maxBytes });
+    hash = (await bring(folderOf(1, 60_000), createStatCache(), worker.client)).hash;
+  }
+  const record = join(folder, "trees", hash);
+  truncateSync(record, readFileSync(record).indexOf("\n") + 5);
+  await using worker = await startSourceWorker({ folder, maxBytes });
+  assert.ok(worker.store.knows({ tree: hash, key }));
+  await bring(folderOf(1, 60_000), createStatCache(), worker.client);
+  assert.ok(!worker.store.knows({ tree: hash, key }));
+  assert.equal(readdirSync(join(folder, "trees")).includes(hash), false);
+});
+
+/** A file that the store keeps, as one who repairs a disk might take it. */
+function blobOf(folder: string, text: string): string {
+  const hash = createHash("sha256").update(text).digest("hex");
+  const fan = join(folder, "blobs", hash.slice(0, 2));
+  return join(fan, readdirSync(fan).find((name) => name.startsWith(hash.slice(2)))!);
+}
+
+/** A store whose worker was killed, in which one content has lost its end, as by a machine that lost power. */
+async function cutStore(copy: boolean) {
+  const folder = join(scratch, `cut-${made}-${copy}`);
+  const root = folderOf(20, 5_000);
+  const cache = createStatCache();
+  await using worker = await startWorkerProcess({
+    executor: "process",
+    host: "127.0.0.1",
+    port: 0,
+    sourcesDir: folder,
+    dataDir: join(scratch, "cut-data"),
+    copySources: copy,
+  });
+  const client = createWorkerClient(worker.url);
+  await bring(root, cache, client);
+  writeFileSync(join(root, "more"), "more".padEnd(5_000));
+  const { hash } = await bring(root, cache, client);
+  client.close();
+  await eventually(() => existsSync(join(folder, "trees", hash)));
+  await worker.kill();
+  const text = readFileSync(join(root, "d1/f1"), "utf8");
+  truncateSync(blobOf(folder, text), 3);
+  return { folder, root, hash, lost: createHash("sha256").update(text).digest("hex") };
+}
+
+for (const copy of [false, true]) {
+  const how = copy ? "copied" : "as overlay";
+
+  test(`two trees that need room at a time: what one of them rests on stays, ${how}`, async () => {
+    const folder = join(scratch, `room-${copy}`);
+    const maxBytes = 100_000;
+    const [oldest, shared] = [folderOf(1, 40_000), folderOf(1, 40_000)];
+    const hashes: string[] = [];
+    {
+      await using worker = await startSourceWorker({ folder, copy, maxBytes });
+      for (const root of [oldest, shared])
+        hashes.push((await bring(root, createStatCache(), worker.client)).hash);
+    }
+    age(folder, hashes);
+    await using worker = await startSourceWorker({ folder, copy, maxBytes });
+    const { store } = worker;
+    // One changes little of a tree that is here; the other one wants so much that this tree may have to go.
+    writeFileSync(join(shared, "more"), "more".padEnd(30_000));
+    const one = await scan(shared, createStatCache(), { git: false });
+    const file = one.manifest.filter(({ path }) => path === "more");
+    const root = folderOf(1, 70_000);
+    const other = await scan(root, createStatCache(), { git: false });
+    const [, refused] = await Promise.allSettled([
+      store.offer(
+        { tree: one.hash, key },
+        { base: hashes[1]!, changes: { removed: [], set: file } },
+      ),
+      store.add({ tree: other.hash, key }, other.manifest, root),
+    ]);
+    assert.equal(refused.status, "rejected");
+    assert.match(String(refused.reason), /full of what is in use/);
+    await store.add({ tree: one.hash, key }, one.manifest, shared);
+    const place = await store.place();
+    await place.fill({ tree: one.hash, key });
+    assert.equal((await scan(place.path, createStatCache(), { git: false })).hash, one.hash);
+    await place.release();
+  });
+
+  test(`a file of the source is told from one that a command has written, ${how}`, async () => {
+    const folder = join(scratch, `origin-${copy}`);
+    await using worker = await startSourceWorker({ folder, copy });
+    const root = folderOf(8);
+    const { hash } = await bring(root, createStatCache(), worker.client);
+    const place = await worker.store.place();
+    await place.fill({ tree: hash, key });
+    const at = (path: string) => join(place.path, path);
+    const origin = (path: string) => place.originOf(path, statSync(at(path)).mtimeMs);
+    const bytes = readFileSync(at("d1/f1"));
+    const sourceIfHash = createHash("sha256").update(bytes).digest("hex");
+    assert.equal(place.hashOf("d1/f1"), sourceIfHash);
+    assert.equal(place.hashOf("d1"), null);
+    assert.deepEqual(await origin("d1/f1"), copy ? { sourceIfHash } : "source");
+    symlinkSync("d1", at("through"));
+    writeFileSync(at("d1/new"), "new");
+    assert.equal(await origin("through/new"), "command");
+    assert.equal(await origin("d1/new"), "command");
+    writeFileSync(at("d1/f1"), bytes);
+    // So that nobody need wait until its time tells it.
+    const later = Date.now() / 1_000 + 5;
+    if (copy) utimesSync(at("d1/f1"), later, later);
+    assert.equal(await origin("d1/f1"), "command");
+    await place.release();
+  });
+
+  test(`after the machine went down nothing is believed that is not verified, ${how}`, async () => {
+    const { folder, root, hash } = await cutStore(copy);
+    writeFileSync(join(folder, "boot"), "of-another-boot");
+    // The upper one of two layers holds copies, which may be cut as well.
+    for (const layer of readdirSync(join(folder, "layers"))) {
+      const path = join(folder, "layers", layer, "more");
+      if (existsSync(path)) truncateSync(path, 3);
+    }
+    await using worker = await startSourceWorker({ folder, copy });
+    assert.deepEqual(await worker.store.verify(), []);
+    assert.ok(!worker.store.knows({ tree: hash, key }));
+    const { bytesSent } = await bring(root, createStatCache(), worker.client);
+    assert.ok(bytesSent > 5_000 && bytesSent < 12_000, String(bytesSent));
+    const place = await worker.store.place();
+    await place.fill({ tree: hash, key });
+    assert.equal((await scan(place.path, createStatCache(), { git: false })).hash, hash);
+    await place.release();
+  });
+
+  test(`where only the worker was killed its store is not read at the start, ${how}`, async () => {
+    const { folder, hash, lost } = await cutStore(copy);
+    {
+      await using worker = await startSourceWorker({ folder, copy });
+      assert.ok(worker.store.knows({ tree: hash, key }));
+      assert.deepEqual(await worker.store.verify(), [lost]);
+    }
+    // Closed, it has nothing to fear from what comes.
+    assert.ok(!existsSync(join(folder, "boot")));
+  });
+
+  test(`a content that is gone is asked for when a tree with it is offered, ${how}`, async () => {
+    await using worker = await startSourceWorker({ copy });
+    const root = folderOf(3);
+    const cache = createStatCache();
+    const text = readFileSync(join(root, "d1/f1"), "utf8");
+    const lose = () => rmSync(blobOf(worker.folder, text));
+    const isSeen = async (hash: string) => {
+      const place = await worker.store.place();
+      await place.fill({ tree: hash, key });
+      const seen = await scan(place.path, createStatCache(), { git: false });
+      await place.release();
+      assert.equal(seen.hash, hash);
+    };
+    const first = await bring(root, cache, worker.client);
+    lose();
+    // On the tree that has lost it, and as a whole, by one who knows no other tree.
+    for (const known of [cache, createStatCache()]) {
+      cpSync(join(root, "d1/f1"), join(root, `d1/again-${known === cache}`));
+      // Where nothing was to be made of it, nobody has looked.
+      const { hash } = await bring(root, known, worker.client);
+      if (copy) await assert.rejects(isSeen(hash), /not in the store/);
+      const { bytesSent } = await bring(root, createStatCache(), worker.client);
+      if (copy) assert.ok(bytesSent > text.length, String(bytesSent));
+      await isSeen(hash);
+      lose();
+    }
+    // A tree that was made before that is offered again.
+    for (const name of ["again-true", "again-false"]) rmSync(join(root, "d1", name));
+    if (copy) await assert.rejects(isSeen(first.hash), /not in the store/);
+    await bring(root, createStatCache(), worker.client);
+    await isSeen(first.hash);
+  });
+}
 
 test("two workers with one folder: the second has a store of its own", async () => {
   await using first = await startSourceWorker();
@@ -332,7 +538,7 @@ test("killed in mid-sync again and again, the store holds only what is true, and
     client.close();
     const store = await SourceStore.open({ folder: sourcesDir, maxBytes: 2 ** 30, log: () => {} });
     assert.ok(store);
-    assert.deepEqual(store.verify(), []);
+    assert.deepEqual(await store.verify(), []);
     await store.close();
   }
   await using worker = await startSourceWorker({ folder: sourcesDir });

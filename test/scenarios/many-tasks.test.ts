@@ -7,7 +7,8 @@ import { cli, jsonLines, startCli, tempRepo, waitFor } from "../cli/rig.js";
 import { image, noDocker } from "../rig/docker.js";
 import { containersOf } from "../rig/worker.js";
 
-const count = 300;
+/** Each costs a container of its own. More of them by hand: BETTERTEST_TEST_TASKS=300. */
+const count = Number(process.env.BETTERTEST_TEST_TASKS ?? 80);
 
 function manyTasks(command = "true") {
   return tempRepo({
@@ -24,7 +25,7 @@ function events(stdout: string): LoggedEvent["event"][] {
     .map((line) => line.event as LoggedEvent["event"]);
 }
 
-describe("300 tasks in one stage on 2 slots", { skip: noDocker() }, () => {
+describe("many tasks in one stage on 2 slots", { skip: noDocker() }, () => {
   test("end right, in order of start, with no container left", async () => {
     using repo = manyTasks();
     const program = startCli(["run", "--slots", "2", "--json"], { cwd: repo.folder });
