@@ -83,7 +83,12 @@ export function guard(fetch: Fetch, options: GuardOptions): Fetch {
       level: "warn",
       fields: { address: sender.address, how },
     });
-    audit.write("login-failed", { name: "unknown", via: how, address: sender.address });
+    audit.write("login-failed", {
+      name: "unknown",
+      via: how,
+      address: sender.address,
+      access: null,
+    });
     return refuse(401, `this token is not known here. ${hint}`, bearerWanted);
   }
 

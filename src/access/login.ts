@@ -77,11 +77,16 @@ export class Login {
     ) {
       return Response.json({ error: "the form must be sent by this page" }, { status: 403 });
     }
-    const actor = { via: "login", address: sender.address };
+    const actor = ({ name, access }: KnownToken) => ({
+      name,
+      access,
+      via: "login",
+      address: sender.address,
+    });
     if (path === "/logout") {
       if (old?.kind === "session") {
         this.sessions.end(old.id);
-        audit.write("logout", { ...actor, name: old.token.name });
+        audit.write("logout", actor(old.token));
       }
       return seeOther("/login", { "set-cookie": cookie(sender, "", 0) });
     }
@@ -98,7 +103,7 @@ export class Login {
     }
     if (old?.kind === "session") this.sessions.end(old.id);
     const id = this.sessions.open(token.hash, Date.now());
-    audit.write("login", { ...actor, name: token.name });
+    audit.write("login", actor(token));
     return seeOther(next, { "set-cookie": cookie(sender, id, sessionLifeMs / 1000) });
   }
 }

@@ -17,7 +17,8 @@ const Session = z.object({
 type Session = z.infer<typeof Session>;
 
 export const sessionLifeMs = 30 * 24 * 3_600_000;
-const mostSessions = 1000;
+/** Of one token: whoever logs in without end ends their own, nobody else's. */
+const mostOfToken = 200;
 
 export class Sessions {
   readonly #file: string | null;
@@ -43,8 +44,10 @@ export class Sessions {
     const id = randomBytes(32).toString("base64url");
     const hash = hashToken(id);
     this.#byHash.set(hash, { hash, token, expiresAt: now + sessionLifeMs });
+    const own = [...this.#byHash].filter(([, session]) => session.token === token);
+    for (const [key] of own.slice(0, -mostOfToken)) this.#byHash.delete(key);
     for (const [key, session] of this.#byHash) {
-      if (session.expiresAt < now || this.#byHash.size > mostSessions) this.#byHash.delete(key);
+      if (session.expiresAt < now) this.#byHash.delete(key);
     }
     this.#save();
     return id;

@@ -29,8 +29,9 @@ export class Throttle {
     if (token !== null && tries?.proven.has(token)) return 0;
     const own = (tries?.blockedUntil ?? 0) - now;
     const minute = Math.floor(now / 60_000);
-    const all =
-      minute === this.#minute && this.#failures >= mostFailures ? (minute + 1) * 60_000 - now : 0;
+    // Whoever has a right one need not wait for all who guess.
+    const isFlooded = token === null && minute === this.#minute && this.#failures >= mostFailures;
+    const all = isFlooded ? (minute + 1) * 60_000 - now : 0;
     return Math.max(0, own, all);
   }
 

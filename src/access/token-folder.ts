@@ -20,6 +20,8 @@ export interface StoredToken extends TokenRecord {
   readonly id: string;
 }
 
+const shortages: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM"];
+
 /** Where a boss with this data folder keeps what concerns access. */
 export function accessPaths(dataFolder: string) {
   const folder = join(dataFolder, "access");
@@ -33,7 +35,10 @@ export function accessPaths(dataFolder: string) {
   };
 }
 
-/** What cannot be read is reported and left out: a damaged file must not open the door, nor shut it for all. */
+/**
+ * What cannot be read is reported and left out: a damaged file must not open the door, nor shut it for all.
+ * Throws where this machine has nothing left to read it with.
+ */
 export function listTokens(folder: string, complain: (problem: string) => void): StoredToken[] {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   return readdirSync(folder)
@@ -44,6 +49,9 @@ export function listTokens(folder: string, complain: (problem: string) => void):
         const record = TokenRecord.parse(JSON.parse(readPrivateFile(path)));
         return [{ ...record, id: name.slice(0, 8) }];
       } catch (error) {
+        const cause = error instanceof Error ? (error.cause ?? error) : error;
+        if (cause instanceof Error && "code" in cause && shortages.includes(String(cause.code)))
+          throw error;
         complain(`${path} is no token: ${error instanceof Error ? error.message : error}`);
         return [];
       }

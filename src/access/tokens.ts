@@ -2,8 +2,9 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Log } from "../lib/log.js";
+import { mayBeAbout } from "../lib/watched-file.js";
 import { hashToken, readTokenFile } from "./token-file.js";
 import { type Access, listTokens } from "./token-folder.js";
 
@@ -55,13 +56,20 @@ export function openTokens({
   }
 
   function reload() {
-    try {
-      main = readTokenFile(file);
-    } catch (error) {
-      log(`the token stays as it was: ${error instanceof Error ? error.message : error}`);
-    }
     const before = known.map(({ hash }) => hash);
-    known = read();
+    const orSay = (what: string, readAgain: () => void) => {
+      try {
+        readAgain();
+      } catch (error) {
+        log(`${what} as before: ${error instanceof Error ? error.message : error}`);
+      }
+    };
+    orSay("the token stays", () => {
+      main = readTokenFile(file);
+    });
+    orSay("the tokens stay", () => {
+      known = read();
+    });
     const now = known.map(({ hash }) => hash);
     if (now.join() === before.join()) return;
     for (const hash of before) if (!now.includes(hash)) retired.add(hash);
@@ -80,7 +88,7 @@ export function openTokens({
     return watcher;
   };
   const watchers = [
-    watchFolder(dirname(resolve(file)), (name) => name === null || name === basename(file)),
+    watchFolder(dirname(resolve(file)), (name) => mayBeAbout(file, name)),
     ...(folder === undefined ? [] : [watchFolder(folder, () => true)]),
   ];
 

@@ -5,6 +5,7 @@ import type { PipedefHost } from "../../runtime/host/host.js";
 import { createHostPool, type HostPool, openHost } from "../../runtime/host/open-host.js";
 import { repoRoot } from "../../runtime/host/repo-root.js";
 import type { Run } from "../model/run.js";
+import type { BegunScan } from "../source/scan.js";
 import type { QueueView } from "../wire/boss.js";
 import { StreamCount } from "../wire/stream-count.js";
 import type { EngineOptions } from "./engine-options.js";
@@ -59,7 +60,7 @@ export interface Engine {
   /** The working tree that the pipedef belongs to, as it is now. */
   lookAtWorkspace(pipedef: string): Promise<FoundWorkspace>;
   /** The same for what may be asked for soon, and only where it was the last time. Never rejects. */
-  prepareWorkspace(pipedef: string): Promise<FoundWorkspace | null>;
+  prepareWorkspace(pipedef: string, begun?: BegunScan): Promise<FoundWorkspace | null>;
   rerun(run: number, request: RerunRequest): StartResult;
   /** False where the run does not exist or has ended. */
   cancel(run: number, by: string): boolean;
@@ -86,13 +87,14 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
   });
   const { store, outputs } = history;
   const changes = new Topic();
+  const log = new EventLog(store);
   const disk = new Disk({
     folder: history.folder,
     store,
+    retry: () => log.retry(),
     onChange: () => changes.publish(),
     log: options.log,
   });
-  const log = new EventLog(store);
   const sources = new Sources({
     ...(options.cacheFolder !== undefined && { folder: options.cacheFolder }),
     secret: (name) => secrets.valueOf(name),
@@ -142,6 +144,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
         ...(kept && { sources: kept }),
         home: options.hostHome,
         env: options.env,
+        cacheFolder: options.cacheFolder,
         memoryBytes: options.pipedefMemoryBytes,
         stallTimeoutMs: options.stallTimeoutMs,
         onLoadOutput: (bytes) => options.log(Buffer.from(bytes).toString().trimEnd()),
@@ -221,7 +224,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
     },
     start: (asked) => requests.start(asked),
     lookAtWorkspace: (pipedef) => sources.look(repoRoot(resolve(pipedef))),
-    prepareWorkspace: (pipedef) => sources.ahead(repoRoot(resolve(pipedef))),
+    prepareWorkspace: (pipedef, begun) => sources.ahead(repoRoot(resolve(pipedef)), begun),
     rerun: (id, asked) => requests.rerun(id, asked),
     cancel: (id, by) => runs.cancel(id, by),
 

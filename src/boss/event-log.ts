@@ -26,11 +26,21 @@ export class EventLog {
   }
 
   append(run: number, event: RunEvent): LoggedEvent {
+    const wasHeld = this.#isHeld;
     const logged = this.#store.append(run, event);
     this.#recent.add(logged);
-    this.#ring(run);
-    this.#ring("all");
+    if (wasHeld) this.#ringAll();
+    else {
+      this.#ring(run);
+      this.#ring("all");
+    }
     return logged;
+  }
+
+  /** Where events could not be stored: tries again. Their readers have waited for it. */
+  retry(): void {
+    this.#store.retry();
+    this.#ringAll();
   }
 
   /** See Store.add. */
@@ -50,8 +60,8 @@ export class EventLog {
   async *followBatches({ run, after, signal }: Follow): AsyncGenerator<readonly LoggedEvent[]> {
     let cursor = after;
     while (!signal.aborted) {
-      const until = this.#store.lastSeq();
-      const batch = this.#after(cursor, run);
+      const until = this.#store.storedSeq();
+      const batch = this.#after(cursor, run, until);
       if (batch.length > 0) {
         const end =
           run === undefined ? -1 : batch.findIndex(({ event }) => event.type === "run-finished");
@@ -60,7 +70,7 @@ export class EventLog {
         cursor = batch.at(-1)!.seq;
         continue;
       }
-      if (run !== undefined && this.#store.hasEnded(run)) return;
+      if (run !== undefined && !this.#isHeld && this.#store.hasEnded(run)) return;
       // Those of other runs need not be looked through again.
       cursor = Math.max(cursor, until);
       await this.#bell(run ?? "all").heard(signal);
@@ -69,14 +79,20 @@ export class EventLog {
     }
   }
 
-  #after(cursor: number, run: number | undefined): readonly LoggedEvent[] {
-    const recent = this.#recent.after(cursor, run);
-    if (recent) return recent.slice(0, batchSize);
-    return this.#store.events({
-      ...(run !== undefined && { run }),
-      after: cursor,
-      limit: batchSize,
-    });
+  #after(cursor: number, run: number | undefined, until: number): readonly LoggedEvent[] {
+    const batch =
+      this.#recent.after(cursor, run)?.slice(0, batchSize) ??
+      this.#store.events({ ...(run !== undefined && { run }), after: cursor, limit: batchSize });
+    return this.#isHeld ? batch.filter(({ seq }) => seq <= until) : batch;
+  }
+
+  /** Not all of it is stored: nobody may be told of what a kill could take back. */
+  get #isHeld(): boolean {
+    return this.#store.storedSeq() < this.#store.lastSeq();
+  }
+
+  #ringAll() {
+    for (const topic of [...this.#bells.keys()]) this.#ring(topic);
   }
 
   #bell(topic: number | "all"): Bell {

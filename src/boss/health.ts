@@ -6,26 +6,25 @@ import type { Workers } from "./workers.js";
 /** Whether the boss can do its work, and what is wrong or soon will be. */
 export function healthOf(engine: {
   readonly pipelines: Pick<Pipelines, "views">;
-  readonly workers: Pick<Workers, "views">;
+  readonly workers: Pick<Workers, "ownViews">;
   readonly disk: { readonly state: DiskState };
 }): HealthView {
   const pipelines = engine.pipelines.views();
   const { trouble, warning } = engine.disk.state;
+  const own = engine.workers.ownViews();
+  const away = own.filter(({ status }) => status !== "connected").map(workerInWords);
+  // As long as one is there, commands run; those that a pipedef names are its own affair.
+  const noneIsThere = own.length > 0 && away.length === own.length;
   const notReady = [
     ...(trouble === null ? [] : [trouble]),
     ...(pipelines.length === 0 ? ["no pipeline"] : []),
     ...pipelines
       .filter((view) => view.pipeline === null)
       .map((view) => `pipeline ${view.name} has not loaded`),
-    ...engine.workers
-      .views()
-      .filter((worker) => worker.status !== "connected")
-      .map(workerInWords),
+    ...(noneIsThere ? away : []),
   ];
-  return {
-    ready: notReady.length === 0,
-    reasons: warning === null ? notReady : [...notReady, warning],
-  };
+  const warnings = [...(noneIsThere ? [] : away), ...(warning === null ? [] : [warning])];
+  return { ready: notReady.length === 0, reasons: [...notReady, ...warnings] };
 }
 
 /** With what happened and what to try, where that is known. */

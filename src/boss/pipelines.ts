@@ -1,9 +1,10 @@
 // The pipelines a boss offers, each kept in step with its file on disk.
 
-import { type FSWatcher, readdirSync, statSync, watch } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import type { LoadResult, PipedefHost } from "../../runtime/host/host.js";
-import { describeProblem } from "../../runtime/host/problem.js";
+import type { LoadResult, PipedefHost, PipedefProblem } from "../../runtime/host/host.js";
+import { describeProblem, originOf } from "../../runtime/host/problem.js";
+import { WatchedFiles } from "../lib/watched-files.js";
 import type { PipelineView } from "../wire/boss.js";
 
 /** Editors write a file in several steps; this joins them, and stays far below what a person notices. */
@@ -68,8 +69,7 @@ export class Pipelines {
 class Entry {
   view: PipelineView;
   readonly #options: PipelinesOptions;
-  readonly #watchers = new Map<string, FSWatcher>();
-  #watched = new Set<string>();
+  readonly #watched = new WatchedFiles(() => this.#changed());
   #settle: NodeJS.Timeout | undefined;
   #loading: Promise<void> | null = null;
   #stale = false;
@@ -86,7 +86,7 @@ class Entry {
     this.#keepLoads = options.keepLoads;
     this.files = [path];
     // Watch before the first load, so that no save in between goes unseen.
-    if (options.watch) this.#watch([path]);
+    if (options.watch) this.#watched.watch([path]);
   }
 
   /** A save during a load makes one more load, not two at once. */
@@ -118,11 +118,12 @@ class Entry {
     if (this.#keepLoads === "first") this.#keepLoads = "none";
     if (this.#closed) return;
     this.files = [path, ...loaded.files];
-    if (this.#options.watch) this.#watch(this.files);
+    if (this.#options.watch) this.#watched.watch(this.files);
     // A broken file keeps the last good pipeline, and says what is wrong with the new one.
+    const { problemOrigin: _, ...view } = this.view;
     this.view = loaded.ok
-      ? { ...this.view, pipeline: loaded.pipeline, problem: null }
-      : { ...this.view, problem: describeProblem(loaded.problem) };
+      ? { ...view, pipeline: loaded.pipeline, problem: null }
+      : { ...view, ...problemOf(loaded.problem) };
     this.#options.onChange();
   }
 
@@ -130,30 +131,6 @@ class Entry {
     const host = this.#loaded;
     this.#loaded = undefined;
     return host;
-  }
-
-  /** Folders, not files: an editor that saves by rename would take the watched file away. */
-  #watch(files: readonly string[]): void {
-    this.#watched = new Set(files.map((file) => resolve(file)));
-    const folders = new Set([...this.#watched].map((file) => dirname(file)));
-    for (const folder of folders) {
-      if (this.#watchers.has(folder)) continue;
-      try {
-        const watcher = watch(folder, { persistent: false }, (_event, name) => {
-          if (name === null || this.#watched.has(join(folder, name))) this.#changed();
-        });
-        watcher.on("error", () => this.#unwatch(folder));
-        this.#watchers.set(folder, watcher);
-      } catch {
-        // The folder is gone; its files are missing imports, which the load has just said.
-      }
-    }
-    for (const folder of this.#watchers.keys()) if (!folders.has(folder)) this.#unwatch(folder);
-  }
-
-  #unwatch(folder: string): void {
-    this.#watchers.get(folder)?.close();
-    this.#watchers.delete(folder);
   }
 
   #changed(): void {
@@ -164,12 +141,17 @@ class Entry {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#settle);
-    for (const folder of [...this.#watchers.keys()]) this.#unwatch(folder);
+    this.#watched.close();
     // A load in progress may be one that never ends; the one that has ended is somebody's run now.
     if (this.#loading) await this.#opened?.close();
     await this.#loading;
     await this.takeLoaded()?.close();
   }
+}
+
+function problemOf(found: PipedefProblem): Pick<PipelineView, "problem" | "problemOrigin"> {
+  const { origin } = originOf(found);
+  return { problem: describeProblem(found), ...(origin && { problemOrigin: origin }) };
 }
 
 async function load(

@@ -77,6 +77,11 @@ export class Workers {
     return this.#known.all().map(({ view }) => view);
   }
 
+  /** Of those that were given to the boss, not named by a pipedef. */
+  ownViews(): WorkerView[] {
+    return this.#known.own().map(({ view }) => view);
+  }
+
   /** How many commands all known workers take at once. */
   slots(): number {
     return this.#known.slots();
@@ -102,18 +107,17 @@ export class Workers {
         hint: `Start the boss with --worker URL, or name one: run("http://host:${defaultWorkerPort}", image, command)`,
       });
     }
-    let request = asked;
-    if (bring) {
+    // From now on it counts there: of tasks that start together, not all are to choose the same one.
+    const leave = this.#known.occupy(known);
+    try {
+      let request = asked;
       try {
-        request = { ...asked, ...(await bring(known.client, signal)) };
+        if (bring) request = { ...asked, ...(await bring(known.client, signal)) };
       } catch (error) {
         return settle(io, signal.aborted ? { kind: "cancelled" } : faultOfSource(known, error));
       }
-    }
-    const id = randomUUID();
-    io.chosen({ url: known.view.url, execution: id });
-    const leave = this.#known.occupy(known);
-    try {
+      const id = randomUUID();
+      io.chosen({ url: known.view.url, execution: id });
       return await known.client.execute(request, io, signal, id);
     } finally {
       leave();

@@ -6,6 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { asError } from "./as-error.js";
+import { codeOf } from "./code-of.js";
 import { RecentBytes } from "./recent-bytes.js";
 
 /** More than this on its way, and write asks its caller to wait. */
@@ -333,10 +334,6 @@ function newPromise(): { promise: Promise<void>; resolve: () => void } {
 /** There may be room later. */
 function isFull(error: unknown): boolean {
   return ["ENOSPC", "EDQUOT", "EMFILE", "ENFILE"].includes(codeOf(error));
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
 /** Without the system call and the path that Node puts behind it. */

@@ -45,6 +45,16 @@ export function isDead(owner: Owner): boolean {
   return startOfProcess(owner.pid) !== owner.startedAt;
 }
 
+/** True only where it is certain. */
+export function isAlive(owner: Owner): boolean {
+  const here = currentPlace();
+  const isHere = ["host", "boot", "pidNamespace"] as const;
+  return (
+    isHere.every((part) => owner[part] === here[part]) &&
+    startOfProcess(owner.pid) === owner.startedAt
+  );
+}
+
 function currentPlace() {
   return {
     host: clean(`${read("/etc/machine-id")}-${hostname()}`),

@@ -3,10 +3,13 @@
 
 export interface TarEntry {
   readonly path: string;
-  readonly kind: "file" | "folder" | "link" | "other";
+  /** A hard link is a file of which the archive has the bytes under another name, before it. */
+  readonly kind: "file" | "hard-link" | "folder" | "link" | "other";
   readonly bytes: number;
   /** Of a link. */
   readonly target?: string;
+  /** Absent: the archive does not say it in numbers. */
+  readonly modifiedAt?: number;
   /** By its owner. */
   readonly isExecutable: boolean;
   /** To be read before the next entry is asked for; what is not read is skipped. */
@@ -17,6 +20,7 @@ interface Extended {
   path?: string;
   target?: string;
   size?: number;
+  modifiedAt?: number;
 }
 
 const block = 512;
@@ -32,7 +36,7 @@ export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
     if (header === null || header.every((byte) => byte === 0)) return;
     checkSum(header);
     const type = String.fromCharCode(header[156]!);
-    const bytes = extended.size ?? sizeIn(header);
+    const bytes = extended.size ?? numberIn(header, 124) ?? 0;
     const padding = (block - (bytes % block)) % block;
     if (["x", "g", "L", "K"].includes(type)) {
       if (bytes > longestHeader) throw new Error("the archive has a header that is too long");
@@ -46,6 +50,8 @@ export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
     }
     const path = extended.path ?? nameIn(header);
     const target = extended.target ?? text(header, 157, 257);
+    const seconds = numberIn(header, 136);
+    const modifiedAt = extended.modifiedAt ?? (seconds === null ? null : seconds * 1_000);
     extended = {};
     let left = hasContent(type) ? bytes : 0;
     async function* content() {
@@ -58,7 +64,10 @@ export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
     }
     const isExecutable = (Number.parseInt(text(header, 100, 108).trim() || "0", 8) & 0o100) !== 0;
     const kind = kindOf(type);
-    yield { path, kind, bytes: left, ...(kind === "link" && { target }), isExecutable, content };
+    yield {
+      ...{ path, kind, bytes: left, ...(kind === "link" && { target }) },
+      ...{ ...(modifiedAt !== null && { modifiedAt }), isExecutable, content },
+    };
     await source.skip(left + (hasContent(type) ? padding : 0));
   }
 }
@@ -66,7 +75,8 @@ export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
 function kindOf(type: string): TarEntry["kind"] {
   if (type === "0" || type === "\0" || type === "7") return "file";
   if (type === "5") return "folder";
-  return type === "1" || type === "2" ? "link" : "other";
+  if (type === "1") return "hard-link";
+  return type === "2" ? "link" : "other";
 }
 
 /** Links and folders may name a size, and have no content all the same. */
@@ -88,14 +98,16 @@ function nameIn(header: Uint8Array): string {
   return prefix === "" ? name : `${prefix}/${name}`;
 }
 
-function sizeIn(header: Uint8Array): number {
-  // Sizes beyond 8 GiB are binary.
-  if ((header[124]! & 0x80) !== 0) {
-    let size = header[124]! & 0x7f;
-    for (let at = 125; at < 136; at++) size = size * 256 + header[at]!;
-    return size;
+/** A size or a time. */
+function numberIn(header: Uint8Array, from: number): number | null {
+  // Those that need more than eleven digits are binary: sizes beyond 8 GiB.
+  if ((header[from]! & 0x80) !== 0) {
+    let number = header[from]! & 0x7f;
+    for (let at = from + 1; at < from + 12; at++) number = number * 256 + header[at]!;
+    return number;
   }
-  return Number.parseInt(text(header, 124, 136).trim() || "0", 8) || 0;
+  const number = Number.parseInt(text(header, from, from + 12).trim() || "0", 8);
+  return Number.isNaN(number) ? null : number;
 }
 
 function text(header: Uint8Array, from: number, to: number): string {
@@ -114,6 +126,8 @@ function paxFields(body: Buffer): Extended {
     const value = field.slice(equals + 1);
     if (field.startsWith("path=")) fields.path = value;
     if (field.startsWith("linkpath=")) fields.target = value;
+    if (field.startsWith("mtime=") && /^\d{1,15}(\.\d*)?$/.test(value))
+      fields.modifiedAt = Number(value) * 1_000;
     if (field.startsWith("size=") && /^\d{1,15}$/.test(value)) fields.size = Number(value);
     at += length;
   }

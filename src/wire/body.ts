@@ -1,6 +1,7 @@
 // Requests at the border: bounded, parsed, and refused with the name of the field that does not fit.
 
 import type * as z from "zod";
+import { issuesInWords } from "./issues.js";
 
 const largestBodyBytes = 1024 * 1024;
 
@@ -28,10 +29,7 @@ export async function parseBody<T>(request: Request, schema: z.ZodType<T>): Prom
   }
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) => {
-    const field = issue.code === "unrecognized_keys" ? issue.keys.join(", ") : issue.path.join(".");
-    return { field, text: field === "" ? issue.message : `${field}: ${issue.message}` };
-  });
+  const issues = issuesInWords(parsed.error);
   const field = issues[0]?.field;
   throw new BadRequest(issues.map((issue) => issue.text).join("; "), field ? { field } : {});
 }

@@ -14,42 +14,29 @@ import type {
   StartRunRequest,
   WorkerView,
 } from "./boss.js";
+import { BossRefused, BossUnreachable } from "./boss-error.js";
 import { fetchTrusting, type TrustingInit } from "./fetch-trusting.js";
 import { createKeptBossClient, type KeptBossClient } from "./kept-boss-client.js";
+import { persevere } from "./persevere.js";
 
-/** Nobody answers at the boss's address, or the connection was lost for good. */
-export class BossUnreachable extends Error {
-  override readonly name = "BossUnreachable";
-}
-
-/** The boss answered, and said no. */
-export class BossRefused extends Error {
-  override readonly name = "BossRefused";
-  readonly status: number;
-
-  constructor(message: string, status: number) {
-    super(message);
-    this.status = status;
-  }
-}
+export { BossRefused, BossUnreachable } from "./boss-error.js";
 
 export interface OutputRequest extends TaskRef {
   readonly run: number;
-  /** Default: the last one. */
+  /** Default: the last one, which after a loss of the connection may be another. */
   readonly attempt?: number;
   readonly offset?: number;
-  /** Bytes from the end. */
-  readonly tail?: number;
   /** Goes on until the attempt ends. */
   readonly follow?: boolean;
   readonly signal?: AbortSignal;
 }
 
-export interface ServiceOutputRequest extends Omit<OutputRequest, "offset"> {
+export interface ServiceOutputRequest extends OutputRequest {
   readonly service: string;
   readonly call: number;
 }
 
+/** What comes as a stream survives losses of the connection, as long as the boss comes back within a minute. */
 export interface BossClient {
   readonly url: string;
   pipelines(): Promise<readonly PipelineView[]>;
@@ -63,7 +50,7 @@ export interface BossClient {
   rerun(id: number, request: RerunRequest): Promise<number>;
   cancel(id: number): Promise<void>;
   pin(id: number, pinned: boolean): Promise<void>;
-  /** The run's events after `after`; ends after run-finished. Survives short losses of the connection. */
+  /** The run's events after `after`; ends after run-finished. */
   events(run: number, options?: EventsOptions): AsyncGenerator<LoggedEvent>;
   output(request: OutputRequest): AsyncGenerator<Uint8Array>;
   serviceOutput(request: ServiceOutputRequest): AsyncGenerator<Uint8Array>;
@@ -78,17 +65,18 @@ export interface EventsOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How often a lost event stream is opened again before giving up. */
-const reconnects = 5;
-const reconnectPauseMs = 500;
-
 export interface BossClientOptions {
   readonly token?: string;
   /** Certificates to trust, where they are not the usual ones. */
   readonly ca?: readonly string[];
+  /** Told when a boss that is away is waited for. */
+  readonly onAway?: (message: string) => void;
 }
 
-export function createBossClient(url: string, { token, ca }: BossClientOptions = {}): BossClient {
+export function createBossClient(
+  url: string,
+  { token, ca, onAway }: BossClientOptions = {},
+): BossClient {
   const base = normalizeBossUrl(url);
 
   async function request(path: string, given: TrustingInit = {}): Promise<Response> {
@@ -126,6 +114,40 @@ export function createBossClient(url: string, { token, ca }: BossClientOptions =
     );
   }
 
+  /** Its bytes; a break of the connection is said as such. */
+  async function* bodyOf(
+    response: Response,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array> {
+    try {
+      if (response.body) yield* response.body;
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new BossUnreachable(
+        `the connection to the boss at ${base} was lost (${causeOf(error)})`,
+      );
+    }
+  }
+
+  /** From `offset` on, which `pathFrom` asks for. */
+  async function* bytes(
+    pathFrom: (offset: number) => string,
+    { offset = 0, signal }: Pick<OutputRequest, "offset" | "signal">,
+  ): AsyncGenerator<Uint8Array> {
+    let next = offset;
+    yield* persevere({
+      signal,
+      onAway,
+      open: () => request(pathFrom(next), signal ? { signal } : {}),
+      async *read(response) {
+        for await (const chunk of bodyOf(response, signal)) {
+          next += chunk.length;
+          yield chunk;
+        }
+      },
+    });
+  }
+
   const post = (body: unknown): TrustingInit => ({
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -150,59 +172,62 @@ export function createBossClient(url: string, { token, ca }: BossClientOptions =
 
     async *events(run, { after = 0, signal } = {}) {
       let last = after;
-      for (let failures = 0; ; ) {
-        try {
-          const response = await request(`/api/runs/${run}/events${queryOf({ after: last })}`, {
+      yield* persevere({
+        signal,
+        onAway,
+        open: () =>
+          request(`/api/runs/${run}/events${queryOf({ after: last })}`, {
             headers: { accept: "text/event-stream" },
             ...(signal && { signal }),
-          });
-          for await (const message of parseSse(bodyOf(response))) {
+          }),
+        async *read(response) {
+          for await (const message of parseSse(bodyOf(response, signal))) {
             const logged = loggedEvent.parse(JSON.parse(message.data));
             last = logged.seq;
-            failures = 0;
             yield logged;
             if (logged.event.type === "run-finished") return;
           }
-        } catch (error) {
-          if (signal?.aborted) return;
-          if (error instanceof BossRefused || error instanceof z.ZodError) throw error;
-          if (failures === 0 && last === after) throw error;
-        }
-        if (signal?.aborted) return;
-        failures++;
-        if (failures > reconnects) {
           throw new BossUnreachable(`the connection to the boss at ${base} was lost in run ${run}`);
-        }
-        await new Promise((resolve) => setTimeout(resolve, reconnectPauseMs));
-      }
+        },
+      });
     },
 
-    async *output({ run, stage, task, signal, attempt, offset, tail, follow }) {
-      const query = queryOf({ attempt, offset, tail, follow: follow ? 1 : undefined });
-      const place = `${encodeURIComponent(stage)}/${encodeURIComponent(task)}`;
-      const response = await request(
-        `/api/runs/${run}/tasks/${place}/output${query}`,
-        signal ? { signal } : {},
-      );
-      yield* bodyOf(response);
-    },
-
-    async *serviceOutput({ run, stage, task, service, signal, attempt, call, tail, follow }) {
-      const query = queryOf({ attempt, call, tail, follow: follow ? 1 : undefined });
+    output({ run, stage, task, attempt, follow, ...part }) {
       const place = [stage, task].map(encodeURIComponent).join("/");
-      const response = await request(
-        `/api/runs/${run}/tasks/${place}/services/${encodeURIComponent(service)}/output${query}`,
-        signal ? { signal } : {},
-      );
-      yield* bodyOf(response);
+      const how = { attempt, follow: follow ? 1 : undefined };
+      const path = (offset: number) =>
+        `/api/runs/${run}/tasks/${place}/output${queryOf({ ...how, offset })}`;
+      return bytes(path, part);
+    },
+
+    serviceOutput({ run, stage, task, service, attempt, call, follow, ...part }) {
+      const place = [stage, task, "services", service].map(encodeURIComponent).join("/");
+      const how = { attempt, call, follow: follow ? 1 : undefined };
+      const path = (offset: number) =>
+        `/api/runs/${run}/tasks/${place}/output${queryOf({ ...how, offset })}`;
+      return bytes(path, part);
     },
 
     artifacts: (run) => json(`/api/runs/${run}/artifacts`, objectWith<ArtifactsView>("artifacts")),
 
-    async *artifact(run, { path, stage, task, attempt }) {
+    async *artifact(run, { path, stage, task, attempt, call }) {
       const place = path.split("/").map(encodeURIComponent).join("/");
-      const query = queryOf({ stage, task, attempt });
-      yield* bodyOf(await request(`/api/runs/${run}/artifacts/${place}${query}`));
+      const query = queryOf({ stage, task, attempt, call });
+      let came = 0;
+      yield* persevere({
+        onAway,
+        open: () => request(`/api/runs/${run}/artifacts/${place}${query}`),
+        async *read(response) {
+          // It comes from its beginning again.
+          let known = came;
+          for await (const chunk of bodyOf(response, undefined)) {
+            const rest = chunk.subarray(Math.min(known, chunk.length));
+            known -= chunk.length - rest.length;
+            came += rest.length;
+            if (rest.length > 0) yield rest;
+          }
+        },
+      });
     },
 
     kept: createKeptBossClient(request),
@@ -212,10 +237,6 @@ export function createBossClient(url: string, { token, ca }: BossClientOptions =
 export function normalizeBossUrl(url: string): string {
   const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
   return withScheme.replace(/\/+$/, "");
-}
-
-async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
-  if (response.body) yield* response.body;
 }
 
 function queryOf(values: Readonly<Record<string, string | number | undefined>>): string {

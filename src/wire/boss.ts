@@ -17,7 +17,7 @@
 //            ?attempt (default: last), offset, limit, tail (bytes from the end), follow=1 (until it ends)
 //            raw bytes; header bettertest-output-length: bytes so far
 //   GET  /api/runs/{id}/tasks/{stage}/{task}/output/marks
-//            ?attempt (default: last)              OutputMarksView: whose bytes are where, and when they came
+//            ?attempt (default: last), from (offset) OutputMarksView: whose bytes are where, and when they came
 //   GET  .../output/outline                        ?attempt, follow=1 -> a JSON OutputOutline a line: how far the
 //            output goes, what can be folded
 //   GET  .../output/lines                          ?attempt, from (1: the first), count -> OutputLines
@@ -26,10 +26,12 @@
 //   GET  /api/runs/{id}/tasks/{stage}/{task}/services/{name}/output
 //            ?attempt, call (default: last), offset, tail, follow=1: what a service of it printed, in the same way
 //   GET  .../output/diff                           ?attempt, against (1), ignore-times=1 -> OutputDiff
-//   GET  /api/runs/{id}/tests                      ?verdict, stage, task, attempt (default: last), limit (1000), skip
+//   GET  /api/runs/{id}/tests                      ?verdict, stage, task, attempt (default: last), call (all), limit
+//            (1000), skip
 //                                                  -> TestsView: single tests, from the results files of commands
-//   GET  /api/runs/{id}/artifacts                  ?stage, task, attempt -> ArtifactsView
-//   GET  /api/runs/{id}/artifacts/{path}           ?stage, task, attempt: the file's bytes, as an attachment
+//   GET  /api/runs/{id}/artifacts                  ?stage, task, attempt, call -> ArtifactsView
+//   GET  /api/runs/{id}/artifacts/{path}           ?stage, task, attempt, call (default: the last that
+//            has left it): the file's bytes, as an attachment
 //   GET  /api/kept                                 KeptView[]: sandboxes of red commands that can be entered
 //   GET  /api/runs/{id}/tasks/{stage}/{task}/kept  ?attempt, call -> KeptState; 404 with the reason
 //   POST /api/runs/{id}/tasks/{stage}/{task}/release     ?attempt, call -> 200 { run }: its sandbox is removed
@@ -95,6 +97,8 @@ export interface PipelineView {
   readonly pipeline: Pipeline | null;
   /** Why the file as it is now cannot be used, in words with file and line; null when it can. */
   readonly problem: string | null;
+  /** With a problem: its author can mend it. Absent: the machinery. */
+  readonly problemOrigin?: "pipedef";
 }
 
 export interface WorkerView {
@@ -136,6 +140,8 @@ export interface HelloView {
   readonly seq: number;
   /** The boss's clock. */
   readonly now: number;
+  /** So often at least the boss says something, if only `alive`. Absent: an older boss, which may be silent. */
+  readonly keepAliveMs?: number;
 }
 
 /** Why runs wait. */
@@ -146,7 +152,10 @@ export interface QueueView {
   readonly waiting: readonly number[];
 }
 
-/** What /api/events carries, by `event:` name; run events besides (with their own names and an `id:`). */
+/**
+ * What /api/events carries, by `event:` name; besides, with an `id:`, the events of runs: each by its own name, or
+ * with `?together=1` several as `run-events`.
+ */
 export interface FeedMessage {
   /** Before everything else. */
   readonly hello: HelloView;
@@ -155,6 +164,8 @@ export interface FeedMessage {
   readonly pipelines: readonly PipelineView[];
   readonly workers: readonly WorkerView[];
   readonly health: HealthView;
+  /** Whenever nothing else was said for a while. */
+  readonly alive: null;
 }
 
 /** How far an output goes; every number of a line counts from 1. */

@@ -11,16 +11,16 @@
 // that has been started anew never runs the command a second time within one call.
 
 import { setTimeout as wait } from "node:timers/promises";
+import { within } from "../lib/or-else.js";
 import { parseSse } from "../lib/sse.js";
 import type { ServiceEnd } from "./service.js";
+import { decodeOutput, outputMessages } from "./told-output.js";
 import {
   type CollectedFiles,
   type CommandRequest,
-  decodeOutput,
   ExecutionEvent,
   type KeptNote,
   type Outcome,
-  outputMessages,
   workerHeaders,
 } from "./worker.js";
 import {
@@ -85,9 +85,13 @@ export class CommandAttempt {
   readonly #pack: OutputCopy;
   readonly #services = new Map<string, OutputCopy>();
   #left = nothingLeft;
+  #isTaken = false;
   /** From the answer of an earlier request; absent: this is the first to that worker. */
   readonly #instance: string | undefined;
   #mayStart: boolean;
+  #isCancelled = false;
+  /** While a request that starts is on its way: until its answer. */
+  #starting: Promise<unknown> | null = null;
   #reached = false;
   #heardAt = performance.now();
   #events = 0;
@@ -121,9 +125,15 @@ export class CommandAttempt {
     }
   }
 
-  /** All of it has been taken. */
+  /** Nothing, unless all of it has been taken. */
   get left(): LeftBehind {
-    return this.#left;
+    return this.#isTaken ? this.#left : nothingLeft;
+  }
+
+  /** Resolves when no request to start is on its way any more, or has not been answered for so long. */
+  async startNoMore(patienceMs: number): Promise<void> {
+    this.#isCancelled = true;
+    if (this.#starting) await within(patienceMs, this.#starting, () => {});
   }
 
   /** Whether the worker may still hold something of this execution. */
@@ -209,6 +219,7 @@ export class CommandAttempt {
           await this.#pack.run(signal);
           this.#pack.checkLength();
         }
+        this.#isTaken = true;
         return this.#outcome!;
       };
       return await Promise.race([followed(), lost]);
@@ -280,6 +291,10 @@ export class CommandAttempt {
     const { path, request, leaseMs } = this.#options;
     const starts = this.#mayStart;
     const endTurn = await this.#worker.turns.take();
+    if (starts && this.#isCancelled) {
+      endTurn();
+      throw new Error("it was cancelled before it was sent");
+    }
     const open = this.#worker.open({
       method: "PUT",
       path,
@@ -293,6 +308,7 @@ export class CommandAttempt {
       once: starts,
       signal,
     });
+    if (starts) this.#starting = open.catch(() => {});
     const response = await open
       .catch((error) => {
         if (error instanceof NoAnswerError) this.#mayStart = false;

@@ -31,12 +31,15 @@ export async function listen({
   port,
   tls,
   log = () => {},
+  unreadMs = 60_000,
 }: {
   readonly fetch: Fetch;
   readonly host: string;
   readonly port: number;
   readonly tls?: TlsFiles;
   readonly log?: (line: string) => void;
+  /** So long an answer that is whole waits for its reader to take some of it. Streams wait by themselves, and cost little. */
+  readonly unreadMs?: number;
 }): Promise<Listening> {
   const scheme = tls ? "https" : "http";
   const handle = getRequestListener(
@@ -47,6 +50,9 @@ export async function listen({
   );
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     for (const [name, value] of Object.entries(safeHeaders)) outgoing.setHeader(name, value);
+    outgoing.once("prefinish", () => {
+      if (!outgoing.writableFinished) outgoing.setTimeout(unreadMs, () => outgoing.destroy());
+    });
     void handle(incoming, outgoing);
   };
   const settings = {

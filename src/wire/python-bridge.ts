@@ -7,7 +7,7 @@
 // the task is gone and "ended" when its output is complete. End of the stream in either direction ends all.
 
 import * as z from "zod";
-import { AskedCommand, type Outcome } from "./worker.js";
+import { AskedByCode, type Outcome } from "./worker.js";
 
 export type ToInterpreter =
   /** Sources, by absolute path and in base64, count whatever is on disk. */
@@ -110,7 +110,7 @@ export const FromInterpreter = z.discriminatedUnion("type", [
     task,
     call,
     worker: z.string().nullable(),
-    request: AskedCommand,
+    request: AskedByCode,
   }),
   /** Whoever waited for the call is gone. */
   z.object({ type: z.literal("abandoned"), task, call }),

@@ -1,7 +1,7 @@
 // Brings a tree to a worker, in as few round trips as can be: one where the worker knows the tree before it, or has
 // all of its contents.
 
-import { Readable } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { createDeflate } from "node:zlib";
 import {
   contentsOf,
@@ -134,8 +134,8 @@ class TreeSender {
     const plain = Readable.from(body, { objectMode: false });
     // On this machine packing costs more than it saves.
     const isNear = this.#worker.isLoopback;
-    const packed = isNear ? plain : plain.pipe(createDeflate({ level: 3 }));
-    if (packed !== plain) plain.once("error", (error) => packed.destroy(error));
+    // Both end when one does: what is packed may hold a file open. Of errors the upload hears.
+    const packed = isNear ? plain : pipeline(plain, createDeflate({ level: 3 }), () => {});
     packed.on("data", (chunk: Buffer) => {
       this.bytesSent += chunk.length;
     });

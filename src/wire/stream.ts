@@ -3,6 +3,8 @@
 
 import { sseHeaders, sseKeepAlive } from "../lib/sse.js";
 
+export const usualKeepAliveMs = 15_000;
+
 export interface StreamOptions {
   /** Besides those that every stream has, or instead of them. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -50,7 +52,7 @@ function encoded(produce: (signal: AbortSignal) => AsyncIterable<string>) {
 
 function streamOf(
   produce: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
-  { closed, keepAlive, keepAliveMs = 15_000, mayKeepAlive = () => true }: StreamOptions,
+  { closed, keepAlive, keepAliveMs = usualKeepAliveMs, mayKeepAlive = () => true }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const leaving = new AbortController();
   const chunks = produce(leaving.signal)[Symbol.asyncIterator]();

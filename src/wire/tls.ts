@@ -2,8 +2,9 @@
 
 import { X509Certificate } from "node:crypto";
 import { type FSWatcher, readFileSync, watch } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { createSecureContext, rootCertificates, type SecureContextOptions } from "node:tls";
+import { mayBeAbout } from "../lib/watched-file.js";
 
 export interface TlsFiles {
   readonly cert: string;
@@ -45,10 +46,7 @@ export function watchTls(files: TlsFiles, changed: () => void): { close(): void 
   let timer: NodeJS.Timeout | undefined;
   const watchers: FSWatcher[] = [...new Set(paths.map(dirname))].map((folder) =>
     watch(folder, { persistent: false }, (_, name) => {
-      // What renews them often replaces a link, whose name is another.
-      const concerns =
-        name === null || name.startsWith("..") || paths.some((path) => basename(path) === name);
-      if (!concerns) return;
+      if (!paths.some((path) => mayBeAbout(path, name))) return;
       clearTimeout(timer);
       // Certificate and key are two files: both have to be there.
       timer = setTimeout(changed, 200);

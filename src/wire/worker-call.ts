@@ -40,17 +40,6 @@ export async function executeOn(
     await io.settled?.({ kind: "cancelled" }, nothingLeft);
     return { kind: "cancelled" };
   }
-  const cancelled = new Promise<Outcome>((resolve) => {
-    const cancel = async () => {
-      // The answer comes when the sandbox is gone.
-      await forget();
-      resolve({ kind: "cancelled" });
-    };
-    signal.addEventListener("abort", cancel, { once: true, signal: over.signal });
-  });
-  // One signal may stand for a whole run with hundreds of commands; that is no leak.
-  setMaxListeners(0, signal);
-
   const attempt = new CommandAttempt(worker, {
     request,
     outputBytes: execution.outputBytes,
@@ -60,6 +49,19 @@ export async function executeOn(
     leaseMs,
     over: over.signal,
   });
+  const cancelled = new Promise<Outcome>((resolve) => {
+    const cancel = async () => {
+      // A start that came to the worker behind this would run with nobody to end it.
+      await attempt.startNoMore(worker.connectTimeoutMs);
+      // The answer comes when the sandbox is gone.
+      await forget();
+      resolve({ kind: "cancelled" });
+    };
+    signal.addEventListener("abort", cancel, { once: true, signal: over.signal });
+  });
+  // One signal may stand for a whole run with hundreds of commands; that is no leak.
+  setMaxListeners(0, signal);
+
   const first = await Promise.race([attempt.outcome(), cancelled]);
   // Once aborted, what else happened is no news: the sandbox is to be gone, and that is worth the wait.
   const outcome = signal.aborted ? await cancelled : first;

@@ -129,6 +129,7 @@ export class WorkerConnection {
         ...(signal && { signal }),
       });
       let connected = false;
+      let answered = false;
       limitWaiting(request, {
         connectMs: this.connectTimeoutMs,
         answerMs: timeoutMs,
@@ -139,9 +140,12 @@ export class WorkerConnection {
       request.once("response", (response) => {
         const instance = response.headers[workerHeaders.instance];
         if (typeof instance === "string") this.#instance = instance;
+        answered = true;
         resolve(response);
       });
       request.on("error", (error) => {
+        // From here on it is the reader of the answer who hears of it.
+        if (answered) return;
         const isStale =
           request.reusedSocket &&
           "code" in error &&

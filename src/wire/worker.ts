@@ -31,6 +31,7 @@ import * as z from "zod";
 import { AskedCache, CommandCaches } from "./cache.js";
 import { AskedFilesBuild, FilesBuild } from "./files-build.js";
 import { AskedBuild, BuildResult, ImageBuild } from "./image-build.js";
+import { issuesInWords } from "./issues.js";
 import { KeptMark, keepFailedMs } from "./kept.js";
 import { filePatterns, text, variableName } from "./program-text.js";
 import { AskedServices, ServiceEnd, Services } from "./service.js";
@@ -55,18 +56,6 @@ export const workerHeaders = {
   /** On every answer: another value means that the worker has been started anew and knows nothing. */
   instance: "bettertest-instance",
 } as const;
-
-/** Not ExecutionEvents: they have no number, and nobody resumes after one. */
-export const outputMessages = { some: "output", more: "more-output" } as const;
-
-/** Any bytes as a JSON text, which people can read where the bytes are ASCII. */
-export function encodeOutput(bytes: Uint8Array): string {
-  return JSON.stringify(Buffer.from(bytes).toString("latin1"));
-}
-
-export function decodeOutput(text: string): Uint8Array {
-  return Buffer.from(z.string().parse(JSON.parse(text)), "latin1");
-}
 
 /** Linux starts no program with a longer argument. Refused here, where it is not taken for a red test. */
 const longestCommandBytes = 128 * 1024 - 1;
@@ -152,6 +141,14 @@ export const AskedCommand = CommandRequest.omit({
   cache: z.array(AskedCache).min(1).max(10).optional(),
 });
 export type AskedCommand = z.infer<typeof AskedCommand>;
+
+/** What a pipedef's own code has asked for: where it asks for what nobody takes, that call alone fails, in words. */
+export const AskedByCode = z.unknown().transform((given) => {
+  const parsed = AskedCommand.safeParse(given);
+  if (parsed.success) return { command: parsed.data, refused: null };
+  const words = issuesInWords(parsed.error).map(({ text }) => text);
+  return { command: null, refused: `run: ${words.join("; ").slice(0, 500)}` };
+});
 
 const processLimit = z.number().int().exactOptional();
 const failedTests = z.number().int().positive().exactOptional();

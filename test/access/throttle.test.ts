@@ -38,6 +38,7 @@ describe("failed tries", () => {
       throttle.failed(`10.0.${index >> 8}.${index & 255}`, 0);
     assert.equal(throttle.waitMs("10.9.9.9", null, 20_000), 40_000);
     assert.equal(throttle.waitMs("10.9.9.9", null, 60_000), 0);
+    assert.equal(throttle.waitMs("10.9.9.9", "a right one", 20_000), 0);
   });
 
   test("are forgotten after a quiet quarter of an hour", () => {

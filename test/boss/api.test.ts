@@ -142,6 +142,32 @@ describe("the boss's API", () => {
     assert.ok(seen.has("pipelines") && seen.has("attempt-started"));
   });
 
+  test("a reader may have events together, and resumes behind the last of them", async () => {
+    const { id } = await rig.run();
+    const one = await events("/api/events?after=0", id);
+    const together = await events("/api/events?after=0&together=1", id);
+    assert.deepEqual(together.events, one.events);
+    assert.ok(together.messages < one.messages / 2, `${together.messages} of ${one.messages}`);
+    const middle = one.events.length >> 1;
+    const rest = await events(`/api/events?after=${one.events[middle]!.seq}&together=1`, id);
+    assert.deepEqual(rest.events, one.events.slice(middle + 1));
+  });
+
+  /** Until the run's last. Whoever comes back with a message's id has heard all that was in it. */
+  async function events(path: string, run: number) {
+    const found: LoggedEvent[] = [];
+    let messages = 0;
+    const others = ["hello", "health", "queue", "pipelines", "workers"];
+    for await (const { event, id, data } of rig.sse(path)) {
+      if (others.includes(event)) continue;
+      messages += 1;
+      found.push(...([JSON.parse(data)].flat() as LoggedEvent[]));
+      assert.equal(id, String(found.at(-1)?.seq));
+      if (found.some((logged) => logged.run === run && logged.event.type === "run-finished")) break;
+    }
+    return { events: found, messages };
+  }
+
   const refusals: [string, string, string | undefined, number, RegExp][] = [
     ["POST", "/api/runs", "{", 400, /not JSON/],
     ["POST", "/api/runs", '{"only": "Unit"}', 400, /^only: /],

@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import Database from "libsql";
 import { EventLog } from "../../src/boss/event-log.js";
 import { createMemoryStore } from "../../src/boss/store/memory.js";
+import { openSqliteStore } from "../../src/boss/store/sqlite.js";
 import type { RunEvent } from "../../src/model/events.js";
+import { runCreated } from "../contracts/store.js";
 
-const created: RunEvent = {
-  type: "run-created",
-  at: 1,
-  pipelineName: "shop",
-  pipedef: "/p.ts",
-  keepGoing: false,
-  trigger: "test",
-};
+const created = runCreated();
 const finished: RunEvent = { type: "run-finished", at: 2, verdict: "passed" };
 
 function newLog() {
@@ -128,4 +127,52 @@ test("what was imported in one piece is not missing among the last events", asyn
     if (seq === 4) stop.abort();
   }
   assert.deepEqual(seen, [1, 2, 3, 4]);
+});
+
+test("nobody is told of an event that could not be stored, until it is", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "bettertest-log-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "history.db");
+  const store = openSqliteStore(path);
+  t.after(() => store.close());
+  const log = new EventLog(store);
+  const id = store.nextRunId();
+  const other = store.nextRunId();
+  for (const run of [id, other]) log.append(run, created);
+  const seen: string[] = [];
+  const read = async (run?: number) => {
+    const signal = new AbortController().signal;
+    for await (const logged of log.follow({ ...(run && { run }), after: 0, signal })) {
+      seen.push(`${run ?? "all"}: ${logged.run} ${logged.event.type}`);
+      if (logged.event.type === "run-finished") return;
+    }
+  };
+  const readers = [read(id), read(other), read()];
+  const turns = async () => {
+    for (let n = 0; n < 10; n++) await new Promise(setImmediate);
+  };
+  await turns();
+  const before = [...seen];
+  assert.equal(before.length, 4);
+
+  const holder = new Database(path);
+  holder.exec("BEGIN IMMEDIATE");
+  log.append(id, { type: "cancel-requested", at: 3, by: "test" });
+  log.append(id, finished);
+  assert.match(String(store.unwritable()), /cannot be written/);
+  await turns();
+  assert.deepEqual(seen, before);
+  assert.equal(store.run(id)?.status, "passed", "the run itself goes on");
+
+  holder.exec("ROLLBACK");
+  holder.close();
+  log.retry();
+  await Promise.all([readers[0], readers[2]]);
+  const told = ["cancel-requested", "run-finished"];
+  assert.deepEqual(
+    seen.slice(before.length).sort(),
+    told.flatMap((type) => [`${id}: ${id} ${type}`, `all: ${id} ${type}`]).sort(),
+  );
+  log.append(other, finished);
+  await readers[1];
 });

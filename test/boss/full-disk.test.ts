@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import Database from "libsql";
 import { attemptNote, findTask } from "../../src/model/run.js";
 import { startWorker } from "../../src/worker/main.js";
+import { startBossProcess } from "../rig/boss-process.js";
 import { nextHealth } from "../rig/next-health.js";
 import { type Rig, startRig, statusOf } from "../rig/rig.js";
 import { mountSmallDisk, noSmallDisk, type SmallDisk } from "../rig/small-disk.js";
+import { startWorkerProcess } from "../rig/worker.js";
 
 const because = "ENOSPC: no space left on device";
 
@@ -140,6 +142,41 @@ test("events that found no room are stored when there is some", {
   const store = openSqliteStore(join(signs, "again.db"));
   assert.deepEqual({ seq: store.lastSeq(), run: store.run(1) }, seen);
   store.close();
+});
+
+test("a boss that is killed while its disk is full starts, says so, and goes on when there is room", {
+  skip: noSmallDisk,
+}, async (t) => {
+  using disk = mountSmallDisk(8);
+  const folder = signsFolder(t);
+  const sign = join(folder, "go-on");
+  await using worker = await startWorkerProcess({ executor: "process" });
+  mkdirSync(join(folder, ".bettertest"));
+  writeFileSync(
+    join(folder, ".bettertest/pipedef.ts"),
+    `import { run, stage } from "bettertest";
+    stage("s", { t: () => run("any", "echo begin; until [ -e ${sign} ]; do sleep 0.05; done; exit 7") });`,
+  );
+  const args = ["--worker", worker.url, "--data", join(disk.folder, "data")];
+  const first = await startBossProcess(args, folder);
+  const id = await first.start();
+  await first.sees(id, ({ event }) => event.type === "call-started");
+  disk.fill();
+  await first.kill();
+
+  const second = await startBossProcess(args, folder);
+  try {
+    const health = await fetch(`${second.url}/healthz`);
+    assert.equal(health.status, 503);
+    assert.match(await health.text(), /disk/);
+    disk.free();
+    writeFileSync(sign, "");
+    const run = await second.finished(id);
+    assert.equal(statusOf(run, "s", "t"), "failed");
+    assert.match(await second.output(id, "s", "t"), /^begin\n/);
+  } finally {
+    await second.stop();
+  }
 });
 
 test("a worker whose disk is full goes on too, and says in the output what is missing", {

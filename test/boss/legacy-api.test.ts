@@ -101,3 +101,36 @@ test("an older client that asks while the boss still loads gets the stages", asy
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test("a large run is told in pieces, to one that does not read too", async () => {
+  const pipedef = `
+import { Stage, run } from "bettertest";
+export class TestLarge extends Stage {
+  ${Array.from({ length: 20 }, (_, at) => `static task_${at}() { return run("WORKER_URL", "any", "yes 'é\\"${at}' | head -c 3000000"); }`).join("\n")}
+}`;
+  await using rig = await startRig({ files: { ".bettertest/pipedef.ts": pipedef } });
+  await rig.run();
+  const before = process.memoryUsage().rss;
+  const stopped = Array.from({ length: 20 }, async () => {
+    const { body } = await fetch(`${rig.url}/api/state`);
+    return body!.getReader();
+  });
+  const readers = await Promise.all(stopped);
+  await Promise.all(readers.map((reader) => reader.read()));
+  // All of it, 20 times, are 1,200 MB.
+  assert.ok(process.memoryUsage().rss - before < 300e6);
+  await Promise.all(readers.map((reader) => reader.cancel()));
+
+  // Whole characters, wherever the pieces were cut.
+  const { run } = await rig.get<{ run: { stages: { tasks: { output: string }[] }[] } }>(
+    "/api/state",
+  );
+  const line = (at: number) => `é"${at}\n`;
+  const whole = (at: number) => {
+    const size = Buffer.byteLength(line(at));
+    const bytes = Buffer.from(line(at).repeat(Math.ceil(3_000_000 / size)));
+    return bytes.subarray(0, 3_000_000).toString();
+  };
+  for (const [at, { output }] of run.stages[0]!.tasks.entries())
+    assert.ok(output === whole(at), `task ${at}: ${output.slice(-30)}`);
+});

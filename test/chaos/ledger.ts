@@ -31,8 +31,10 @@ export async function startLedger(host: string): Promise<Ledger> {
   };
   const server = createServer((socket) => {
     let entry: LedgerEntry | null = null;
-    socket.on("error", () => {});
-    createInterface({ input: socket }).on("line", (line) => {
+    const lines = createInterface({ input: socket });
+    // A command that is killed leaves without a word; the reader of lines tells of it once more.
+    for (const one of [socket, lines]) one.on("error", () => {});
+    lines.on("line", (line) => {
       const [verb, sandbox = "", ...rest] = line.split(" ");
       if (verb === "start") {
         const [task = "", call = ""] = rest;

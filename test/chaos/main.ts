@@ -87,7 +87,7 @@ async function cut(cutMs: number, leaseMs: number): Promise<number> {
     const attempts = story.run.stages[0]?.tasks[0]?.attempts ?? [];
     const told = attempts.map(({ startedAt, finishedAt, end }, index) => {
       const seconds = (((finishedAt ?? 0) - startedAt) / 1000).toFixed(1);
-      return `${end?.status} after ${seconds} s with ${story.outputs[index]?.split("\n").length} lines`;
+      return `${end?.status} after ${seconds} s with ${story.outputs[index]?.match(/\n/g)?.length ?? 0} lines`;
     });
     console.log(
       `${form}, cut for ${cutMs / 1000} s, lease ${leaseMs / 1000} s: ${told.join(", ")} of ${story.lines}; ` +

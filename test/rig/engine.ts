@@ -31,6 +31,9 @@ export interface OwnEngine extends AsyncDisposable {
   start(): Promise<void>;
   /** SIGTERM: it ends its containers in order; SIGKILL: it leaves them running. */
   end(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** It answers nobody any more; its containers go on. Until it is ended by SIGKILL, or goes on itself. */
+  hang(): void;
+  goOn(): void;
   docker(...args: string[]): string;
   /** Those of bettertest, running or not. */
   containers(): string[];
@@ -99,11 +102,14 @@ export async function startOwnEngine({ ledger }: { ledger?: string } = {}): Prom
     address,
     start,
     end,
+    hang: () => void child?.kill("SIGSTOP"),
+    goOn: () => void child?.kill("SIGCONT"),
     docker,
     containers: () =>
       docker("ps", "-aq", "--filter", "label=bettertest.owner").trim().split("\n").filter(Boolean),
     async [Symbol.asyncDispose]() {
       try {
+        child?.kill("SIGCONT");
         if (child === null) await start();
         const left = docker("ps", "-aq").trim().split("\n").filter(Boolean);
         if (left.length > 0) docker("rm", "-f", ...left);

@@ -8,6 +8,7 @@ import { scan } from "../../src/source/scan.js";
 import type { StatCache } from "../../src/source/stat-cache.js";
 import { listen } from "../../src/wire/listen.js";
 import { createWorkerClient, type WorkerClient } from "../../src/wire/worker-client.js";
+import type { GitLimits } from "../../src/worker/sources/git-mirrors.js";
 import { sourceRoutes } from "../../src/worker/sources/routes.js";
 import { openSources } from "../../src/worker/sources/sources.js";
 import type { SourceStore } from "../../src/worker/sources/store.js";
@@ -23,16 +24,22 @@ export interface SourceWorker extends AsyncDisposable {
 }
 
 export async function startSourceWorker(
-  options: { folder?: string; copy?: boolean; maxBytes?: number } = {},
+  options: {
+    folder?: string;
+    copy?: boolean;
+    maxBytes?: number;
+    gitLimits?: Partial<GitLimits>;
+  } = {},
 ): Promise<SourceWorker> {
   const own = mkdtempSync(join(tmpdir(), "bettertest-source-worker-"));
-  const { folder = join(own, "store"), copy = false, maxBytes = 2 ** 30 } = options;
+  const { folder = join(own, "store"), copy = false, maxBytes = 2 ** 30, gitLimits = {} } = options;
   const sources = openSources({
     folder,
     ownFolder: own,
     maxBytes,
     maxCacheBytes: 2 ** 30,
     copy,
+    gitLimits,
     log: () => {},
   });
   const app = sourceRoutes(sources);

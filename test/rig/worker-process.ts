@@ -18,7 +18,7 @@ function createGatedExecutor(): Executor {
           await sink(Buffer.from(command));
           return { exitCode: 0, outOfMemory: false };
         },
-        kill() {},
+        kill: () => true,
         async dispose() {},
       };
     },

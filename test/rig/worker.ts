@@ -5,7 +5,12 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { CommandRequest, Outcome, WorkerInfo } from "../../src/wire/worker.js";
 import { createWorkerClient, type WorkerClient } from "../../src/wire/worker-client.js";
-import type { Executor, OutputSink, SandboxSpec } from "../../src/worker/executors/executor.js";
+import type {
+  Executor,
+  OutputSink,
+  SandboxExit,
+  SandboxSpec,
+} from "../../src/worker/executors/executor.js";
 import { type RunningWorker, startWorker, type WorkerOptions } from "../../src/worker/main.js";
 
 /** Made by scripts/base-image.mjs. */
@@ -168,6 +173,8 @@ export interface ScriptedCommand {
   readonly signals: string[];
   write(what: string | Uint8Array): Promise<void> | undefined;
   exit(code: number): void;
+  /** It has ended; how is to be learned yet. */
+  leaveNothingToKill(): void;
   fault(error: Error): void;
 }
 
@@ -178,7 +185,8 @@ export interface ScriptedExecutor extends Executor {
 }
 
 /** SIGKILL ends a scripted command as it would a real one; everything else is the test's to say. */
-export function createScriptedExecutor(): ScriptedExecutor {
+/** `scripted`: what else their sandboxes say of how commands end. */
+export function createScriptedExecutor(scripted: Partial<SandboxExit> = {}): ScriptedExecutor {
   const started: ScriptedCommand[] = [];
   const waiting: ((command: ScriptedCommand) => void)[] = [];
   let opened = 0;
@@ -198,6 +206,7 @@ export function createScriptedExecutor(): ScriptedExecutor {
       const signals: string[] = [];
       opened += 1;
       let gone = false;
+      let hasEnded = false;
       return {
         id: `scripted-${opened}`,
         async run(sink: OutputSink) {
@@ -206,16 +215,20 @@ export function createScriptedExecutor(): ScriptedExecutor {
             signals,
             write: (what) => sink(Buffer.from(what)),
             exit: ended.resolve,
+            leaveNothingToKill() {
+              hasEnded = true;
+            },
             fault: ended.reject,
           };
           const taker = waiting.shift();
           if (taker) taker(command);
           else started.push(command);
-          return { exitCode: await ended.promise, outOfMemory: false };
+          return { exitCode: await ended.promise, outOfMemory: false, ...scripted };
         },
         kill(signal) {
           signals.push(signal);
           if (signal === "SIGKILL") ended.resolve(137);
+          return !hasEnded;
         },
         async dispose() {
           if (!gone) disposed += 1;
@@ -239,9 +252,11 @@ export function containersOf(pid: number): string[] {
 
 /** Looks again and again: for what nobody announces, like the end of somebody else's process. */
 export async function eventually(holds: () => boolean | Promise<boolean>, withinMs = 20_000) {
-  const deadline = Date.now() + withinMs;
+  // Not by the clock of the wall, which a test may set.
+  const deadline = performance.now() + withinMs;
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`did not come true within ${withinMs} ms: ${holds}`);
+    if (performance.now() > deadline)
+      throw new Error(`did not come true within ${withinMs} ms: ${holds}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -8,7 +8,9 @@ import type { Store } from "../store/store.js";
 export interface DiskOptions {
   /** Where history and outputs are. */
   readonly folder: string;
-  readonly store: Pick<Store, "unwritable" | "retry">;
+  readonly store: Pick<Store, "unwritable">;
+  /** Stores what could not be stored. */
+  readonly retry: () => void;
   readonly onChange: () => void;
   readonly log: (line: string) => void;
 }
@@ -61,13 +63,13 @@ export class Disk {
   }
 
   async #look(): Promise<void> {
-    const { folder, store, onChange, log } = this.#options;
+    const { folder, store, retry, onChange, log } = this.#options;
     const free = await statfs(folder).then(
       ({ bavail, blocks, bsize }) => ({ bytes: bavail * bsize, ofBytes: blocks * bsize }),
       () => null,
     );
     if (this.#closed) return;
-    if (store.unwritable() !== null) store.retry();
+    if (store.unwritable() !== null) retry();
     const before = this.#state;
     this.#state = judge({ folder, free, unwritable: store.unwritable() });
     if (before.trouble === this.#state.trouble && before.warning === this.#state.warning) return;

@@ -1,12 +1,13 @@
 // Where a boss keeps its runs: for as long as it lives, or for good.
 
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder } from "../../lib/make-folder.js";
 import { makeOwnedFolder } from "../../lib/owned-folder.js";
 import { Outputs } from "../output/outputs.js";
 import { createMemoryStore } from "../store/memory.js";
 import type { Store } from "../store/store.js";
-import { historyFile, outputsFolder } from "./data-paths.js";
+import { historyFile, importPrefix, outputsFolder } from "./data-paths.js";
 
 export type HistoryOptions =
   /** Gone with the engine; outputs lie in a folder of their own below `folder` (default: the system's). */
@@ -46,13 +47,25 @@ export async function openHistory(
   await orSaying(() => makeFolder(options.folder));
   const { openSqliteStore } = await import("../store/sqlite.js");
   const store = openSqliteStore(join(options.folder, historyFile), limits);
+  const outputs = new Outputs(join(options.folder, outputsFolder), limits);
+  await removeStrays(outputs.folder, store);
   return {
     durable: true,
     folder: options.folder,
     store,
-    outputs: new Outputs(join(options.folder, outputsFolder), limits),
+    outputs,
     close: async () => store.close(),
   };
+}
+
+/** Folders of runs that a boss was killed in the middle of deleting, or of taking in. */
+async function removeStrays(folder: string, store: Store): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const isStray = /^\d{1,15}$/.test(name)
+      ? store.isGone(Number(name))
+      : name.startsWith(importPrefix);
+    if (isStray) await rm(join(folder, name), { recursive: true, force: true }).catch(() => {});
+  }
 }
 
 async function orSaying<T>(make: () => Promise<T>): Promise<T> {

@@ -16,7 +16,7 @@ import { isFinished, newRun } from "../../model/run.js";
 import { isSafePath } from "../../wire/file-pack.js";
 import { parseRunEvent, TestInEvent } from "../../wire/run-event.js";
 import type { Outputs } from "../output/outputs.js";
-import { filesFolder } from "./data-paths.js";
+import { filesFolder, importPrefix } from "./data-paths.js";
 import { type FileRef, filesOf, runFileFormat, runFileVersion } from "./run-file.js";
 
 /** The file cannot be used; why. */
@@ -70,7 +70,7 @@ export async function importRun(
   from: AsyncIterable<Uint8Array>,
 ): Promise<number> {
   await mkdir(target.outputs.folder, { recursive: true, mode: 0o700 });
-  let folder = await mkdtemp(join(target.outputs.folder, "import-"));
+  let folder = await mkdtemp(join(target.outputs.folder, importPrefix));
   try {
     const { was, events } = await unpack(target, from, folder);
     const id = target.nextRunId();

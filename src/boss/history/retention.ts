@@ -49,7 +49,8 @@ export class Retention {
     const { store, outputs, limits, now, log } = this.#deps;
     const ended = store.ended();
     // What is pinned takes room, but not the place of another run.
-    const deletable = ended.filter(({ pinned }) => !pinned);
+    const needed = neededBy(store);
+    const deletable = ended.filter(({ id, pinned }) => !pinned && !needed.has(id));
     let count = deletable.length;
     let bytes = 0;
     for (const { id } of ended) {
@@ -82,4 +83,17 @@ export class Retention {
       );
     }
   }
+}
+
+/** What runs under way run again: they may have the files of those as their source. */
+function neededBy(store: Pick<Store, "unfinished" | "run">): Set<number> {
+  const found = new Set<number>();
+  for (const id of store.unfinished()) {
+    let again = store.run(id)?.request.again;
+    while (again && !found.has(again.run)) {
+      found.add(again.run);
+      again = store.run(again.run)?.request.again;
+    }
+  }
+  return found;
 }

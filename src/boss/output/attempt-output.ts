@@ -1,7 +1,7 @@
 // What one attempt of a task printed, in one file, and whose bytes are where in it. A boss that was killed
 // opens it again, and asks how much of each call it has.
 
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { ByteLog } from "../../lib/byte-log.js";
 import type { StoredOutput } from "../../model/events.js";
 import { type Mark, OutputMarks, readMarks } from "./output-marks.js";
@@ -31,6 +31,11 @@ export class AttemptOutput {
   /** Of before the boss was killed. */
   #earlier: readonly Mark[] = [];
   #earlierEnd = 0;
+
+  /** What may be there of it. */
+  static remove(path: string): void {
+    for (const one of [path, marksPath(path), gapPath(path)]) rmSync(one, { force: true });
+  }
 
   constructor(
     path: string,

@@ -51,7 +51,10 @@ export class LineIndex {
   #escape = "";
   /** The beginning of a line that began in an earlier chunk. */
   #carry: Buffer = Buffer.alloc(0);
-  #previous: { bytes: Buffer; start: number; end: number } | null = null;
+  /** The bytes that the line before stands in, where it can be compared with; no object for each line. */
+  #previous: Buffer | null = null;
+  #previousStart = 0;
+  #previousEnd = 0;
   #equal = 1;
   #repeat: Fold | null = null;
   readonly #open: Fold[] = [];
@@ -93,6 +96,7 @@ export class LineIndex {
     return stamp === this.stamp ? [] : this.folds.filter((fold) => fold.stamp > stamp);
   }
 
+  /** What is needed of the chunk later is copied, so its memory may be used again. */
   append(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     const base = this.bytes;
@@ -111,6 +115,9 @@ export class LineIndex {
       feed = bytes.indexOf(lineFeed, start);
     }
     this.bytes = base + bytes.length;
+    if (this.#previous === bytes) {
+      this.#keepPrevious(Buffer.from(bytes.subarray(this.#previousStart, this.#previousEnd)));
+    }
     if (start < bytes.length && this.#carry.length <= maxComparedBytes) {
       const rest = bytes.subarray(start, start + maxComparedBytes + 1);
       this.#carry =
@@ -169,8 +176,7 @@ export class LineIndex {
   }
 
   #countRepeats(bytes: Buffer, start: number, end: number, line: number) {
-    const previous = this.#previous;
-    if (previous && end > start && isSame(previous, bytes, start, end)) {
+    if (this.#isRepeated(bytes, start, end)) {
       this.#equal += 1;
       if (this.#repeat) this.#close(this.#repeat, line);
       else if (this.#equal >= minRepeats) {
@@ -180,7 +186,24 @@ export class LineIndex {
     }
     this.#equal = 1;
     this.#repeat = null;
-    this.#previous = end - start > maxComparedBytes ? null : { bytes, start, end };
+    this.#keepPrevious(bytes, start, end);
+  }
+
+  #keepPrevious(bytes: Buffer, start = 0, end = bytes.length) {
+    this.#previous = end - start > maxComparedBytes ? null : bytes;
+    this.#previousStart = start;
+    this.#previousEnd = end;
+  }
+
+  /** Looks from both ends: lines that differ do so most often there, in a number or a time. */
+  #isRepeated(bytes: Buffer, start: number, end: number): boolean {
+    const previous = this.#previous;
+    const shift = this.#previousStart - start;
+    if (!previous || end === start || this.#previousEnd !== end + shift) return false;
+    for (let i = start, j = end - 1; i <= j; i += 1, j -= 1) {
+      if (previous[i + shift] !== bytes[i] || previous[j + shift] !== bytes[j]) return false;
+    }
+    return true;
   }
 
   #findSection(text: string, line: number) {
@@ -277,16 +300,4 @@ export class LineIndex {
 /** What stands between "ESC [" and "m". */
 function isParameter(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || byte === 0x3b || byte === 0x3a;
-}
-
-/** From the end: lines that differ do so most often there, in a number or a time. */
-function isSame(
-  { bytes: a, start: aStart, end: aEnd }: { bytes: Buffer; start: number; end: number },
-  b: Buffer,
-  start: number,
-  end: number,
-): boolean {
-  if (aEnd - aStart !== end - start || end - start > maxComparedBytes) return false;
-  for (let i = aEnd - 1, j = end - 1; j >= start; i -= 1, j -= 1) if (a[i] !== b[j]) return false;
-  return true;
 }

@@ -1,6 +1,7 @@
 // The line indexes of the outputs that somebody looks at. One is made when it is first asked for, by one
 // reading of the file, and follows an output that still grows until that ends.
 
+import { open } from "node:fs/promises";
 import { asError } from "../../lib/as-error.js";
 import { Bell } from "../../lib/bell.js";
 import { LineIndex } from "./line-index.js";
@@ -8,6 +9,7 @@ import type { OutputRef, Outputs } from "./outputs.js";
 
 /** An index of 100 MB takes about half a megabyte. */
 const maxKept = 50;
+const chunkBytes = 1024 * 1024;
 
 export class LineIndexes {
   readonly #outputs: Outputs;
@@ -24,8 +26,10 @@ export class LineIndexes {
     this.#kept.delete(path);
     // One that ended with an earlier boss may go on with this one.
     const isOutdated = found?.index.ended && found.index.bytes !== length;
-    if (!found || found.error || isOutdated)
-      found = new FollowedIndex(this.#outputs.follow(ref), path);
+    if (!found || found.error || isOutdated) {
+      const chunks = this.#outputs.isLive(ref) ? this.#outputs.follow(ref) : chunksOf(path);
+      found = new FollowedIndex(chunks, path);
+    }
     // The one asked for last stands last.
     this.#kept.set(path, found);
     for (const [oldest, { index }] of this.#kept) {
@@ -43,6 +47,7 @@ export class FollowedIndex {
   error: Error | null = null;
   readonly #changes = new Bell();
 
+  /** A chunk is done with when the next is asked for. */
   constructor(chunks: AsyncIterable<Uint8Array>, path: string) {
     this.path = path;
     void this.#follow(chunks);
@@ -76,5 +81,20 @@ export class FollowedIndex {
       this.error = asError(error);
     }
     this.#changes.ring();
+  }
+}
+
+/** All into the same memory: new memory for every chunk costs several times what the reading does. */
+async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path, "r");
+  try {
+    const buffer = Buffer.allocUnsafe(chunkBytes);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
   }
 }

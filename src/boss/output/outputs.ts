@@ -37,8 +37,8 @@ export class Outputs {
   readonly #onLoss: () => void;
   readonly #live = new Map<string, AttemptOutput>();
   #bytesOfEnded = 0;
-  /** The last one that was made. */
-  #runFolder = "";
+  /** Of runs that began with this boss: what is in there is its own. */
+  readonly #ownFolders = new Set<string>();
 
   constructor(
     folder: string,
@@ -62,8 +62,11 @@ export class Outputs {
     const path = this.path(ref);
     const folder = dirname(path);
     try {
-      if (folder !== this.#runFolder) mkdirSync(folder, { recursive: true });
-      this.#runFolder = folder;
+      if (!this.#ownFolders.has(folder)) {
+        if (mkdirSync(folder, { recursive: true }) !== undefined) this.#ownFolders.add(folder);
+        // A boss that was killed while its history could not be written leaves files of attempts that nobody knows of.
+        else if (!reopen) AttemptOutput.remove(path);
+      }
     } catch {
       // The output's own file meets the same trouble, and is better placed to say so, or to try again.
     }
@@ -155,8 +158,9 @@ export class Outputs {
   }
 
   async remove(run: number): Promise<void> {
-    this.#runFolder = "";
-    await rm(join(this.folder, String(run)), { recursive: true, force: true });
+    const folder = join(this.folder, String(run));
+    this.#ownFolders.delete(folder);
+    await rm(folder, { recursive: true, force: true });
   }
 
   /** Where it is. Whoever reads there sees what has been written so far. */

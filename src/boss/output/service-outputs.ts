@@ -34,7 +34,8 @@ export class ServiceOutputs {
   async close(ref: ServiceRef): Promise<number> {
     const path = servicePath(ref);
     const log = this.#live.get(path);
-    await log?.end();
+    // Of a file that could not be made its writer has heard.
+    await log?.end().catch(() => {});
     this.#live.delete(path);
     return log?.length ?? 0;
   }

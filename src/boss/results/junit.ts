@@ -41,7 +41,11 @@ const saysNothing = /^(?:failed|failure|error|test failed)?[.!]?$/i;
 export function createJunitReader(taker: ReportTaker): ReportReader {
   const reader = new JunitHandler(taker);
   const xml = new XmlReader(reader);
-  return { push: (text) => xml.push(text), end: () => xml.end() };
+  return {
+    push: (text) => xml.push(text),
+    end: () => xml.end(),
+    breakOff: () => reader.breakOff(),
+  };
 }
 
 class JunitHandler implements XmlHandler {
@@ -116,11 +120,21 @@ class JunitHandler implements XmlHandler {
       this.#endTest(this.#test);
       this.#test = null;
     } else if (name === "testsuite" || name === "testsuites") this.#endSuite(this.#suites.pop()!);
-    else if (this.#suiteFailure && this.#path.at(-1) === "testsuite") {
-      const { message, details } = this.#suiteFailure;
-      this.#suiteFailure = null;
-      this.#failSuite(this.#suites.at(-1)!, message ?? firstLine(details.value), details.value);
-    }
+    else if (this.#path.at(-1) === "testsuite") this.#endSuiteFailure();
+  }
+
+  #endSuiteFailure(): void {
+    if (!this.#suiteFailure) return;
+    const { message, details } = this.#suiteFailure;
+    this.#suiteFailure = null;
+    this.#failSuite(this.#suites.at(-1)!, message ?? firstLine(details.value), details.value);
+  }
+
+  breakOff(): void {
+    // One that has not failed so far may yet have; the others have ended.
+    if (this.#test?.verdict === "failed") this.#endTest(this.#test);
+    this.#endSuiteFailure();
+    for (let suite = this.#suites.pop(); suite; suite = this.#suites.pop()) this.#endSuite(suite);
   }
 
   #endTest({ attributes, verdict, message, details }: OpenTest): void {

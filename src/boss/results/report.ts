@@ -9,12 +9,17 @@ export interface ReportTaker {
 }
 
 export interface ReportReader {
+  /** The report cannot be read any further: tells what is known of it so far. */
+  breakOff(): void;
   push(text: string): void;
   /** Throws, as push does, with words on what is wrong; the tests told until then are real. */
   end(): void;
 }
 
 export const mostChars = { name: 1_000, message: 4_000, details: 32_000 } as const;
+
+/** Stands where a text was cut. */
+export const cutMark = " […]";
 
 /** Collects text that may be endless. */
 export class BoundedText {
@@ -35,12 +40,12 @@ export class BoundedText {
   /** Lines as they are, without empty ones around them. */
   get value(): string {
     const text = this.#text.replace(/^(?:[^\S\n]*\n)+/, "").trimEnd();
-    return this.#cut ? `${text} […]` : text;
+    return this.#cut ? text + cutMark : text;
   }
 }
 
 export function bounded(text: string, most: number): string {
-  return text.length > most ? `${text.slice(0, most)} […]` : text;
+  return text.length > most ? text.slice(0, most) + cutMark : text;
 }
 
 /** A test as it is kept: nothing empty, nothing endless. */

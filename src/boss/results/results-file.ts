@@ -62,6 +62,7 @@ export class ResultsFile {
       work();
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
+      this.#reader?.breakOff();
     }
   }
 }

@@ -40,6 +40,21 @@ interface Point {
   readonly children: Level | null;
 }
 
+/** Diagnostics of a test, from "---" on. */
+interface Block {
+  readonly indent: string;
+  readonly text: BoundedText;
+  /** Indented like details, but they may be tests: that is known where the block ends. */
+  readonly doubtful: string[];
+  doubtfulChars: number;
+  /** The text without those; null: there are none. */
+  sure: string | null;
+}
+
+/** A line that tells of a test, a plan or the end, and no detail. */
+const telling = /^ *(?:(?:not )?ok\b|1\.\.\d|Bail out!|# Subtest\b)/;
+/** A block with more behind a line that tells of a test has lost its end. */
+const mostDoubtfulChars = 256 * 1024;
 const longestLine = 256 * 1024;
 const deepest = 64;
 
@@ -57,13 +72,17 @@ class TapReader implements ReportReader {
   readonly #levels: Level[] = [newLevel("")];
   /** Waits for its diagnostics. */
   #point: Point | null = null;
-  #yaml: { readonly indent: string; readonly text: BoundedText } | null = null;
+  #yaml: Block | null = null;
+  #sawVersion = false;
   #sawTap = false;
   #bailed = false;
 
   constructor(taker: ReportTaker) {
     this.#taker = taker;
   }
+
+  /** Nothing stops it from being read. */
+  breakOff(): void {}
 
   push(text: string): void {
     const lines = (this.#rest + text).split("\n");
@@ -75,12 +94,18 @@ class TapReader implements ReportReader {
   end(): void {
     if (this.#rest !== "") this.#take(this.#rest.replace(/\r$/, ""));
     this.#rest = "";
+    // What was taken for details may have details itself.
+    while (this.#yaml) this.#breakBlock(this.#yaml);
     this.#endPoint();
     if (!this.#sawTap) {
-      throw new TapError("it is neither XML nor TAP: no line of it tells of a test or a plan");
+      throw new TapError(
+        this.#sawVersion
+          ? "it ends before its first test and has no plan"
+          : "it is neither XML nor TAP: no line of it tells of a test or a plan",
+      );
     }
-    while (this.#levels.length > 1) this.#levels.pop();
-    this.#checkPlan(this.#levels[0]!);
+    this.#close(1);
+    this.#checkRoot(this.#levels[0]!);
   }
 
   #take(given: string): void {
@@ -93,8 +118,9 @@ class TapReader implements ReportReader {
 
   #takeLine(line: string): void {
     const [, indent = "", text = ""] = /^( *)(.*)$/s.exec(line)!;
-    if (this.#point && text === "---") {
-      this.#yaml = { indent, text: new BoundedText(mostChars.details) };
+    if (this.#point && indent !== "" && text === "---") {
+      const text = new BoundedText(mostChars.details);
+      this.#yaml = { indent, text, doubtful: [], doubtfulChars: 0, sure: null };
       return;
     }
     if (text === "") return;
@@ -107,7 +133,7 @@ class TapReader implements ReportReader {
       this.#open(depth + 1, unescaped(subtest[1] ?? ""));
       return;
     }
-    const plan = /^1\.\.(\d{1,9})(?:\s*#.*)?$/.exec(text);
+    const plan = /^1\.\.(\d{1,9})(?:\s*|\s*#.*|\s+skip.*)$/i.exec(text);
     if (plan) {
       this.#endPoint();
       this.#sawTap = true;
@@ -116,7 +142,7 @@ class TapReader implements ReportReader {
     }
     const point = /^(not )?ok\b(?:\s+\d+)?(?:\s+-)?\s*(.*)$/s.exec(text);
     if (point) this.#takePoint(depth, point[1] === undefined, point[2]!);
-    else if (/^TAP version 1[2-4]$/.test(text)) this.#sawTap = true;
+    else if (/^TAP version 1[2-4]$/.test(text)) this.#sawVersion = true;
     else if (depth === 0 && text.startsWith("Bail out!")) this.#bail(text.slice(9).trim());
   }
 
@@ -125,25 +151,23 @@ class TapReader implements ReportReader {
     this.#sawTap = true;
     // A test that ends what was nested deeper.
     const children = this.#levels.length > depth + 1 ? this.#levels[depth + 1]! : null;
-    const level = this.#at(depth);
-    this.#levels.length = depth + 1;
-    level.points += 1;
     const isBlock = words.endsWith(" {");
     const marked = /(?:^|\s)(?<!\\)#\s*(skip|todo)\b\s*(.*)$/is.exec(words);
+    // What is known not to work may well not keep its plan.
+    if (marked) this.#levels.length = Math.min(this.#levels.length, depth + 1);
+    else this.#close(depth + 1);
+    const level = this.#at(depth);
+    level.points += 1;
     const description = marked
       ? words.slice(0, marked.index)
       : isBlock
         ? words.slice(0, -2)
         : words;
-    const name = unescaped(description.replace(/\s+# time=\S+$/, "").trim());
+    const name = unescaped(description.replace(/(?<!\s)\s+# time=\S+$/, "").trim());
     this.#point = {
       ok,
       name,
-      suite: this.#levels
-        .slice(1)
-        .map((outer) => outer.name)
-        .filter((outer) => outer !== "")
-        .join(" › "),
+      suite: this.#suite,
       directive:
         marked?.[1] === undefined ? null : marked[1].toLowerCase() === "skip" ? "skip" : "todo",
       reason: marked?.[2] ?? "",
@@ -153,14 +177,31 @@ class TapReader implements ReportReader {
     if (isRed) level.failed += 1;
   }
 
-  #takeYaml(line: string, yaml: { readonly indent: string; readonly text: BoundedText }): void {
-    const own = line.startsWith(yaml.indent) ? line.slice(yaml.indent.length) : line.trimStart();
-    if (own.trimEnd() !== "...") {
-      yaml.text.add(`${own}\n`);
+  #takeYaml(line: string, yaml: Block): void {
+    const isTelling = telling.test(line);
+    // It has lost its end, as where a program prints into the report.
+    if (!line.startsWith(yaml.indent) && isTelling) {
+      this.#breakBlock(yaml);
+      this.#take(line);
       return;
     }
-    this.#endPoint(yaml.text.value);
-    this.#yaml = null;
+    const own = line.startsWith(yaml.indent) ? line.slice(yaml.indent.length) : line.trimStart();
+    if (own.trimEnd() === "...") {
+      this.#endPoint(yaml.text.value);
+      return;
+    }
+    if (isTelling) yaml.sure ??= yaml.text.value;
+    yaml.text.add(`${own}\n`);
+    if (yaml.sure === null) return;
+    yaml.doubtful.push(line);
+    yaml.doubtfulChars += line.length + 1;
+    if (yaml.doubtfulChars > mostDoubtfulChars) this.#breakBlock(yaml);
+  }
+
+  /** It has lost its end, so that what looks like tests in it must be taken for tests. */
+  #breakBlock({ doubtful, sure }: Block): void {
+    this.#endPoint(sure ?? undefined);
+    for (const line of doubtful) this.#take(line);
   }
 
   /** Tells of the last test, now that all is known of it. */
@@ -195,7 +236,7 @@ class TapReader implements ReportReader {
   #open(depth: number, name: string): void {
     if (depth > deepest) return;
     // The comment stands at the depth of the tests it announces, or of the one that they are in.
-    this.#levels.length = Math.min(this.#levels.length, depth);
+    this.#close(depth);
     while (this.#levels.length < depth) this.#levels.push(newLevel(""));
     this.#levels.push(newLevel(name));
   }
@@ -203,6 +244,23 @@ class TapReader implements ReportReader {
   #at(depth: number): Level {
     while (this.#levels.length <= depth) this.#levels.push(newLevel(""));
     return this.#levels[depth]!;
+  }
+
+  /** Of the tests of the deepest level. */
+  get #suite(): string {
+    return this.#levels
+      .slice(1)
+      .map(({ name }) => name)
+      .filter((name) => name !== "")
+      .join(" › ");
+  }
+
+  /** Leaves so many levels. A deeper one needs no plan: that it has come to its end is told by the test around it. */
+  #close(levels: number): void {
+    while (this.#levels.length > levels) {
+      this.#checkPlan(this.#levels.at(-1)!);
+      this.#levels.pop();
+    }
   }
 
   #bail(reason: string): void {
@@ -213,10 +271,21 @@ class TapReader implements ReportReader {
     this.#taker.test(tidyTest({ suite: "", name: "Bail out!", verdict: "failed", message }));
   }
 
+  /** Who writes the plan last has not come to its end without one. */
+  #checkRoot(root: Level): void {
+    if (root.planned !== null || this.#bailed) this.#checkPlan(root);
+    else
+      this.#failPlan(`there is no plan, so the report may be cut off after ${root.points} tests`);
+  }
+
   #checkPlan({ planned, points }: Level): void {
     if (planned === null || planned === points || this.#bailed) return;
-    const message = `${planned} tests were planned, and ${points} are in the report`;
-    this.#taker.test(tidyTest({ suite: "", name: "plan", verdict: "failed", message }));
+    this.#failPlan(`${planned} tests were planned, and ${points} are in the report`);
+  }
+
+  #failPlan(message: string): void {
+    const suite = this.#suite;
+    this.#taker.test(tidyTest({ suite, name: "plan", verdict: "failed", message }));
   }
 }
 

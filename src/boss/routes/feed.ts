@@ -1,12 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { Hono } from "hono";
-import type { SseMessage } from "../../lib/sse.js";
-import type { HelloView, QueueView } from "../../wire/boss.js";
+import { encodeSse, type SseMessage } from "../../lib/sse.js";
+import type { FeedMessage, HelloView, QueueView } from "../../wire/boss.js";
+import { usualKeepAliveMs as keepAliveMs } from "../../wire/stream.js";
 import type { Engine } from "../engine.js";
 import { healthOf } from "../health.js";
 import { mergeInto } from "../merge.js";
-import { eventMessage, streamSse } from "../stream.js";
+import { batchMessage, eventMessage, streamSse } from "../stream.js";
 import { resumeAfter } from "./runs.js";
+
+const alive: FeedMessage["alive"] = null;
+/** No comment, which is all that other streams need: a page cannot see those. */
+const keepAlive = encodeSse({ event: "alive", data: JSON.stringify(alive) });
 
 /** Pipelines, workers, and the one stream that carries everything. */
 export function feedRoutes(engine: Engine, version: string): Hono {
@@ -18,11 +23,12 @@ export function feedRoutes(engine: Engine, version: string): Hono {
 
   app.get("/events", (c) => {
     // A reader that does not say where to go on is interested in what happens from now on.
-    const after = resumeAfter(c) ?? engine.store.lastSeq();
-    return streamSse(engine.streams, (signal) =>
+    const after = resumeAfter(c) ?? engine.store.storedSeq();
+    const together = c.req.query("together") !== undefined;
+    const produce = (signal: AbortSignal) =>
       mergeInto<SseMessage | readonly SseMessage[]>(signal, async (emit, scope) => {
-        const seq = engine.store.lastSeq();
-        const hello: HelloView = { instance, version, seq, now: Date.now() };
+        const seq = engine.store.storedSeq();
+        const hello: HelloView = { instance, version, seq, now: Date.now(), keepAliveMs };
         await emit({ event: "hello", data: JSON.stringify(hello) });
         const views = async () => {
           // Workers change with every command; a pipeline of ten thousand tasks must not be sent with them.
@@ -50,12 +56,12 @@ export function feedRoutes(engine: Engine, version: string): Hono {
         };
         const events = async () => {
           for await (const batch of engine.log.followBatches({ after, signal: scope })) {
-            await emit(batch.map(eventMessage));
+            await emit(together ? batchMessage(batch) : batch.map(eventMessage));
           }
         };
         await Promise.all([views(), events()]);
-      }),
-    );
+      });
+    return streamSse(engine.streams, produce, { keepAlive, keepAliveMs });
   });
 
   return app;

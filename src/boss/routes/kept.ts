@@ -68,6 +68,8 @@ export function keptRoutes(engine: Engine, audit: Audit): Hono {
     if (callerOf(c.req.raw).access === "read") {
       return c.json({ error: "this token may look at runs, not into sandboxes" }, 403);
     }
+    // What is read once would be read for nobody.
+    if (c.req.method === "HEAD") return c.body(null, 405, { allow: "GET" });
     const { worker, kept } = place(engine, c);
     const left = new AbortController();
     const output = await worker.kept.output(kept.execution, terminalIn(c), left.signal);
@@ -132,7 +134,7 @@ function detailsOf(run: Run, c: Context) {
 
 function* newestRuns({ store }: Engine): Generator<Run> {
   for (const { id } of store.runs({ limit: runsLookedAt })) {
-    const run = store.run(id);
+    const run = store.shown(id);
     if (run) yield run;
   }
 }

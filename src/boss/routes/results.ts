@@ -61,7 +61,11 @@ export function resultRoutes(engine: Engine): Hono {
     }
     const blob = await blobOf(run, engine.outputs, last);
     if (blob === null) throw new NotFound("this artifact is not there any more");
-    return bytesResponse(() => createReadStream(blob), { headers: safeHeaders(last) });
+    // Opened when it is read, which the answer to a HEAD never is.
+    const bytes = engine.outputStreams.counted(async function* () {
+      yield* createReadStream(blob);
+    });
+    return bytesResponse(bytes, { headers: safeHeaders(last) });
   });
 
   return app;
@@ -94,6 +98,7 @@ function whichIn(c: Context): KeptFor {
     stage: c.req.query("stage"),
     task: c.req.query("task"),
     attempt: numberParameter(c, "attempt", { min: 1 }),
+    call: numberParameter(c, "call", { min: 1 }),
   };
 }
 

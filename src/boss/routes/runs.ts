@@ -40,7 +40,7 @@ export function runRoutes(engine: Engine, audit: Audit): Hono {
 
   app.get("/:id", (c) => {
     const run = theRun(engine, c);
-    return c.json({ seq: engine.store.lastSeq(), run } satisfies RunSnapshot);
+    return c.json({ seq: engine.store.storedSeq(), run } satisfies RunSnapshot);
   });
 
   app.get("/:id/events", (c) => {
@@ -105,7 +105,8 @@ export function runRoutes(engine: Engine, audit: Audit): Hono {
 
   app.get("/:id/tasks/:stage/:task/output/marks", async (c) => {
     const ref = theAttempt(theRun(engine, c), c);
-    const marks = await engine.outputs.marks(ref);
+    const from = numberParameter(c, "from", { min: 0 }) ?? 0;
+    const marks = (await engine.outputs.marks(ref)).filter(({ offset }) => offset >= from);
     const view: OutputMarksView = {
       marks: marks.map(({ offset, atMs, source }) => [offset, atMs, source]),
     };
@@ -124,7 +125,7 @@ export function resumeAfter(c: Context): number | undefined {
 
 export function theRun(engine: Engine, c: Context): Run {
   const text = c.req.param("id") ?? "";
-  const run = /^\d{1,15}$/.test(text) ? engine.store.run(Number(text)) : undefined;
+  const run = /^\d{1,15}$/.test(text) ? engine.store.shown(Number(text)) : undefined;
   if (!run) throw new NotFound(`there is no run ${JSON.stringify(text)}`);
   return run;
 }

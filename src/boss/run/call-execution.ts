@@ -4,6 +4,7 @@
 // back knows of every command that may run, and can ask for everything it has not got.
 
 import type { CallRequest, CallResult } from "../../../runtime/host/host.js";
+import { asError } from "../../lib/as-error.js";
 import type {
   AttemptRef,
   CallOutcome,
@@ -11,6 +12,7 @@ import type {
   KeptSandbox,
   RunEvent,
 } from "../../model/events.js";
+import type { ServiceEnded } from "../../model/service.js";
 import type { KeptNote, Outcome } from "../../wire/worker.js";
 import { type LeftBehind, nothingLeft } from "../../wire/worker-client.js";
 import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
@@ -236,16 +238,26 @@ async function finishCall(
   },
   { attempt, output, emit, now, builds }: CallContext,
 ): Promise<Outcome> {
-  await output.flush();
-  const collecting = files.finish(left.files);
-  const found = collecting && (await collecting);
-  if (found) emit({ type: "call-files", at: now(), ...attempt, call, files: found });
-  const ending = beside.finish(left.services);
-  const services = ending && (await ending);
-  const failedTests = found?.tests?.failed ?? 0;
-  const known = files.named(withKnownOrigin(given, builds));
-  const outcome: Outcome =
-    known.kind === "exited" && failedTests > 0 ? { ...known, failedTests } : known;
+  let outcome = given;
+  let services: ServiceEnded[] | null = null;
+  try {
+    await output.flush();
+    const collecting = files.finish(left.files);
+    const found = collecting && (await collecting);
+    if (found) emit({ type: "call-files", at: now(), ...attempt, call, files: found });
+    const ending = beside.finish(left.services);
+    services = ending && (await ending);
+    const failedTests = found?.tests?.failed ?? 0;
+    const known = files.named(withKnownOrigin(given, builds));
+    outcome = known.kind === "exited" && failedTests > 0 ? { ...known, failedTests } : known;
+  } catch (error) {
+    // What it left may say that it is red.
+    if (given.kind === "exited" && given.exitCode === 0)
+      outcome = {
+        kind: "faulted",
+        message: `what it has left was lost: ${asError(error).message}`,
+      };
+  }
   const ended = { outcome, durationMs, ...(services && { services }), ...(kept && { kept }) };
   emit({ type: "call-finished", at: now(), ...attempt, call, ...ended });
   return outcome;

@@ -21,7 +21,7 @@ import type {
 import { isSafePath, type PackedFile, PackReader } from "../../wire/file-pack.js";
 import type { CollectedFiles, Outcome } from "../../wire/worker.js";
 import { filesFolder } from "../history/data-paths.js";
-import { bounded } from "../results/report.js";
+import { bounded, cutMark } from "../results/report.js";
 import { ResultsFile } from "../results/results-file.js";
 import type { Secrets } from "../secrets/secrets.js";
 
@@ -29,7 +29,7 @@ export interface CallFilesOptions {
   /** Of the attempt's output. */
   readonly outputPath: string;
   readonly call: number;
-  readonly secrets: Pick<Secrets, "maskText">;
+  readonly secrets: Pick<Secrets, "maskText" | "reach">;
   readonly maxArtifactBytes: number;
 }
 
@@ -117,7 +117,7 @@ class CollectedPack {
     return {
       ...(tests && { tests }),
       ...(artifacts && { artifacts }),
-      notes: this.#notes.map((text) => secrets.maskText(bounded(text, 500))),
+      notes: this.#notes.map((text) => bounded(secrets.maskText(text), 500)),
     };
   }
 
@@ -165,7 +165,7 @@ class CollectedPack {
 /** Counts tests, and writes the list of them. */
 class TestTally {
   readonly #path: string;
-  readonly #secrets: Pick<Secrets, "maskText">;
+  readonly #secrets: Pick<Secrets, "maskText" | "reach">;
   #isAsked = false;
   readonly #counts = { passed: 0, failed: 0, skipped: 0 };
   readonly #failures: TestCase[] = [];
@@ -214,7 +214,7 @@ class TestTally {
   }
 
   #masked(test: TestCase): TestCase {
-    const mask = (text: string) => this.#secrets.maskText(text);
+    const mask = (text: string) => maskedWhole(text, this.#secrets);
     const { file, message, details } = test;
     return {
       ...test,
@@ -362,4 +362,12 @@ class ArtifactStore {
       this.#open = null;
     }
   }
+}
+
+/** Where a text was cut before, the last that is left of it may be the beginning of a secret. */
+function maskedWhole(text: string, secrets: Pick<Secrets, "maskText" | "reach">): string {
+  const { reach } = secrets;
+  if (reach === 0 || !text.endsWith(cutMark)) return secrets.maskText(text);
+  const masked = secrets.maskText(text.slice(0, -cutMark.length));
+  return masked.slice(0, Math.max(0, masked.length - reach)) + cutMark;
 }

@@ -38,6 +38,8 @@ export interface ExpectationsOptions {
 export class Expectations {
   readonly #options: ExpectationsOptions;
   readonly #past = new Map<string, Needs>();
+  /** By worker, as long as nothing was asked of it since: the same once more might overtake what was asked. */
+  readonly #told = new Map<string | null, string>();
 
   constructor(options: ExpectationsOptions) {
     this.#options = options;
@@ -45,18 +47,18 @@ export class Expectations {
 
   /** Before the pipedef has loaded: what its first stage asked for the last time, and runs at once. */
   ahead(slots: number): void {
-    const { workers, memory } = this.#options;
+    const { memory } = this.#options;
     const [first] = memory?.recall() ?? [];
     if (!first) return;
     const limited = first.expected.map((shape) => ({
       ...shape,
       count: Math.min(shape.count, slots),
     }));
-    workers.expect(null, limited.slice(0, mostShapes));
+    this.#tellOne(null, limited.slice(0, mostShapes));
   }
 
   ofRun(pipeline: string): RunExpectations {
-    const { workers, lastEvents, memory } = this.#options;
+    const { lastEvents, memory } = this.#options;
     const past =
       this.#past.get(pipeline) ??
       (memory ? recalled(memory.recall()) : needsOf(lastEvents(pipeline)));
@@ -67,7 +69,7 @@ export class Expectations {
 
     const announce = (needs: ReadonlyMap<string, Need>) => {
       for (const [key, need] of needs) announced.set(key, need);
-      tell(workers, [...needs.values()]);
+      this.#tell([...needs.values()]);
     };
     /** The stage and the one after it, whose turn may come soon. */
     const announceFrom = (stages: readonly string[]) => {
@@ -87,7 +89,8 @@ export class Expectations {
         const at = stages.indexOf(stage);
         if (at >= 0) announceFrom(stages.slice(at));
       },
-      called(stage, worker, request) {
+      called: (stage, worker, request) => {
+        this.#told.delete(worker);
         const needs = made.get(stage) ?? new Map<string, Need>();
         made.set(stage, needs);
         const shape = shapeOf(request);
@@ -97,16 +100,31 @@ export class Expectations {
         const isNews = isFirst && needs.size === 1 && !past.get(stage)?.has(key);
         if (isNews && left() > 0) announce(new Map([[key, { worker, shape, count: left() }]]));
       },
-      ended() {
+      ended: () => {
         // What was not reached this time is remembered from before.
         for (const [stage, needs] of made) past.set(stage, needs);
         memory?.keep(toRemember(past));
-        tell(
-          workers,
-          [...announced.values()].map((need) => ({ ...need, count: 0 })),
-        );
+        this.#tell([...announced.values()].map((need) => ({ ...need, count: 0 })));
       },
     };
+  }
+
+  #tell(needs: readonly Need[]): void {
+    const byWorker = new Map<string | null, ExpectedSandbox[]>();
+    for (const { worker, shape, count } of needs) {
+      const list = byWorker.get(worker) ?? [];
+      byWorker.set(worker, list);
+      // A worker is no place for a list that somebody made endless.
+      if (list.length < mostShapes) list.push({ ...shape, count });
+    }
+    for (const [worker, expected] of byWorker) this.#tellOne(worker, expected);
+  }
+
+  #tellOne(worker: string | null, expected: readonly ExpectedSandbox[]): void {
+    const text = JSON.stringify(expected.map(sorted));
+    if (this.#told.get(worker) === text) return;
+    this.#told.set(worker, text);
+    this.#options.workers.expect(worker, expected);
   }
 }
 
@@ -132,15 +150,11 @@ function recalled(remembered: RememberedNeeds): Needs {
   );
 }
 
-function tell(workers: Pick<Workers, "expect">, needs: readonly Need[]) {
-  const byWorker = new Map<string | null, ExpectedSandbox[]>();
-  for (const { worker, shape, count } of needs) {
-    const list = byWorker.get(worker) ?? [];
-    byWorker.set(worker, list);
-    // A worker is no place for a list that somebody made endless.
-    if (list.length < mostShapes) list.push({ ...shape, count });
-  }
-  for (const [worker, expected] of byWorker) workers.expect(worker, expected);
+/** What was remembered has its words in another order. */
+function sorted(expected: ExpectedSandbox): [string, unknown][] {
+  return Object.entries(expected)
+    .filter(([, value]) => value !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 const mostShapes = 20;

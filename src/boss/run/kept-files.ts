@@ -16,6 +16,8 @@ export interface KeptFor {
   readonly task?: string | undefined;
   /** Absent: the last one of each task. */
   readonly attempt?: number | undefined;
+  /** Absent: all of them. */
+  readonly call?: number | undefined;
 }
 
 export interface KeptTest extends AttemptRef, TestCase {
@@ -75,6 +77,7 @@ function* keptBy(run: Run, outputs: Pick<Outputs, "path">, what: KeptFor): Gener
     if (what.task !== undefined && ref.task !== what.task) continue;
     const attempt = what.attempt ?? task.attempts.length;
     for (const [call, files] of Object.entries(task.attempts[attempt - 1]?.files ?? {})) {
+      if (what.call !== undefined && Number(call) !== what.call) continue;
       const attemptRef = { ...ref, attempt };
       const path = outputs.path({ run: run.id, pipeline, attempt: attemptRef });
       yield { ...attemptRef, call: Number(call), files, path };

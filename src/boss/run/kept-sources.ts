@@ -7,7 +7,14 @@ import * as z from "zod";
 
 export type Sources = ReadonlyMap<string, Uint8Array>;
 
+export interface KeptPipedef {
+  readonly files: Sources;
+  /** Of the secrets that the boss had. */
+  readonly secrets: string | undefined;
+}
+
 const Kept = z.object({
+  secrets: z.string().optional(),
   files: z.array(z.object({ path: z.string(), base64: z.string() })),
 });
 
@@ -29,22 +36,28 @@ export class KeptSources {
     this.#folderOf = folderOf;
   }
 
-  async keep(run: number, sources: Sources): Promise<void> {
+  async keep(run: number, sources: Sources, secrets: string): Promise<void> {
     const files = [...sources].map(([path, bytes]) => ({
       path,
       base64: Buffer.from(bytes).toString("base64"),
     }));
     const path = await this.#pathOf(run);
     // All of it or nothing, whenever the boss is killed.
-    await writeFile(`${path}.new`, JSON.stringify({ files } satisfies z.infer<typeof Kept>));
+    await writeFile(
+      `${path}.new`,
+      JSON.stringify({ secrets, files } satisfies z.infer<typeof Kept>),
+    );
     await rename(`${path}.new`, path);
   }
 
   /** Null where nothing is kept, or it cannot be read. */
-  async of(run: number): Promise<Sources | null> {
+  async of(run: number): Promise<KeptPipedef | null> {
     try {
-      const { files } = Kept.parse(JSON.parse(await readFile(await this.#pathOf(run), "utf8")));
-      return new Map(files.map(({ path, base64 }) => [path, Buffer.from(base64, "base64")]));
+      const kept = Kept.parse(JSON.parse(await readFile(await this.#pathOf(run), "utf8")));
+      const files = kept.files.map(
+        ({ path, base64 }) => [path, Buffer.from(base64, "base64")] as const,
+      );
+      return { files: new Map(files), secrets: kept.secrets };
     } catch {
       return null;
     }

@@ -8,6 +8,7 @@
 // not deterministic; it cannot be brought back, and the attempt is given up.
 
 import type { CallRequest, CallResult } from "../../../runtime/host/host.js";
+import { asError } from "../../lib/as-error.js";
 import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
 import type { AttemptLog, LoggedCall, Step } from "./attempt-log.js";
 import { digestOf } from "./call-digest.js";
@@ -95,7 +96,8 @@ export class Replay {
       made = resolve;
     });
     const cancel = new AbortController();
-    const answer = this.#options.resume(call, request, cancel.signal).then((result) => {
+    const resuming = this.#options.resume(call, request, cancel.signal);
+    const answer = resuming.catch(notTakenUp).then((result) => {
       if (isLost(result.outcome)) {
         const { outcome } = result;
         const why = outcome.kind === "faulted" ? outcome.message : "";
@@ -226,9 +228,14 @@ export class Replay {
     if (!answer) return false;
     this.#answers.delete(step.call);
     this.#recalling = this.#recalling.then(async () => {
-      const result = await this.#options.recall(step.call);
-      if (result) answer(result);
-      else this.#giveUp(`what call ${step.call.call} had printed is not kept any more`);
+      const what = `what call ${step.call.call} had printed`;
+      try {
+        const result = await this.#options.recall(step.call);
+        if (result) answer(result);
+        else this.#giveUp(`${what} is not kept any more`);
+      } catch (error) {
+        this.#giveUp(`${what} cannot be read: ${asError(error).message}`);
+      }
     });
     this.#position += 1;
     return true;
@@ -256,4 +263,15 @@ export class Replay {
     clearTimeout(this.#timer);
     this.#options.giveUp(reason);
   }
+}
+
+/** As where its worker was lost: the attempt is given up, and begins anew. */
+function notTakenUp(error: unknown): CallResult {
+  const message = `it cannot be taken up again: ${asError(error).message}`;
+  return {
+    outcome: { kind: "faulted", message, workerLost: true },
+    durationMs: 0,
+    output: new Uint8Array(),
+    outputBytes: 0,
+  };
 }

@@ -109,12 +109,15 @@ export class Runs {
 
   /** Those that the last boss was killed in the middle of, or has left when it was stopped. */
   async resumeUnfinished(): Promise<void> {
-    const unfinished = this.#parts.history.store.unfinished();
+    const { log } = this.#parts.options;
+    const unfinished = this.#parts.history.store.unfinished((problem) =>
+      log(`${problem}; it does not go on. Try: bettertest data check`),
+    );
     for (const id of unfinished) await this.#resume(id);
     if (unfinished.length === 0) return;
     const which =
       unfinished.length === 1 ? `run ${unfinished[0]} goes` : `${unfinished.length} runs go`;
-    this.#parts.options.log(`${which} on where the last boss left off`);
+    log(`${which} on where the last boss left off`);
   }
 
   async #resume(id: number): Promise<void> {
@@ -136,10 +139,18 @@ export class Runs {
       return;
     }
     if (run.pipeline) log.append(id, { type: "run-resumed", at: Date.now() });
-    const open = () => openHost(run.request.pipedef, kept ?? undefined);
+    const open = () => openHost(run.request.pipedef, kept?.files);
+    const { secrets } = options;
+    const hasSecrets = kept?.secrets === undefined || (await secrets.isMarkedBy(kept.secrets));
     this.queue.add(
       id,
-      (signal) => this.#execute(id, run.request, signal, { openHost: open, past }),
+      (signal) =>
+        this.#execute(id, run.request, signal, {
+          openHost: open,
+          past,
+          // What still runs may print those that nobody knows any more.
+          ...(!hasSecrets && { hurdle: "the secrets are others since" }),
+        }),
       { now: run.pipeline !== null },
     );
     // Asked for before; its executions end, and nothing else of it runs.
@@ -150,7 +161,8 @@ export class Runs {
     id: number,
     request: RunCreated,
     signal: AbortSignal,
-    deps: Pick<RunDependencies, "openHost" | "past"> & Pick<RunWishes, "first" | "workspace">,
+    deps: Pick<RunDependencies, "openHost" | "past" | "hurdle"> &
+      Pick<RunWishes, "first" | "workspace">,
   ): Promise<void> {
     const { history, log, options, retention, statistics, expectations } = this.#parts;
     const { store, outputs } = history;
@@ -165,7 +177,8 @@ export class Runs {
       keepSources: async (paths) => {
         if (!history.durable) return;
         const read = await readSources(paths);
-        const keep = () => this.#keptSources.keep(id, read);
+        const mark = await secrets.mark();
+        const keep = () => this.#keptSources.keep(id, read, mark);
         await keep().catch((error: Error) => {
           options.log(`until there is room run ${id} cannot outlive the boss: ${error.message}`);
           this.#parts.disk.look();

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { orAborted } from "../../lib/or-else.js";
 import type { RunEvent, RunSource } from "../../model/events.js";
 import { type FileEntry, type Manifest, pathBytes } from "../../source/manifest.js";
-import { type Scan, scan } from "../../source/scan.js";
+import { type BegunScan, type Scan, scan } from "../../source/scan.js";
 import { createStatCache, type StatCache } from "../../source/stat-cache.js";
 import { type OutgoingTree, UnknownTreeError } from "../../wire/send-tree.js";
 import type { AskedSource, CommandSource, LeftBy } from "../../wire/source.js";
@@ -103,15 +103,17 @@ export class Sources {
         const base = asked.over
           ? await this.#known(await working(), worker, { key, signal })
           : null;
-        const tree = treeWith(await leftByAll(asked.tasks, left), base);
+        const files = await leftByAll(asked.tasks, left);
+        const tree = treeWith(files, base);
         await this.#once(tree.hash, worker, signal, async () => {
-          await worker.sendTree(tree, { key, signal: new AbortController().signal });
+          if (base) await this.#send(base, worker, (copy) => treeWith(files, copy));
+          else await worker.sendTree(tree, { key, signal: new AbortController().signal });
         });
         return { tree: tree.hash, key, ...path };
       }
       if (asked.kind === "workspace") {
         const tree = await working();
-        await this.#once(tree, worker, signal, () => this.#send(tree, worker));
+        await this.#once(tree, worker, signal, () => this.#send(this.#here(tree), worker));
         return { tree, key, ...path };
       }
       const { url, ref } = asked;
@@ -133,9 +135,9 @@ export class Sources {
 
   /** A tree with its list: as it was found here, or as a worker has it. */
   async #known(hash: string, worker: WorkerClient, by: SourceBy): Promise<OutgoingTree> {
-    const here = this.#scans.get(hash);
-    if (here) return here;
-    await this.#once(hash, worker, by.signal, () => this.#send(hash, worker));
+    const here = this.#here(hash);
+    if (here.manifest) return here;
+    await this.#once(hash, worker, by.signal, () => this.#send(here, worker));
     const manifest = await worker.readTree(hash, by);
     return {
       hash,
@@ -154,23 +156,25 @@ export class Sources {
    * For what is most likely about to be asked for: a tree that was looked at before is looked at, and brought to the
    * worker where there is just one. Null: it was not, or cannot be. Whoever asks for it then hears why.
    */
-  async ahead(root: string): Promise<FoundWorkspace | null> {
+  async ahead(root: string, begun?: BegunScan): Promise<FoundWorkspace | null> {
     try {
       if (!(await this.#cache.of(root))) return null;
-      const found = await this.look(root);
+      const found = await this.look(root, begun);
       const [worker, another] = this.#options.workers();
       const { tree } = found.source;
       const { signal } = new AbortController();
       if (worker && !another)
-        void this.#once(tree, worker, signal, () => this.#send(tree, worker)).catch(() => {});
+        void this.#once(tree, worker, signal, () => this.#send(this.#here(tree), worker)).catch(
+          () => {},
+        );
       return found;
     } catch {
       return null;
     }
   }
 
-  async look(root: string): Promise<FoundWorkspace> {
-    const found = await scan(root, this.#cache);
+  async look(root: string, begun?: BegunScan): Promise<FoundWorkspace> {
+    const found = await scan(root, this.#cache, { begun });
     this.#scans.set(found.hash, outgoing(root, found));
     const [oldest] = this.#scans.keys();
     if (this.#scans.size > 8 && oldest !== undefined) this.#scans.delete(oldest);
@@ -221,17 +225,25 @@ export class Sources {
     return orAborted(sent.sending, signal);
   }
 
-  async #send(hash: string, worker: WorkerClient): Promise<void> {
+  #here(hash: string): OutgoingTree {
+    const unknown = { hash, manifest: null, since: null, read: () => neverRead(hash) };
+    return this.#scans.get(hash) ?? unknown;
+  }
+
+  /** `made`: what it becomes on its way, wherever its files are from. */
+  async #send(
+    tree: OutgoingTree,
+    worker: WorkerClient,
+    made = (files: OutgoingTree) => files,
+  ): Promise<void> {
     const key = await this.#keyOf();
     const { signal } = new AbortController();
-    const here = this.#scans.get(hash);
-    const asked = here ?? { hash, manifest: null, since: null, read: () => neverRead(hash) };
     try {
-      await worker.sendTree(asked, { key, signal });
+      await worker.sendTree(made(tree), { key, signal });
     } catch (error) {
       if (!(error instanceof UnknownTreeError) && !(error instanceof ChangedFile)) throw error;
-      const copy = await this.#copyOf(hash, key, worker, signal);
-      if (copy) await worker.sendTree(copy, { key, signal });
+      const copy = await this.#copyOf(tree.hash, key, worker, signal);
+      if (copy) await worker.sendTree(made(copy), { key, signal });
       else if (error instanceof ChangedFile) {
         throw new SourceTrouble(
           error.message,

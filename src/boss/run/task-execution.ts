@@ -47,6 +47,8 @@ export interface TaskDependencies {
   /** For sandboxes of red commands; undefined: as the worker does by itself. */
   readonly keepFailedMs?: number | undefined;
   readonly secrets: Secrets;
+  /** Why no attempt that was under way can go on. */
+  readonly hurdle?: string;
   readonly now: () => number;
   readonly stop: Stop;
 }
@@ -242,20 +244,25 @@ async function runAttempt(
   const printed = maskedOutput(secrets, (bytes) =>
     replay ? replay.write(bytes) : output.append(ownSource, bytes),
   );
+  /** Of the first command that the machinery kept from giving an answer. */
+  let trouble: Fault | null = null;
   const io: TaskIo = {
     write: printed.write,
-    call: (call, callSignal) => {
+    call: async (call, callSignal) => {
       // What the task printed before it called stands before what the command prints.
       void printed.release();
-      return replay
+      const result = await (replay
         ? replay.call(call, callSignal)
-        : executeCall(call.call, call, callSignal, calls);
+        : executeCall(call.call, call, callSignal, calls));
+      if (result.outcome.kind === "faulted") trouble ??= faultOf(result.outcome);
+      return result;
     },
   };
   let end: TaskEnd;
   try {
+    if (open && deps.hurdle !== undefined) endBecause(cannotGoOn(deps.hurdle));
     if (output.hasGap) endBecause(cannotGoOn("not all of its output could be stored"));
-    end = await host.runTask(attempt, io, ended);
+    end = withoutBlame(await host.runTask(attempt, io, ended), trouble);
     void printed.release();
     if (!ended.aborted && !gone.aborted) replay?.checkEnd();
   } finally {
@@ -271,6 +278,25 @@ async function runAttempt(
 }
 
 const stopped: Fault = { message: "the boss was stopped; it is run again at its next start" };
+
+function faultOf({
+  message,
+  hint,
+}: {
+  readonly message: string;
+  readonly hint?: string | undefined;
+}): Fault {
+  return { message, ...(hint !== undefined && { hint }) };
+}
+
+/**
+ * Code that collects or wraps what its commands threw ends with an error of its own. Where one of them was trouble of the
+ * machinery, that error says nothing of the code under test.
+ */
+function withoutBlame(end: TaskEnd, trouble: Fault | null): TaskEnd {
+  if (!trouble || end.status !== "failed" || end.failure.kind !== "thrown") return end;
+  return { status: "errored", fault: trouble };
+}
 
 function followAbort(signal: AbortSignal, controller: AbortController): () => void {
   if (signal.aborted) controller.abort();

@@ -2,6 +2,8 @@
 // and wherever text or bytes enter what the boss keeps, every value is masked in all its disguises: also what
 // a pipedef prints itself, and also the values that the task did not ask for.
 
+import { randomBytes, scrypt } from "node:crypto";
+import { promisify } from "node:util";
 import { disguisesOf } from "../../lib/disguises.js";
 import { Masker } from "../../lib/masker.js";
 import { WordFinder } from "../../lib/word-finder.js";
@@ -14,10 +16,14 @@ export type SendableCommand =
   | { readonly ok: true; readonly request: CommandRequest }
   | { readonly ok: false; readonly outcome: Outcome };
 
+/** There are none: whoever comes later has them all. */
+const noMark = "none";
+
 export class Secrets {
   readonly #values: ReadonlyMap<string, string>;
   readonly #source: string | undefined;
   readonly #finder: WordFinder | undefined;
+  #mark: Promise<string> | undefined;
 
   /** `source`: the file they are from, for messages. */
   constructor(values: ReadonlyMap<string, string>, source?: string) {
@@ -63,6 +69,23 @@ export class Secrets {
 
   valueOf(name: string): string | undefined {
     return this.#values.get(name);
+  }
+
+  /** By which another boss knows whether it has them all. It costs as much as a password's, and gives none of them away. */
+  mark(): Promise<string> {
+    this.#mark ??= this.#markWith(randomBytes(16).toString("hex"));
+    return this.#mark;
+  }
+
+  async isMarkedBy(mark: string): Promise<boolean> {
+    return mark === noMark || (await this.#markWith(mark.split(":")[0]!)) === mark;
+  }
+
+  async #markWith(salt: string): Promise<string> {
+    if (this.#values.size === 0) return noMark;
+    const all = JSON.stringify([...this.#values].sort(([one], [other]) => (one < other ? -1 : 1)));
+    const hash = (await promisify(scrypt)(all, salt, 32)) as Buffer;
+    return `${salt}:${hash.toString("hex")}`;
   }
 
   #isMissing(name: string): Outcome {

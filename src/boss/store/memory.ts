@@ -55,10 +55,12 @@ export function createMemoryStore(): Store {
     },
 
     lastSeq: () => all.length,
+    storedSeq: () => all.length,
 
     unfinished: () => [...runs].filter(([, { run }]) => !run.hasEnded).map(([id]) => id),
 
     run: (id) => runs.get(id)?.run.now(),
+    shown: (id) => runs.get(id)?.run.now(),
     hasEnded: (id) => runs.get(id)?.run.hasEnded ?? false,
 
     results(id) {
@@ -83,6 +85,8 @@ export function createMemoryStore(): Store {
         const { id, finishedAt, pinned = false } = run.now();
         return finishedAt === null ? [] : [{ id, finishedAt, pinned }];
       }),
+
+    isGone: (id) => id <= lastRunId && !runs.has(id),
 
     remove(id) {
       const stored = runs.get(id);

@@ -1,6 +1,6 @@
 // The shape of the history file, step by step. A step that was released is never changed; a new one is added.
 
-import type Database from "libsql";
+import type { SqliteFile } from "../../lib/sqlite.js";
 
 export const migrations: readonly string[] = [
   `CREATE TABLE runs (
@@ -23,7 +23,7 @@ export const migrations: readonly string[] = [
 ];
 
 /** Brings the file to the newest shape; all of it or nothing. */
-export function migrate(database: Database.Database, path: string, steps = migrations): void {
+export function migrate(database: SqliteFile, path: string, steps = migrations): void {
   const [row] = database.prepare("PRAGMA user_version").all() as { user_version: number }[];
   const version = row!.user_version;
   if (version > steps.length) {

@@ -1,6 +1,6 @@
 // Looks at a history file that may be in use by a boss, and changes nothing in it.
 
-import Database from "libsql";
+import { openSqliteFile } from "../../lib/sqlite.js";
 import type { RunEvent } from "../../model/events.js";
 import { GrowingRun } from "../../model/growing-run.js";
 import { newRun, type Run } from "../../model/run.js";
@@ -24,7 +24,7 @@ export interface HistoryReader {
 
 /** Throws with a sentence where the file is of a newer bettertest, or is no history. */
 export function openHistoryReader(path: string): HistoryReader {
-  const database = new Database(path, { fileMustExist: true });
+  const database = openSqliteFile(path, { fileMustExist: true });
   try {
     database.exec("PRAGMA busy_timeout = 2000; PRAGMA query_only = 1");
     const version = Number(

@@ -1,7 +1,9 @@
 // History in one SQLite file. All SQL of the boss is here and in migrations.ts.
 
-import Database from "libsql";
+import { asError } from "../../lib/as-error.js";
+import { codeOf } from "../../lib/code-of.js";
 import { takeLock } from "../../lib/owner-lock.js";
+import { openSqliteFile, type SqliteFile } from "../../lib/sqlite.js";
 import type { LoggedEvent, RunEvent } from "../../model/events.js";
 import { GrowingRun } from "../../model/growing-run.js";
 import { resultsOf, type StageResults } from "../../model/results.js";
@@ -35,7 +37,7 @@ export function openSqliteStore(
       `${path} is in use by another boss${by}. Stop that one, or give this one a folder of its own with --data`,
     );
   }
-  let database: Database.Database;
+  let database: SqliteFile;
   try {
     database = openDatabase(path);
   } catch (error) {
@@ -74,6 +76,7 @@ export function openSqliteStore(
     "DELETE FROM events WHERE run = (SELECT id FROM runs WHERE id = ? AND finished = 1)",
   );
   const deleteRun = statement("DELETE FROM runs WHERE id = ? AND finished = 1");
+  const runOfId = statement("SELECT 1 FROM runs WHERE id = ?");
   const insertResults = statement("INSERT OR REPLACE INTO results (run, results) VALUES (?, ?)");
   const resultsOfRun = statement("SELECT results FROM results WHERE run = ?");
   const deleteResults = statement(
@@ -91,8 +94,10 @@ export function openSqliteStore(
   const live = new Map<number, GrowingRun>();
   const ended = new Map<number, Run>();
 
-  /** Told, but not stored yet, since the disk is full or the file is locked. The runs they end stay live. */
+  /** Not stored yet, and so told to nobody, since the disk is full or the file is locked. The runs they end stay live. */
   let unsaved: Unsaved[] = [];
+  /** The runs of those, as they were before. */
+  const shown = new Map<number, Run>();
 
   let unwritable: string | null = null;
   let triedAt = 0;
@@ -124,14 +129,20 @@ export function openSqliteStore(
     if (unsaved.length === 0) return;
     // The first and the last event change the list of runs too: a boss killed between the two would keep a
     // run that nobody finds, or end one twice.
-    allOrNothing(database, () => {
-      for (const { write } of unsaved) write();
-    });
+    const write = () =>
+      allOrNothing(database, () => {
+        for (const { write } of unsaved) write();
+      });
+    // With it all that came before is on the disk, for good.
+    if (unsaved.some(({ logged }) => logged.event.type === "run-finished"))
+      withoutDelay(database, write);
+    else write();
     for (const { logged } of unsaved) {
       const run = live.get(logged.run);
       if (run?.hasEnded) keepEnded(run.now());
     }
     unsaved = [];
+    shown.clear();
   }
 
   function keepEnded(run: Run) {
@@ -197,6 +208,7 @@ export function openSqliteStore(
           unsaved.pop();
           throw error;
         }
+        if (!shown.has(id)) shown.set(id, before.now());
       }
       lastSeq = logged.seq;
       if (before) run.apply(event);
@@ -240,8 +252,22 @@ export function openSqliteStore(
     },
 
     lastSeq: () => lastSeq,
-    unfinished: () => unfinished.all().map((row) => Number(row.id)),
+    storedSeq: () => (unsaved[0] ? unsaved[0].logged.seq - 1 : lastSeq),
+    unfinished(complain = () => {}) {
+      return unfinished.all().flatMap((row) => {
+        const id = Number(row.id);
+        try {
+          if (find(id)) return [id];
+          complain(`run ${id} has no first event`);
+        } catch (error) {
+          complain(`run ${id} cannot be read: ${asError(error).message}`);
+        }
+        return [];
+      });
+    },
+
     run: find,
+    shown: (id) => shown.get(id) ?? find(id),
 
     hasEnded(id) {
       return growing(id)?.hasEnded ?? false;
@@ -251,15 +277,15 @@ export function openSqliteStore(
       const [row] = resultsOfRun.all(id);
       if (row) return parse<StageResults[]>(row.results);
       // Still under way, or of a time when nobody wrote them down.
-      const run = find(id);
+      const run = shown.get(id) ?? find(id);
       return run ? resultsOf(run) : [];
     },
 
     runs({ before = Number.MAX_SAFE_INTEGER, limit, pipeline }) {
       return newest.all(before, pipeline ?? null, limit).map((row) => {
         const stored = parse<RunSummary>(row.summary);
-        const current = live.get(stored.id);
-        return current ? summarizeRun(current.now()) : stored;
+        const current = shown.get(stored.id) ?? live.get(stored.id)?.now();
+        return current ? summarizeRun(current) : stored;
       });
     },
 
@@ -280,6 +306,8 @@ export function openSqliteStore(
       });
       ended.delete(id);
     },
+
+    isGone: (id) => id <= lastRunId && runOfId.all(id).length === 0,
 
     unwritable: () => unwritable,
 
@@ -317,11 +345,10 @@ interface Unsaved {
 /** Trouble of the machine that may pass, not a mistake of ours. */
 function isPassing(error: unknown): boolean {
   if (error instanceof HistoryUnwritable) return true;
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return /^SQLITE_(FULL|BUSY|IOERR)/.test(code);
+  return /^SQLITE_(FULL|BUSY|LOCKED|IOERR|CANTOPEN|READONLY|CORRUPT|NOTADB)/.test(codeOf(error));
 }
 
-function allOrNothing(database: Database.Database, write: () => void): void {
+function allOrNothing(database: SqliteFile, write: () => void): void {
   // Takes the lock: a prepared statement that cannot have it stays open in this driver, and no later
   // transaction could commit.
   database.exec("BEGIN IMMEDIATE");
@@ -335,19 +362,28 @@ function allOrNothing(database: Database.Database, write: () => void): void {
   }
 }
 
+function withoutDelay(database: SqliteFile, write: () => void): void {
+  database.exec("PRAGMA synchronous = FULL");
+  try {
+    write();
+  } finally {
+    database.exec("PRAGMA synchronous = NORMAL");
+  }
+}
+
 /** What we have written ourselves, by the types of this very file. */
 function parse<T>(value: Value | undefined): T {
   return JSON.parse(String(value)) as T;
 }
 
-function openDatabase(path: string): Database.Database {
-  let database: Database.Database | undefined;
+function openDatabase(path: string): SqliteFile {
+  let database: SqliteFile | undefined;
   try {
-    database = new Database(path);
+    database = openSqliteFile(path);
     // First of all: every later statement may meet another process that is just leaving.
     database.exec("PRAGMA busy_timeout = 2000");
     database.exec("PRAGMA journal_mode = WAL");
-    // A crash of the boss loses nothing; a crash of the machine may lose the last moments.
+    // A crash of the boss loses nothing; a crash of the machine may lose the last moments of runs under way.
     database.exec("PRAGMA synchronous = NORMAL");
     migrate(database, path);
     return database;

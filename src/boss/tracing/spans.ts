@@ -29,11 +29,13 @@ interface OpenSpan {
   readonly name: string;
   readonly startedAt: number;
   readonly attributes: SpanAttributes;
+  /** Places of those that are open right inside it. */
+  readonly inside: Set<string>;
 }
 
 interface Trace {
   readonly id: string;
-  /** By place, outermost first. */
+  /** By place. */
   readonly open: Map<string, OpenSpan>;
 }
 
@@ -117,18 +119,35 @@ function open(
 ): void {
   const key = keyOf(place);
   // A boss that goes on with a run tells some of its beginnings again; the first one counts.
-  if (!trace.open.has(key)) trace.open.set(key, { place, name, startedAt, attributes });
+  if (trace.open.has(key)) return;
+  trace.open.set(key, { place, name, startedAt, attributes, inside: new Set() });
+  around(trace, place)?.inside.add(key);
+}
+
+/** The innermost open one that this place is in. */
+function around(trace: Trace, place: readonly string[]): OpenSpan | undefined {
+  for (let length = place.length - 1; length >= 0; length--) {
+    const found = trace.open.get(keyOf(place.slice(0, length)));
+    if (found) return found;
+  }
+  return undefined;
 }
 
 /** The span of that place, and before it those inside that nothing else has ended. */
 function close(trace: Trace, place: readonly string[], end: SpanEnd): Span[] {
   const key = keyOf(place);
-  if (!trace.open.has(key)) return [];
-  const ended = [...trace.open].filter(([other]) => other === key || other.startsWith(key));
-  for (const [other] of ended) trace.open.delete(other);
-  return ended
+  const span = trace.open.get(key);
+  if (!span) return [];
+  around(trace, place)?.inside.delete(key);
+  return closeWithin(trace, span, end);
+}
+
+function closeWithin(trace: Trace, span: OpenSpan, end: SpanEnd): Span[] {
+  trace.open.delete(keyOf(span.place));
+  const inside = [...span.inside]
     .reverse()
-    .map(([other, span]) => spanOf(trace, span, other === key ? end : { at: end.at }));
+    .flatMap((key) => closeWithin(trace, trace.open.get(key)!, { at: end.at }));
+  return [...inside, spanOf(trace, span, end)];
 }
 
 function spanOf(trace: Trace, span: OpenSpan, { at, status = "unset", attributes }: SpanEnd): Span {

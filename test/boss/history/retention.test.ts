@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { RunSummary } from "../../../src/wire/boss.js";
@@ -16,10 +17,13 @@ async function keptRuns(rig: Rig): Promise<number[]> {
 }
 
 /** The sweep after a run is done when it has been said. */
-function startSaying(limits: { keepRuns?: number; keepDays?: number; maxDataBytes?: number }) {
+function startSaying(
+  limits: { keepRuns?: number; keepDays?: number; maxDataBytes?: number },
+  given: Readonly<Record<string, string>> = files,
+) {
   const said: string[] = [];
   const rig = startRig({
-    files,
+    files: given,
     retention: { keepRuns: forever, keepDays: forever, maxDataBytes: forever, ...limits },
     log: (line) => said.push(line),
   });
@@ -72,4 +76,36 @@ test("a pinned run stays, and takes no other's place; unpinned it goes", async (
   while ((await keptRuns(rig)).length > 2) await new Promise(setImmediate);
   assert.deepEqual(await keptRuns(rig), [5, 4]);
   assert.equal((await rig.post("/api/runs/1/pin")).status, 404);
+});
+
+test("a run stays as long as another that runs it again is under way", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bettertest-again-"));
+  const gate = join(folder, "gate");
+  const { rig: starting } = startSaying(
+    { keepRuns: 1 },
+    {
+      ".bettertest/pipedef.ts": `import { artifacts, run, stage } from "bettertest";
+        stage("Build", { made: () => run("any", "echo made > made.txt", { artifacts: "made.txt" }) });
+        stage("Test", { t: () => run("any", "until [ -e ${gate} ]; do sleep 0.05; done; cat made.txt; exit 1", { source: artifacts("Build.made") }) });
+        stage("Other", { quick: () => {} });`,
+    },
+  );
+  try {
+    await using rig = await starting;
+    writeFileSync(gate, "");
+    const first = await rig.run();
+    assert.equal(first.status, "failed");
+    rmSync(gate);
+    const again = rig.boss.engine.rerun(first.id, { failed: true, trigger: "test" });
+    assert.ok(again.ok);
+    await rig.run({ only: ["Other.quick"] });
+    await rig.run({ only: ["Other.quick"] });
+    assert.ok((await keptRuns(rig)).includes(first.id));
+    writeFileSync(gate, "");
+    const ended = await rig.boss.engine.finished(again.run);
+    assert.equal(ended.status, "failed", "red by its own words, not for want of its source");
+    while ((await keptRuns(rig)).includes(first.id)) await new Promise(setImmediate);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -137,5 +137,7 @@ test("the API tells when bytes came, and from where", async () => {
     ],
   );
   for (const [, atMs] of marks) assert.ok(atMs >= begun && atMs <= Date.now());
+  const rest = await rig.get<OutputMarksView>(`/api/runs/${id}/tasks/s/t/output/marks?from=8`);
+  assert.deepEqual(rest.marks, marks.slice(2));
   assert.equal((await fetch(`${rig.url}/api/runs/1/tasks/s/t/output/marks?attempt=2`)).status, 404);
 });

@@ -131,7 +131,17 @@ suite("a report that is broken says where, and keeps what came before", () => {
     "no JUnit": ["<html><body/></html>", /it is no JUnit report: its first element is <html>/, 0],
     empty: [" \n", /it is empty/, 0],
     "neither XML nor TAP": ["hello\nworld\n", /neither XML nor TAP/, 0],
-    "two roots": ["<testsuite/><testsuite/>", /<testsuite> stands behind its end/, 0],
+    "cut off in a failure": [
+      `<testsuite><testcase name="a"/><testcase name="b"><failure message="boom">trace`,
+      /<failure> is still open/,
+      1,
+    ],
+    "a bare < in a failure": [
+      `<testsuite failures="2"><testcase name="b"><failure>expected a < b</failure></testcase>${red}</testsuite>`,
+      /a tag has no name/,
+      2,
+    ],
+    "cut off behind what it announced": ['<testsuite failures="2"><testcase name="a"/>', /open/, 1],
     "no quotes": ["<testsuite name=a/>", /<testsuite> has a broken attribute/, 0],
     "too deep": ["<testsuite>".repeat(300), /nested too deep/, 0],
     "an endless tag": [`<testsuite name="${"x".repeat(3 << 20)}`, /a tag is too long/, 0],
@@ -143,6 +153,14 @@ suite("a report that is broken says where, and keeps what came before", () => {
       assert.equal(report.tests.filter(({ verdict }) => verdict === "failed").length, tests);
     });
   }
+});
+
+test("reports behind one another in one file are all read", () => {
+  const one = (name: string) =>
+    `<?xml version="1.0"?>\n<testsuite><testcase name="${name}"><failure message="no"/></testcase></testsuite>\n`;
+  const report = readReport(one("a") + one("b"));
+  assert.equal(report.problem, null);
+  assert.deepEqual(glanceAt(report), ["failed |  | a | no", "failed |  | b | no"]);
 });
 
 test("other encodings: UTF-16 and Latin-1, and a byte order mark", () => {

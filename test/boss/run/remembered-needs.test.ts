@@ -52,6 +52,32 @@ suite("what a run needs, told to the next process", () => {
     assert.deepEqual(told, ["null node 5", "null browser 1"]);
   });
 
+  test("once, until something is asked: the same word, come late, would have one too many made", () => {
+    const asked = {
+      image: "node",
+      command: "x",
+      user: "1000",
+      workdir: "/w",
+      memoryBytes: 2 ** 30,
+    };
+    const play = ({ expectations }: ReturnType<typeof boss>) => {
+      expectations.ahead(2);
+      const run = expectations.ofRun("repo");
+      run.begun();
+      run.stageStarted("unit", () => 0);
+      run.called("unit", null, asked);
+      run.ended();
+    };
+    play(boss());
+    const again = boss();
+    play(again);
+    assert.deepEqual(again.told, ["null node 1", "null node 0"]);
+    // The next run is another one.
+    again.told.length = 0;
+    play(again);
+    assert.deepEqual(again.told, ["null node 1", "null node 0"]);
+  });
+
   test("of another pipedef, or where the file is broken, nothing is known", () => {
     runOnce();
     const other = boss("/other/pipedef.ts");

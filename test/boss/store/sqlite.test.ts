@@ -8,22 +8,14 @@ import { after, test } from "node:test";
 import Database from "libsql";
 import { migrate, migrations } from "../../../src/boss/store/migrations.js";
 import { openSqliteStore } from "../../../src/boss/store/sqlite.js";
-import type { RunCreated } from "../../../src/model/events.js";
-import { storeContract } from "../../contracts/store.js";
+import { runCreated, storeContract } from "../../contracts/store.js";
 
 const folder = mkdtempSync(join(tmpdir(), "bettertest-store-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
 const freshPath = () => join(folder, `${++files}.db`);
 
-const created: RunCreated = {
-  type: "run-created",
-  at: 1,
-  pipelineName: "shop",
-  pipedef: "/p.ts",
-  keepGoing: false,
-  trigger: "test",
-};
+const created = runCreated();
 
 storeContract("sqlite", () => openSqliteStore(freshPath()));
 
@@ -50,6 +42,28 @@ test("what was stored is there after closing and opening again", () => {
     ],
   );
   second.close();
+});
+
+test("a damaged run under way is complained of, and keeps no other", () => {
+  const path = freshPath();
+  const store = openSqliteStore(path);
+  const ids = [1, 2, 3].map(() => store.nextRunId());
+  for (const id of ids) store.append(id, created);
+  store.append(ids[0]!, { type: "cancel-requested", at: 2, by: "test" });
+  store.close();
+  const database = new Database(path);
+  database.exec('UPDATE events SET event = \'{"type":"run-\' WHERE seq = 4');
+  database.exec(`DELETE FROM events WHERE run = ${ids[1]}`);
+  database.close();
+
+  const again = openSqliteStore(path);
+  const problems: string[] = [];
+  assert.deepEqual(
+    again.unfinished((problem) => problems.push(problem)),
+    [ids[2]],
+  );
+  assert.match(problems.join("\n"), /^run 1 cannot be read: .*\nrun 2 has no first event$/);
+  again.close();
 });
 
 test("a writer that is killed loses nothing it was told is stored", async () => {
@@ -144,13 +158,14 @@ test("where the file cannot be written, runs under way go on, and are stored lat
   assert.equal(store.run(id)?.status, "cancelled");
   const types = () => store.events({ run: id, after: 0, limit: 9 }).map(({ event }) => event.type);
   assert.deepEqual(types(), ["run-created", "cancel-requested", "run-finished"]);
-  assert.deepEqual(
-    store.runs({ limit: 5 }).map((run) => run.status),
-    ["cancelled"],
-  );
+  // A kill would take it back, so nobody may be told.
+  const shown = () => [store.shown(id), ...store.runs({ limit: 5 })].map((run) => run?.status);
+  assert.deepEqual(shown(), ["queued", "queued"]);
   assert.throws(() => store.nextRunId(), /cannot be written: .*locked.*Is the disk full/);
   other.exec("ROLLBACK");
   other.close();
+  store.retry();
+  assert.deepEqual(shown(), ["cancelled", "cancelled"]);
   store.close();
 
   const again = openSqliteStore(path);
