@@ -6,6 +6,7 @@ import stat
 import urllib.parse
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
+_LISTENING = "0A"
 
 
 class Unusable(Exception):
@@ -26,13 +27,30 @@ class Access:
 
     def _token(self, origin):
         found = self._by_origin.get(origin) or (self._alone if origin == self._own else None)
-        if found or origin is None or origin[1] not in _LOCAL:
+        if found or origin is None or origin[1] not in _LOCAL or not _is_own_server(origin[2]):
             return found
         folder = os.path.expanduser("~/.local/share/bettertest/worker-%d/access" % origin[2])
         try:
             return read_private(os.path.join(folder, "worker-token")).strip()
         except Unusable:
             return None
+
+
+def _is_own_server(port):
+    """While this user's worker is down anybody on this machine may take its port, and wait for the token. Where the
+    system does not say whose the port is, it is believed to be this user's (src/cli/data-folder.ts)."""
+    tables = []
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(path) as file:
+                tables.append(file.read())
+        except OSError:
+            pass
+    if not tables:
+        return True
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    owners = [int(row[7]) for row in rows if row[1].endswith(":%04X" % port) and row[3] == _LISTENING]
+    return bool(owners) and all(owner == os.getuid() for owner in owners)
 
 
 def read_private(path):

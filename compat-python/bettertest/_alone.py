@@ -113,9 +113,41 @@ def _describe(problem):
     return "\n".join(lines)
 
 
+class _Printer:
+    """Standard output. When it breaks that is told once, and nothing more is printed: tasks are to be ended in order."""
+
+    def __init__(self, on_broken):
+        self._on_broken = on_broken
+
+    def line(self, text):
+        self.bytes((text + "\n").encode(sys.stdout.encoding, "backslashreplace"))
+
+    def bytes(self, data):
+        try:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            # What is still in the buffer must not fail once more at the end of the process.
+            _close_output(1)
+            self._on_broken(error)
+
+
+def _close_output(number):
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, number)
+    os.close(null)
+
+
 def _tell(text):
-    sys.stdout.flush()
-    print("bettertest: " + text, file=sys.stderr, flush=True)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        pass  # whoever prints next meets it too
+    try:
+        print("bettertest: " + text, file=sys.stderr, flush=True)
+    except OSError:
+        _close_output(2)
 
 
 class _Run:
@@ -132,6 +164,8 @@ class _Run:
         self._started_at = {}
         self._ends = {}
         self._interrupted = 0
+        self._broken = None
+        self._printer = _Printer(self._output_broken)
         self._forks = _forks.Forks(self, loaded.root, 2**20)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._interrupt)
@@ -189,6 +223,13 @@ class _Run:
     def _interrupt(self, *_):
         self._interrupted += 1
 
+    def _output_broken(self, error):
+        """Nobody reads on, or there is no room for it: nothing more is of use."""
+        self._interrupted = self._interrupted or 1
+        if not isinstance(error, BrokenPipeError):
+            self._broken = error
+            _tell("the output cannot be written: %s" % error)
+
     def _end_interrupted(self):
         """The first Ctrl-C lets the tasks end their commands; a second one ends all at once."""
         _tell("interrupted, ending %d task(s)" % self._forks.count())
@@ -206,13 +247,13 @@ class _Run:
 
     def output(self, key, data):
         if self._live:
-            _print_bytes(data)
+            self._printer.bytes(data)
         else:
             self._outputs[key].write(data)
         self._forks.acknowledge(key, len(data))
 
     def call(self, key, number, message):
-        raise AssertionError("tasks without a boss make their calls themselves")
+        pass  # a task without a boss carries its calls itself
 
     def abandoned(self, key, number):
         pass
@@ -227,7 +268,7 @@ class _Run:
         took = time.monotonic() - self._started_at.pop(key)
         with self._outputs.pop(key) as output:
             if not self._live:
-                _print_output("%s.%s" % key, output)
+                self._print_output("%s.%s" % key, output)
         words = "%s  %s.%s  (%.1f s)" % (end["status"], *key, took)
         if end["status"] == "failed":
             from ._errors import describe_failure
@@ -235,7 +276,21 @@ class _Run:
             words += "  " + describe_failure(end["failure"])
         elif end["status"] == "errored":
             words += "  " + end["fault"]["message"]
-        print(words, flush=True)
+        self._printer.line(words)
+
+    def _print_output(self, label, output):
+        output.seek(0)
+        first = output.read(65536)
+        if not first:
+            return
+        self._printer.line("--- %s" % label)
+        last = first
+        while first:
+            self._printer.bytes(first)
+            last = first
+            first = output.read(65536)
+        if not last.endswith(b"\n"):
+            self._printer.line("")
 
     def _sum_up(self, skipped):
         counts = {}
@@ -244,7 +299,9 @@ class _Run:
         if skipped:
             counts["skipped"] = skipped
         order = ("passed", "failed", "errored", "cancelled", "skipped")
-        print(", ".join("%d %s" % (counts[status], status) for status in order if status in counts), flush=True)
+        self._printer.line(", ".join("%d %s" % (counts[status], status) for status in order if status in counts))
+        if self._broken:
+            return ERRORED
         if self._interrupted:
             return INTERRUPTED
         if "failed" in counts:
@@ -266,24 +323,3 @@ def _on_interrupt(act):
         act()
 
     threading.Thread(target=listen, daemon=True).start()
-
-
-def _print_output(label, output):
-    output.seek(0)
-    first = output.read(65536)
-    if not first:
-        return
-    print("--- %s" % label, flush=True)
-    last = first
-    while first:
-        _print_bytes(first)
-        last = first
-        first = output.read(65536)
-    if not last.endswith(b"\n"):
-        print(flush=True)
-
-
-def _print_bytes(data):
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()

@@ -31,7 +31,7 @@ def main(arguments):
     sys.dont_write_bytecode = True
     _limit_memory(settings["memoryBytes"])
     _adopt_orphans()
-    bridge = _Bridge(control)
+    bridge = _Bridge(control, settings["stallTimeoutMs"] / 1000)
     message = bridge.receive_line()
     if not message or message["type"] != "load":
         os._exit(0)
@@ -74,8 +74,9 @@ class _DieWithBoss:
 
 
 class _Bridge:
-    def __init__(self, control):
+    def __init__(self, control, patience_s):
         self._control = control
+        self._patience_s = patience_s
         self._received = b""
         self._loaded = None
         self._forks = None
@@ -99,7 +100,7 @@ class _Bridge:
         import gc
 
         self._loaded = loaded
-        self._forks = _forks.Forks(self, loaded.root, WINDOW)
+        self._forks = _forks.Forks(self, loaded.root, WINDOW, self._patience_s)
         self.send({"type": "loaded", "pipeline": loaded.pipeline, "files": loaded.files})
         self._take_back_output()
         # What is loaded by now is shared by all tasks; the collector would touch and so copy its pages.

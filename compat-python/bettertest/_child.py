@@ -13,7 +13,7 @@ from ._errors import InfrastructureError
 READ_SIZE = 65536
 
 
-def become_task(function, root, carry, output, control):
+def become_task(function, root, carry, output, control, lifeline):
     """Turns this fresh fork into the task; does not return."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -26,40 +26,67 @@ def become_task(function, root, carry, output, control):
     os.dup2(output, 2)
     os.close(output)
 
-    send = _sender(control)
+    # Each process that is forked from here holds it too, until it ends or becomes another program.
+    held = [lifeline]
 
-    def carry_by_parent(worker, request, check):
-        return send({"type": "call", "worker": worker, "request": request, "check": check})
+    def let_go():
+        while held:
+            os.close(held.pop())
 
-    end = _task.run_task(function, root, carry or carry_by_parent)
-    # Answered when no call of a process that the task left behind is under way any more.
-    late = send({"type": "end", "end": end})["late"]
-    if end["status"] == "passed" and late:
-        send({"type": "end", "end": _task.end_of_late(root, late)})
+    def carry_call(worker, request, check):
+        call = {"type": "call", "worker": worker, "request": request, "check": check, "unheeded": not held}
+        if carry is None:
+            return _send(control, call)
+        return _send(control, call, lambda: carry(worker, request, check))
+
+    end = _task.run_task(function, root, carry_call, lambda end: _send(control, {"type": "failed", "end": end}), let_go)
+    let_go()
+    # Answered when no other process of the task can call any more, or none has for too long.
+    others = _send(control, {"type": "end", "end": end})
+    ends = [end, *others["failed"], *_task.ends_of_late(root, others["late"])]
+    if len(ends) > 1:
+        _send(control, {"type": "end", "end": _task.worst(ends)})
     _task.flush()
     os._exit(0)
 
 
-def _sender(control):
-    """In the task: sends one message on a socket of its own and waits for the answer."""
+def _send(control, message, carry=None):
+    """Sends one message on a socket of its own and waits for the answer, or passes on the one that `carry` gives."""
+    _task.flush()
+    gone = InfrastructureError("the process that runs this pipedef's tasks is gone")
+    try:
+        mine, theirs = socket.socketpair()
+        with mine:
+            with theirs:
+                control.sendmsg([b"c"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))])
+            _write(mine, message)
+            try:
+                answer = carry() if carry else _read(mine)
+            except BaseException:
+                # The code gives this call up. Without a word its whole process would seem to have died.
+                try:
+                    _write(mine, None)
+                except OSError:
+                    pass  # answered at this moment
+                raise
+            if answer is None:
+                raise gone
+            if carry:
+                _write(mine, answer)
+    except (BrokenPipeError, ConnectionResetError):
+        raise gone from None
+    return answer
 
-    def send(message):
-        _task.flush()
-        gone = InfrastructureError("the process that runs this pipedef's tasks is gone")
-        try:
-            mine, theirs = socket.socketpair()
-            with mine:
-                with theirs:
-                    control.sendmsg([b"c"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))])
-                mine.sendall(json.dumps(message).encode() + b"\n")
-                received = b""
-                while not received.endswith(b"\n"):
-                    data = mine.recv(READ_SIZE)
-                    if not data:
-                        raise gone
-                    received += data
-        except (BrokenPipeError, ConnectionResetError):
-            raise gone from None
-        return json.loads(received)
 
-    return send
+def _write(connection, message):
+    connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _read(connection):
+    received = b""
+    while not received.endswith(b"\n"):
+        data = connection.recv(READ_SIZE)
+        if not data:
+            return None
+        received += data
+    return json.loads(received)

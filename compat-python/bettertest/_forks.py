@@ -19,7 +19,10 @@ import warnings
 from . import _task
 from ._child import become_task
 from ._process import TaskCall, TaskProcess, how_it_ended
+from ._task import thrown
 
+# How long processes that a task left running may go without a call, all in all, before they are given up.
+PATIENCE_S = 30
 # How long something that outlives its task (a daemon) may keep the task's output open.
 GRACE_S = 0.2
 READ_SIZE = 65536
@@ -30,12 +33,13 @@ class Forks:
     ended(key, how). At most `window` bytes of a task's output are handed out before acknowledge() is called;
     what comes after stays in the pipe and slows the task."""
 
-    def __init__(self, listener, root, window):
+    def __init__(self, listener, root, window, patience_s=PATIENCE_S):
         self._selector = selectors.DefaultSelector()
         self._callbacks = {}
         self._listener = listener
         self._root = root
         self._window = window
+        self._patience_s = patience_s
         self._by_key = {}
         self._by_pid = {}
         self._wake_read, self._wake_write = os.pipe()
@@ -63,6 +67,7 @@ class Forks:
         """`carry` makes the calls inside the task's own process; without one they come to the listener."""
         output, output_write = os.pipe()
         control, control_child = socket.socketpair()
+        lifeline, lifeline_child = os.pipe()
         _task.flush()
         try:
             with warnings.catch_warnings():
@@ -70,7 +75,7 @@ class Forks:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 pid = os.fork()
         except OSError:
-            for fd in (output, output_write):
+            for fd in (output, output_write, lifeline, lifeline_child):
                 os.close(fd)
             control.close()
             control_child.close()
@@ -78,22 +83,25 @@ class Forks:
         if pid == 0:
             try:
                 os.close(output)
+                os.close(lifeline)
                 control.close()
                 for fd in close_in_child:
                     os.close(fd)
                 self._close_all()
-                become_task(function, self._root, carry, output_write, control_child)
+                become_task(function, self._root, carry, output_write, control_child, lifeline_child)
             finally:
                 os._exit(70)
         os.close(output_write)
+        os.close(lifeline_child)
         control_child.close()
         os.set_blocking(output, False)
         control.setblocking(False)
-        process = TaskProcess(key, pid, output, control)
+        process = TaskProcess(key, pid, output, control, lifeline, self._patience_s)
         self._by_key[key] = process
         self._by_pid[pid] = process
         self._read_on(process)
         self.watch(control.fileno(), lambda: self._take_call(process))
+        self.watch(lifeline, lambda: self._let_go(process))
         return pid
 
     def acknowledge(self, key, size):
@@ -105,9 +113,11 @@ class Forks:
     def answer(self, key, number, outcome):
         process = self._by_key.get(key)
         call = process and process.running.pop(number, None)
-        if not call:
-            return
-        if process.end_call and call.message.get("check"):
+        if call:
+            self._answer(process, call, outcome)
+
+    def _answer(self, process, call, outcome):
+        if process.end_call and call.message["check"] and call.message["unheeded"]:
             process.late.append({"request": call.message["request"], "outcome": outcome})
         self._reply(call, outcome)
         self._answer_end(process)
@@ -121,6 +131,7 @@ class Forks:
         """Waits for something to happen and deals with it."""
         now = time.monotonic()
         waits = [process.stop_at - now for process in self._ending()]
+        waits += [process.give_up_at - now for process in self._waiting()]
         if timeout is not None:
             waits.append(timeout)
         for ready, _ in self._selector.select(max(0, min(waits)) if waits else None):
@@ -129,6 +140,9 @@ class Forks:
             if callback:
                 callback()
         now = time.monotonic()
+        for process in self._waiting():
+            if process.give_up_at <= now:
+                self._give_up(process)
         for process in self._ending():
             if process.stop_at <= now and process.last_byte is None:
                 process.last_byte = process.read_bytes + _unread(process.output)
@@ -157,6 +171,8 @@ class Forks:
                 os.close(process.output)
             if process.control is not None:
                 process.control.close()
+            if process.lifeline is not None:
+                os.close(process.lifeline)
             for call in [*process.calls, *process.running.values()]:
                 call.socket.close()
         os.close(self._wake_read)
@@ -212,6 +228,7 @@ class Forks:
             call = TaskCall(connection)
             process.calls.append(call)
             self.watch(connection.fileno(), lambda call=call: self._hear(process, call))
+        self._answer_end(process)
 
     def _hear(self, process, call):
         try:
@@ -224,26 +241,45 @@ class Forks:
             self._hang_up(process, call)
             return
         call.received += data
-        if call.message is None and call.received.endswith(b"\n"):
-            call.message = json.loads(call.received)
-            call.received = b""
+        # Looked for in what is new only: a message may be large.
+        if b"\n" not in data:
+            return
+        *lines, call.received = call.received.split(b"\n")
+        if call.message is None:
+            call.message = json.loads(lines.pop(0))
             # What was printed before the call is in the pipe by now, so it goes first.
             call.mark = process.read_bytes + _unread(process.output)
             self._settle(process)
+        if lines:
+            self._hear_of_outcome(process, call, json.loads(lines[0]))
 
-    def _hang_up(self, process, call):
+    def _hear_of_outcome(self, process, call, outcome):
+        """Its caller has carried it itself, or gives it up."""
+        if outcome is None:
+            self._hang_up(process, call, given_up=True)
+            return
+        if call in process.calls:
+            process.calls.remove(call)
+        else:
+            del process.running[call.number]
+        self._answer(process, call, outcome)
+
+    def _hang_up(self, process, call, given_up=False):
         """Its caller is gone."""
         self._close_call(call)
         if call is process.end_call:
-            process.end_call = None
+            # It did not wait for what its other processes have to say.
+            process.end_call = process.end = None
             return
+        if not given_up and call.message and call.message.get("check"):
+            process.died_calling = True
         # Most often because the whole process has ended, of which the kernel tells a moment later.
         process.unfinished += 1
         if call in process.calls:
             process.calls.remove(call)
         elif process.running.pop(call.number, None):
             self._listener.abandoned(process.key, call.number)
-            self._answer_end(process)
+        self._answer_end(process)
 
     def _reply(self, call, message):
         call.socket.setblocking(True)
@@ -258,10 +294,36 @@ class Forks:
         call.socket.close()
 
     def _answer_end(self, process):
-        if process.end_call and not process.running and not process.calls:
-            self._reply(process.end_call, {"late": process.late})
+        if not process.end_call:
+            return
+        if process.running or process.calls:
+            if process.give_up_at is not None:
+                process.patience_s = process.give_up_at - time.monotonic()
+                process.give_up_at = None
+        elif process.lifeline is not None:
+            if process.give_up_at is None:
+                process.give_up_at = time.monotonic() + process.patience_s
+        else:
+            if process.died_calling:
+                process.failed.append(thrown("a process of the task ended while its run() was still under way"))
+            self._reply(process.end_call, {"failed": process.failed, "late": process.late})
             process.end_call = None
-            process.late = []
+
+    def _waiting(self):
+        return [p for p in self._by_key.values() if p.give_up_at is not None]
+
+    def _give_up(self, process):
+        """A command that one of them has yet to ask for would never run, so this is no pass."""
+        message = "a process that the task started did not end, though the task had; wait for it or end it in the task"
+        process.failed.append(thrown(message))
+        self._let_go(process)
+
+    def _let_go(self, process):
+        self.unwatch(process.lifeline)
+        os.close(process.lifeline)
+        process.lifeline = None
+        process.give_up_at = None
+        self._answer_end(process)
 
     # The end
 
@@ -295,7 +357,11 @@ class Forks:
         for call in list(process.calls):
             while call.message is None and call in process.calls and _readable(call.socket):
                 self._hear(process, call)
+        process.failed += [call.message["end"] for call in process.calls if call.message and call.message["type"] == "failed"]
+        if process.end_call:
+            self._hang_up(process, process.end_call)
         process.status = status
+        process.give_up_at = None
         process.stop_at = time.monotonic() + GRACE_S
         process.unfinished += len(process.running) + len(process.calls)
         for call in list(process.calls):
@@ -321,6 +387,10 @@ class Forks:
                 process.end = call.message["end"]
                 process.end_call = call
                 continue
+            if call.message["type"] == "failed":
+                process.failed.append(call.message["end"])
+                self._reply(call, {})
+                continue
             process.call_count += 1
             call.number = process.call_count
             process.running[call.number] = call
@@ -341,8 +411,8 @@ class Forks:
         if process.control is not None:
             self.unwatch(process.control.fileno())
             process.control.close()
-        if process.end_call:
-            self._close_call(process.end_call)
+        if process.lifeline is not None:
+            self._let_go(process)
         self._listener.ended(process.key, how_it_ended(process))
 
 

@@ -1,11 +1,7 @@
 """A future keeps an error to itself until somebody asks for it; a failed command must not stay there."""
 
-import importlib.machinery
-import sys
-
 from ._errors import CommandFailed, InfrastructureError
-
-MODULE = "concurrent.futures._base"
+from ._when_imported import when_imported
 
 
 def watch_futures(unseen):
@@ -13,45 +9,20 @@ def watch_futures(unseen):
 
     From before anybody can wait for a future: who waits already would ask without being seen.
     """
-    if MODULE in sys.modules:
-        _watch(sys.modules[MODULE], unseen)
-    else:
-        # To import it for everybody would cost each interpreter more than all of ours.
-        sys.meta_path.insert(0, _WhenImported(unseen))
+    when_imported("concurrent.futures._base", lambda module: _watch_futures(module, unseen))
+    when_imported("multiprocessing.pool", lambda module: _watch_results(module, unseen))
 
 
-class _WhenImported:
-    def __init__(self, unseen):
-        self._unseen = unseen
-
-    def find_spec(self, name, path=None, target=None):
-        if name != MODULE:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is not None:
-            execute = spec.loader.exec_module
-
-            def exec_module(module):
-                execute(module)
-                _watch(module, self._unseen)
-
-            spec.loader.exec_module = exec_module
-        return spec
-
-
-def _watch(module, unseen):
+def _watch_futures(module, unseen):
     future_class = module.Future
     set_exception, result, exception = future_class.set_exception, future_class.result, future_class.exception
 
     def watched_set_exception(future, error):
-        if isinstance(error, (CommandFailed, InfrastructureError)):
-            unseen.append(error)
+        _keep(unseen, error)
         return set_exception(future, error)
 
     def seen(future):
-        error = future._exception
-        unseen[:] = [other for other in unseen if other is not error]
+        _drop(unseen, future._exception)
 
     def watched_result(future, timeout=None):
         try:
@@ -68,3 +39,54 @@ def _watch(module, unseen):
     future_class.set_exception = watched_set_exception
     future_class.result = watched_result
     future_class.exception = watched_exception
+
+
+def _watch_results(module, unseen):
+    """What multiprocessing's pools have for futures."""
+
+    def watch_set(result_class):
+        set_outcome = result_class._set
+
+        def watched_set(result, index, outcome):
+            succeeded, error = outcome
+            # A map keeps its first error only, and who gave a callback is told.
+            if not succeeded and getattr(result, "_success", True) and not getattr(result, "_error_callback", None):
+                _keep(unseen, error)
+            set_outcome(result, index, outcome)
+
+        result_class._set = watched_set
+
+    def watch_get(result_class, name):
+        get = getattr(result_class, name)
+
+        def watched_get(result, timeout=None):
+            try:
+                return get(result, timeout)
+            except (CommandFailed, InfrastructureError) as error:
+                _drop(unseen, error)
+                raise
+
+        setattr(result_class, name, watched_get)
+
+    successful = module.ApplyResult.successful
+
+    def watched_successful(result):
+        succeeded = successful(result)
+        _drop(unseen, result._value)
+        return succeeded
+
+    for result_class in (module.ApplyResult, module.MapResult, module.IMapIterator, module.IMapUnorderedIterator):
+        watch_set(result_class)
+    watch_get(module.ApplyResult, "get")
+    watch_get(module.IMapIterator, "next")
+    module.IMapIterator.__next__ = module.IMapIterator.next
+    module.ApplyResult.successful = watched_successful
+
+
+def _keep(unseen, error):
+    if isinstance(error, (CommandFailed, InfrastructureError)):
+        unseen.append(error)
+
+
+def _drop(unseen, error):
+    unseen[:] = [other for other in unseen if other is not error]

@@ -28,7 +28,7 @@ def describe_error(error, pipedef, root):
     if isinstance(error, SyntaxError):
         return _syntax_problem(error, pipedef, root)
     if isinstance(error, FileNotFoundError) and error.filename == pipedef and not os.path.exists(pipedef):
-        return {"kind": "host", "message": "there is no pipedef %s" % pipedef}
+        return {"kind": "import", "message": "there is no pipedef %s" % pipedef}
     frame = last_author_frame(error, root)
     problem = {"kind": "threw", "message": _one_line(error), "stack": format_trimmed(error, root).rstrip()}
     if frame is None:

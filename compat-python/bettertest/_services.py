@@ -1,7 +1,6 @@
 """What runs beside a command, as a pipedef names it. The words are those of runtime/services.ts."""
 
 import re
-import shlex
 
 _MOST = 16
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -89,10 +88,7 @@ def _of(what, read, name, value):
 
 
 def _command(what, value):
-    try:
-        words = shlex.split(value) if isinstance(value, str) else value
-    except ValueError:
-        words = None
+    words = words_of(value) if isinstance(value, str) else value
     if (
         not isinstance(words, (list, tuple))
         or not words
@@ -100,6 +96,36 @@ def _command(what, value):
     ):
         raise ValueError('%s must be a text, or a list of arguments such as ["redis-server"], not %r' % (what, value))
     return list(words)
+
+
+# What JavaScript takes for white space: Python's own idea of it is another.
+_SPACE = r"\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_PART = re.compile(
+    r"""[%s]+|'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^%s'"\\]+)""" % (_SPACE, _SPACE),
+    re.DOTALL,
+)
+
+
+def words_of(text):
+    """As a shell would split it that knows quotes and backslashes, but no variables; None: a quote is not closed."""
+    words = []
+    word = None
+    end = 0
+    while end < len(text):
+        found = _PART.match(text, end)
+        if found is None:
+            return None
+        end = found.end()
+        single, double, escaped, plain = found.groups()
+        if double is not None:
+            double = re.sub(r"""\\(["\\$`])""", r"\1", double)
+        part = next((one for one in (single, double, escaped, plain) if one is not None), None)
+        if part is not None:
+            word = (word or "") + part
+        elif word is not None:
+            words.append(word)
+            word = None
+    return words if word is None else words + [word]
 
 
 def _ready(what, value):

@@ -6,6 +6,7 @@ import types
 
 from ._errors import CommandFailed, InfrastructureError
 from ._futures import watch_futures
+from ._processes import watch_processes
 from ._run import context, settle
 
 
@@ -24,17 +25,21 @@ class Calls:
         self._running = 0
         self._failed_daemons = []
         self._task_is_over = False
+        self.died = []
         self.unseen = []
         watch_futures(self.unseen)
-        # A fork of the task has none of its threads, and none may hold its lock.
-        os.register_at_fork(after_in_child=self._forget_threads)
+        # A fork of the task has none of its threads, and none may hold its lock; what failed here is not its doing.
+        os.register_at_fork(after_in_child=self._begin_anew)
 
-    def _forget_threads(self):
+    def _begin_anew(self):
         import threading
 
         self._changed = threading.Condition()
         self._running = 0
         self._failed_daemons = []
+        self._task_is_over = False
+        self.died.clear()
+        self.unseen.clear()
 
     def make(self, call):
         return self._make(call, lambda outcome: settle(outcome, call.request, call.check))
@@ -63,8 +68,8 @@ class Calls:
                 self._running -= 1
                 self._changed.notify_all()
 
-    def finish(self, died):
-        """Waits for threads and for calls that are still under way; `died` are the errors that ended threads."""
+    def finish(self):
+        """Waits for threads and for calls that are still under way."""
         import threading
 
         self._task_is_over = True
@@ -78,12 +83,16 @@ class Calls:
             thread, error, late = self._failed_daemons.pop()
             thread.join(LAST_WORDS_S)
             # It goes on, so it has caught the error; but what came this late can be of no use to the task any more.
-            if thread.is_alive() and late and error not in died and error not in self.unseen:
+            if thread.is_alive() and late and error not in self.died and error not in self.unseen:
                 self.unseen.append(error)
 
 
-def run_task(function, root, carry):
-    """Runs the task to its end, its threads and calls included. Returns a TaskEnd of src/model/failure.ts."""
+def run_task(function, root, carry, tell, let_go):
+    """Runs the task to its end, its threads and calls included. Returns a TaskEnd of src/model/failure.ts.
+
+    In a process that the task made, `tell(end)` is how it hears of a command that failed there, and `let_go()`
+    says that nobody is to wait for that process.
+    """
     import threading
 
     calls = Calls(carry)
@@ -95,32 +104,42 @@ def run_task(function, root, carry):
         if args.exc_type is not SystemExit:
             say(root, args.exc_value)
             if isinstance(args.exc_value, (CommandFailed, InfrastructureError)):
-                died.append(args.exc_value)
+                calls.died.append(args.exc_value)
+                tell_from_child(args.exc_value)
 
-    died = []
-    threading.excepthook = thread_died
-    error = _error_of(lambda: _finish(function(), calls.unseen))
-    if os.getpid() != pid:
-        # The author's own fork came back out of the task. Only the first process speaks for the task.
+    def tell_from_child(error):
+        # Only the first process speaks for the task. Other errors harm it as little as they do in a thread.
+        if os.getpid() != pid and isinstance(error, (CommandFailed, InfrastructureError)):
+            tell(_end_of(error))
+
+    def end_process(error):
+        """What went wrong in this process, of which `error` ended its main thread."""
         if error is not None:
             say(root, error)
-        os._exit(0 if error is None else 1)
-    if error is not None:
-        say(root, error)
-    calls.finish(died)
-    for late in calls.unseen:
-        say(root, late)
-    errors = [*([] if error is None else [error]), *died, *calls.unseen]
-    return _worst([_end_of(each) for each in errors])
+        calls.finish()
+        for late in calls.unseen:
+            say(root, late)
+        for each in [error, *calls.unseen]:
+            tell_from_child(each)
+        return [*([] if error is None else [error]), *calls.died, *calls.unseen]
+
+    threading.excepthook = thread_died
+    watch_processes(end_process, let_go)
+    error = _error_of(lambda: _finish(function(), calls.unseen))
+    errors = end_process(error)
+    if os.getpid() != pid:
+        # The author's own fork came back out of the task.
+        os._exit(1 if errors else 0)
+    return worst([_end_of(each) for each in errors])
 
 
-def end_of_late(root, late):
-    """The end of a task whose child processes were still waiting for commands when it returned."""
+def ends_of_late(root, late):
+    """How commands ended that daemonic processes were still waiting for when the task returned."""
     errors = [_error_of(lambda: settle(each["outcome"], each["request"], True)) for each in late]
     errors = [error for error in errors if error is not None]
     for error in errors:
         say(root, error)
-    return _worst([_end_of(error) for error in errors])
+    return [_end_of(error) for error in errors]
 
 
 def _error_of(function):
@@ -168,12 +187,12 @@ def _end_of(error):
         if error.code is None or error.code == 0:
             return {"status": "passed"}
         code = error.code if isinstance(error.code, int) else repr(error.code)
-        return _thrown("the task called sys.exit(%s)" % code)
+        return thrown("the task called sys.exit(%s)" % code)
     text = _limited(str(error))
-    return _thrown("%s: %s" % (type(error).__name__, text) if text else type(error).__name__)
+    return thrown("%s: %s" % (type(error).__name__, text) if text else type(error).__name__)
 
 
-def _thrown(message):
+def thrown(message):
     return {"status": "failed", "failure": {"kind": "thrown", "message": message}}
 
 
@@ -183,7 +202,7 @@ def _limited(text, most=4000):
     return text if len(text) <= most else text[:most] + " ..."
 
 
-def _worst(ends):
+def worst(ends):
     """With trouble of the machinery about, nothing can be said of the code under test."""
     for status in ("errored", "failed"):
         for end in ends:

@@ -6,11 +6,14 @@ import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { killGroup } from "../../../src/lib/kill-group.js";
 import { onAbort } from "../../../src/lib/on-abort.js";
+import { onSilence, type Silence } from "../../../src/lib/silence.js";
 import type { Fault, TaskEnd } from "../../../src/model/failure.js";
 import type { TaskRef } from "../../../src/model/pipeline.js";
 import type { FromInterpreter, ToInterpreter } from "../../../src/wire/python-bridge.js";
 import type { HostOptions, LoadResult, PipedefHost, PipedefProblem, TaskIo } from "../host.js";
+import { boundedLoadOutput } from "../load-output.js";
 import { repoRoot } from "../repo-root.js";
 import { FrameReader } from "./frames.js";
 import { findInterpreter } from "./interpreter.js";
@@ -37,13 +40,14 @@ export async function openPythonHost(options: HostOptions): Promise<PipedefHost>
   const root = repoRoot(options.pipedef);
   if (!options.sources?.has(options.pipedef) && !existsSync(options.pipedef)) {
     return hostWithoutInterpreter(options.pipedef, {
-      kind: "host",
+      kind: "import",
       message: `there is no pipedef ${options.pipedef}`,
     });
   }
   const interpreter = await findInterpreter(root);
   if (!interpreter.ok) return hostWithoutInterpreter(options.pipedef, interpreter.problem);
-  const settings = JSON.stringify({ memoryBytes: options.memoryBytes });
+  const { memoryBytes, stallTimeoutMs } = options;
+  const settings = JSON.stringify({ memoryBytes, stallTimeoutMs });
   const child = spawn(
     interpreter.path,
     [...flags, "-c", bootstrap, shimFolder, options.pipedef, settings],
@@ -74,6 +78,7 @@ class PythonHost implements PipedefHost {
   readonly #options: HostOptions;
   readonly #root: string;
   readonly #frames = new FrameReader();
+  readonly #loadOutput: (bytes: Uint8Array) => void;
   readonly #exited: Promise<void>;
   readonly #printedAll: Promise<void>;
   #markBroken!: (fault: Fault) => void;
@@ -83,9 +88,10 @@ class PythonHost implements PipedefHost {
   #diagnosis = "";
   #tasks = new Map<number, TaskRun>();
   #pids = new Map<number, number>();
-  #timers = new Map<number, NodeJS.Timeout>();
+  /** A boss that stood still must not take that for the interpreter's silence. */
+  #timers = new Map<number, Silence>();
   #lastTask = 0;
-  #loadTimer: NodeJS.Timeout | undefined;
+  #loadTimer: Silence | undefined;
   #closing: Promise<void> | null = null;
 
   constructor(child: ChildProcess, options: HostOptions, root: string) {
@@ -95,7 +101,9 @@ class PythonHost implements PipedefHost {
     this.broken = new Promise((resolve) => {
       this.#markBroken = resolve;
     });
-    const control = child.stdio[3];
+    // A process that cannot be started at all says so here, and may have no streams.
+    child.on("error", () => {});
+    const control = child.stdio?.[3];
     if (!(control instanceof Duplex) || !child.stdout || !child.stderr) {
       throw new Error("the interpreter's streams are missing");
     }
@@ -103,7 +111,8 @@ class PythonHost implements PipedefHost {
     // Writing to an interpreter that is gone: its exit tells the story.
     control.on("error", () => {});
     control.on("data", (chunk: Buffer) => this.#receive(chunk));
-    child.stdout.on("data", (chunk: Buffer) => this.#options.onLoadOutput?.(chunk));
+    this.#loadOutput = boundedLoadOutput(options.onLoadOutput);
+    child.stdout.on("data", this.#loadOutput);
     this.#printedAll = new Promise((resolve) => child.stdout?.once("close", resolve));
     child.stderr.on("data", (chunk: Buffer) => {
       this.#diagnosis = (this.#diagnosis + chunk.toString()).slice(-8192);
@@ -138,7 +147,7 @@ class PythonHost implements PipedefHost {
     ]);
     this.#send({ type: "load", sources: Object.fromEntries(inBase64) });
     const loaded = await result;
-    clearTimeout(this.#loadTimer);
+    this.#loadTimer?.stop();
     // The interpreter gives its first stdout back when it is loaded; a process that was started meanwhile may keep it.
     await Promise.race([this.#printedAll, delay(lastWordsMs)]);
     return loaded;
@@ -176,7 +185,7 @@ class PythonHost implements PipedefHost {
 
   async #close() {
     const wasLoaded = this.#state === "loaded";
-    clearTimeout(this.#loadTimer);
+    this.#loadTimer?.stop();
     this.#finishTasks(hostOver);
     const problem = {
       kind: "host",
@@ -195,7 +204,7 @@ class PythonHost implements PipedefHost {
 
   #receive(chunk: Buffer) {
     try {
-      for (const { message, payload } of this.#frames.push(chunk)) this.#take(message, payload);
+      for (const { message, payload } of this.#frames.read(chunk)) this.#take(message, payload);
     } catch (error) {
       const words = error instanceof Error ? error.message : String(error);
       this.#control.removeAllListeners("data");
@@ -217,7 +226,7 @@ class PythonHost implements PipedefHost {
         this.#loadEnded({ ok: false, problem: message.problem, files: message.files });
         return;
       case "printed":
-        this.#options.onLoadOutput?.(payload);
+        this.#loadOutput(payload);
         return;
       case "started":
         this.#answered(message.task);
@@ -227,7 +236,7 @@ class PythonHost implements PipedefHost {
         this.#tasks.get(message.task)?.output(payload);
         return;
       case "call":
-        this.#tasks.get(message.task)?.call(message.call, message);
+        this.#call(message);
         return;
       case "abandoned":
         this.#tasks.get(message.task)?.abandon(message.call);
@@ -245,31 +254,38 @@ class PythonHost implements PipedefHost {
     }
   }
 
+  #call({ task, call, worker, request }: Extract<FromInterpreter, { readonly type: "call" }>) {
+    const asked = this.#tasks.get(task);
+    if (request.refused === null) asked?.call(call, { worker, request: request.command });
+    else asked?.refuse(call, request.refused);
+  }
+
   #send(message: ToInterpreter) {
     if (this.#control.writable) this.#control.write(`${JSON.stringify(message)}\n`);
   }
 
   /** The interpreter only ever waits for events, so silence means that something stopped it. */
   #expectAnswer(task: number, what: string) {
-    clearTimeout(this.#timers.get(task));
-    const timer = setTimeout(() => {
-      const seconds = this.#options.stallTimeoutMs / 1000;
+    this.#timers.get(task)?.stop();
+    const { stallTimeoutMs } = this.#options;
+    const timer = onSilence(stallTimeoutMs, () => {
+      const seconds = stallTimeoutMs / 1000;
       this.#break({
         message: `the Python interpreter did not answer for ${seconds} s when told ${what}`,
       });
-    }, this.#options.stallTimeoutMs);
+    });
     this.#timers.set(task, timer);
   }
 
   #answered(task: number) {
-    clearTimeout(this.#timers.get(task));
+    this.#timers.get(task)?.stop();
     this.#timers.delete(task);
   }
 
   #limitLoading(withinMs: number) {
-    clearTimeout(this.#loadTimer);
+    this.#loadTimer?.stop();
     if (this.#state === "loading") {
-      this.#loadTimer = setTimeout(() => this.#stalledLoading(), withinMs);
+      this.#loadTimer = onSilence(withinMs, () => void this.#stalledLoading());
     }
   }
 
@@ -327,7 +343,7 @@ class PythonHost implements PipedefHost {
   }
 
   #finishTasks(fault: Fault) {
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const timer of this.#timers.values()) timer.stop();
     this.#timers.clear();
     for (const run of this.#tasks.values()) {
       run.stopCalls();
@@ -337,12 +353,7 @@ class PythonHost implements PipedefHost {
 
   #kill() {
     for (const pid of [...this.#pids.values(), this.#child.pid]) {
-      if (pid === undefined) continue;
-      try {
-        process.kill(-pid, "SIGKILL");
-      } catch {
-        // It has ended already.
-      }
+      killGroup(pid, "SIGKILL");
     }
     this.#pids.clear();
   }

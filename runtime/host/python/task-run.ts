@@ -1,6 +1,7 @@
 import type { TaskEnd } from "../../../src/model/failure.js";
 import type { ToInterpreter } from "../../../src/wire/python-bridge.js";
 import type { CallRequest, TaskIo } from "../host.js";
+import { bossFault } from "../problem.js";
 
 /**
  * One task under way in the interpreter. What comes from there is dealt with strictly in order, so that a
@@ -45,10 +46,18 @@ export class TaskRun {
     this.#calls.set(call, stop);
     this.#next(async () => {
       if (stop.signal.aborted) return;
-      const answer = this.#answer(call, request, stop.signal);
+      const answer = this.#answer(call, request, stop.signal)
+        // A fault of ours ends this task, not the boss with all its runs.
+        .catch((error: unknown) => this.#end({ status: "errored", fault: bossFault(error) }))
+        .finally(() => this.#answers.delete(answer));
       this.#answers.add(answer);
-      answer.finally(() => this.#answers.delete(answer));
     });
+  }
+
+  /** A call that no worker would take: it fails, and nothing else. */
+  refuse(call: number, message: string) {
+    const outcome = { kind: "faulted", message } as const;
+    this.#next(async () => this.#send({ type: "result", task: this.#id, call, outcome }));
   }
 
   /** Whoever waited for this call is gone. */

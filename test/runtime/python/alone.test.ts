@@ -5,6 +5,7 @@ import { once } from "node:events";
 import {
   existsSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -37,13 +38,14 @@ function writePipedef(source: string): string {
   return path;
 }
 
+const pythonEnv = {
+  ...process.env,
+  PYTHONPATH: join(root, "compat-python"),
+  PYTHONDONTWRITEBYTECODE: "1",
+};
+
 function start(...args: string[]): ChildProcessWithoutNullStreams {
-  const env = {
-    ...process.env,
-    PYTHONPATH: join(root, "compat-python"),
-    PYTHONDONTWRITEBYTECODE: "1",
-  };
-  return spawn("python3", ["-m", "bettertest", ...args], { cwd: tmpdir(), env });
+  return spawn("python3", ["-m", "bettertest", ...args], { cwd: tmpdir(), env: pythonEnv });
 }
 
 async function finish(child: ChildProcessWithoutNullStreams) {
@@ -112,6 +114,99 @@ class Cleanup(Stage):
   assert.match(stdout, /1 passed, 1 failed, 1 skipped\n$/);
   const onward = await alone(path, ...withWorker, "--keep-going");
   assert.match(onward.stdout, /2 passed, 1 failed\n$/);
+});
+
+for (const [broken, expected] of [
+  ["a reader that goes away", 130],
+  ["a full disk", 3],
+] as const) {
+  test(`${broken} ends the tasks in order, with ${expected}`, async () => {
+    await using gate = mkfifo();
+    const pidFile = join(folder, `pid-${expected}`);
+    const path = writePipedef(`
+class T(Stage):
+    def task_first():
+        open("${gate.path}").read()
+    def task_long(): run("i", "echo $$ > ${pidFile}; echo > ${gate.path}; exec sleep 600")
+`);
+    const full = openSync("/dev/full", "w");
+    const child = spawn("python3", ["-m", "bettertest", path, ...withWorker, "--slots", "2"], {
+      cwd: tmpdir(),
+      env: pythonEnv,
+      stdio: ["ignore", expected === 3 ? full : "pipe", "pipe"],
+    });
+    child.stdout?.destroy();
+    let stderr = "";
+    child.stderr?.on("data", (data) => {
+      stderr += data;
+    });
+    const [code] = await once(child, "close");
+    assert.equal(code, expected, stderr);
+    assert.match(stderr, /interrupted, ending 1 task/);
+    assert.doesNotMatch(stderr, /Traceback/);
+    await untilGone([Number(readFileSync(pidFile, "utf8"))]);
+  });
+}
+
+test("the token of this user's worker is shown to nobody else who has taken its port", async () => {
+  const program = `
+import bettertest._access as access, os, socket, sys
+home, port = sys.argv[1], int(sys.argv[2])
+os.environ["HOME"] = home
+folder = home + "/.local/share/bettertest/worker-%d/access" % port
+os.makedirs(folder)
+with open(os.open(folder + "/worker-token", os.O_CREAT | os.O_WRONLY, 0o600), "w") as file: file.write("bt_x")
+url = "http://localhost:%d" % port
+print(access.Access(url).headers(url))
+os.getuid = lambda: 12345
+print(access.Access(url).headers(url))
+`;
+  const home = mkdtempSync(join(folder, "home-"));
+  const args = ["-c", program, home, new URL(worker.url).port];
+  const child = spawn("python3", args, { cwd: tmpdir(), env: pythonEnv });
+  assert.deepEqual(await finish(child), {
+    code: 0,
+    stdout: "{'authorization': 'Bearer bt_x'}\n{}\n",
+    stderr: "",
+  });
+});
+
+test("commands of a task's other processes count, and are waited for", async () => {
+  await using gate = mkfifo();
+  const path = writePipedef(`
+import multiprocessing, threading
+fork = multiprocessing.get_context("fork")
+class T(Stage):
+    def task_process(): fork.Process(target=run, args=("i", "exit 3")).start()
+    def task_daemon():
+        fork.Process(target=run, args=("i", "echo > ${gate.path}; sleep 0.2; exit 4"), daemon=True).start()
+        open("${gate.path}").read()
+    def task_killed():
+        process = fork.Process(target=run, args=("i", "echo > ${gate.path}.2; sleep 600"))
+        process.start()
+        open("${gate.path}.2").read()
+        process.kill()
+    def task_exit():
+        threading.Thread(target=run, args=("i", "echo > ${gate.path}.3; sleep 600")).start()
+        open("${gate.path}.3").read()
+        os._exit(0)
+    def task_caught():
+        fork.Process(target=run, args=("i", "exit 5"), kwargs={"check": False}).start()
+for number in "23": os.mkfifo("${gate.path}." + number)
+`);
+  const { code, stdout } = await alone(path, ...withWorker);
+  assert.equal(code, 1, stdout);
+  assert.match(stdout, /failed {2}T\.task_process {2}\(TIME\) {2}exit code 3: /);
+  assert.match(stdout, /failed {2}T\.task_daemon {2}\(TIME\) {2}exit code 4: /);
+  assert.match(
+    stdout,
+    /failed {2}T\.task_killed {2}\(TIME\) {2}a process of the task ended while /,
+  );
+  assert.match(
+    stdout,
+    /failed {2}T\.task_exit {2}\(TIME\) {2}the task's process ended itself while /,
+  );
+  assert.match(stdout, /1 passed, 4 failed\n$/);
 });
 
 test("one task alone is shown live", async () => {

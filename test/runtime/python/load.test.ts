@@ -371,7 +371,7 @@ test("a pipedef outside .bettertest has its own folder as root, and any name", a
 
 test("a pipedef that is not there is said so", async () => {
   const problem = await problemOf({}, { pipedef: ".bettertest/none.py" });
-  assert.equal(problem.kind, "host");
+  assert.equal(problem.kind, "import");
   assert.match(problem.message, /there is no pipedef .*none\.py/);
 });
 
@@ -396,4 +396,17 @@ test("a machine without python3, or with one too old, is told how to get it", as
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("what a pipedef prints without end while it loads is cut, and that is said", async () => {
+  await using rig = await loadRig(`
+import sys
+from bettertest import Stage
+for n in range(300): print("x" * 10_000)
+class T(Stage):
+    def task_a(): pass
+`);
+  const text = rig.loadOutput();
+  assert.ok(text.length < 1.3 * 2 ** 20, `${text.length} bytes`);
+  assert.match(text, /what the pipedef prints outside its tasks is not shown any further\)\n$/);
 });

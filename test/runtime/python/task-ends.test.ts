@@ -481,3 +481,16 @@ def task_stubborn():
   const before = await rig.run("T.task_loop", { signal: AbortSignal.abort() });
   assert.deepEqual(before.end, { status: "cancelled" });
 });
+
+test("a call that no worker would take fails, and harms no other task", async () => {
+  await using rig = await loadRig(
+    pipedef(`
+def task_too_long(): run("img", "true " + "x" * 200000)
+def task_fine(): run("img", "fine")
+`),
+  );
+  const [tooLong, fine] = await Promise.all([rig.run("T.task_too_long"), rig.run("T.task_fine")]);
+  assert.equal(tooLong.end.status, "errored");
+  assert.match(JSON.stringify(tooLong.end), /run: command: /);
+  assert.deepEqual(fine.end, passed);
+});
