@@ -1,13 +1,14 @@
-// Builds dist/: every TypeScript file of src, runtime and test becomes one JavaScript file at the same
-// place (no bundle, so that threads and child processes find their entry files as in the source), some
-// packages become one file each (vendor.mjs), and the UI becomes one bundle. With --types it also writes the
-// declarations that the package ships.
+// Builds dist/: every TypeScript file of src, runtime, test and bench becomes one JavaScript file at the same place. Those
+// that a process or thread begins with are bundles (bundle.mjs), and they are what the package ships; the others are
+// there for tests. Some packages become one file each (vendor.mjs), and the UI becomes one bundle. With --types it also
+// writes the declarations that the package ships.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
+import { beginnings, bundleOptions } from "./bundle.mjs";
 import { importVendored, vendorOptions } from "./vendor.mjs";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -15,10 +16,12 @@ export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const codeFolders = ["src", "runtime", "test", "bench"];
 const nodeTarget = "node20.19";
 
-/** Of the page only the files without markup, for the tests; browsers get the bundle. */
+/** One by one. Of the page only the files without markup, for the tests; browsers get the bundle. */
 function sourceFiles() {
   const files = codeFolders.flatMap((folder) => filesBelow(folder, /\.tsx?$/));
-  return [...files, ...filesBelow("ui", /\.ts$/)].map((name) => join(root, name));
+  return [...files, ...filesBelow("ui", /\.ts$/)]
+    .filter((name) => !beginnings.includes(name.split(sep).join("/")))
+    .map((name) => join(root, name));
 }
 
 function filesBelow(folder, pattern) {
@@ -47,13 +50,16 @@ export async function createBuilder() {
   // Changes with an installation only.
   await esbuild.build(await vendorOptions(root, join(root, "dist"), nodeTarget));
   const contexts = await Promise.all(
-    [codeOptions(), ...(hasUi ? [uiOptions, firstOptions] : [])].map((options) =>
-      esbuild.context(options),
-    ),
+    [
+      codeOptions(),
+      ...bundleOptions(root, join(root, "dist"), nodeTarget),
+      ...(hasUi ? [uiOptions, firstOptions] : []),
+    ].map((options) => esbuild.context(options)),
   );
   return {
     async rebuild() {
-      const [, ...page] = await Promise.all(contexts.map((context) => context.rebuild()));
+      const built = await Promise.all(contexts.map((context) => context.rebuild()));
+      const page = built.slice(-2);
       return hasUi ? writePage(page.map(({ metafile }) => metafile.outputs)) : null;
     },
     async dispose() {

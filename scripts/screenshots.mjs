@@ -141,8 +141,8 @@ const pages = [
     async act(page) {
       proxy.cut();
       await page.getByText("Connection lost").waitFor();
-      proxy.restore();
     },
+    after: () => proxy.restore(),
   },
 ].filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
 
@@ -155,7 +155,7 @@ for (const colorScheme of ["dark", "light"]) {
   const { page, browser } = await openPage("about:blank", { colorScheme });
   for (const [size, width, height] of sizes) {
     await page.setViewportSize({ width, height });
-    for (const { name, url, act } of pages) {
+    for (const { name, url, act, after } of pages) {
       await page.goto(url);
       await page.locator("main, form").first().waitFor();
       await page
@@ -170,6 +170,7 @@ for (const colorScheme of ["dark", "light"]) {
       }
       await page.waitForTimeout(300);
       await page.screenshot({ path: join(folder, `${name}-${size}-${colorScheme}.png`) });
+      after?.();
     }
   }
   await browser.close();

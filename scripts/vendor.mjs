@@ -1,10 +1,11 @@
 // Packages of which each start loads dozens of small files become one file each, in dist/vendor, without
-// what nobody here uses. Everything in dist imports those, the tests too: what is tested is what ships.
+// what nobody here uses. All that is compiled file by file imports those, and the bundles are made of them.
 import { readFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 
 /** Package: the names that nothing here uses, and that would bring most of its size. */
 const unused = {
+  dockerode: [],
   hono: [],
   "@hono/node-server": [],
   yargs: [],
@@ -12,12 +13,37 @@ const unused = {
   zod: ["z", "default", "core", "locales"],
 };
 
+/**
+ * What dockerode loads in vain, most of its time to start: gRPC, which only some builds of images need, and an SSH client,
+ * which only an engine at ssh:// needs. Found in the package itself when it is first used.
+ */
+const later = {
+  "./session": "dockerode/lib/session.js",
+  "./buildkit": "dockerode/lib/buildkit.js",
+  "./ssh": "docker-modem/lib/ssh.js",
+};
+
+const whenUsed = (file) => `
+const path = ${JSON.stringify(file)};
+const load = () => require("node:module").createRequire(require.resolve("dockerode"))(path);
+module.exports = (...given) => load()(...given);
+module.exports.followProgress = (...given) => load().followProgress(...given);
+`;
+
+/** For help, which is plain text: only to be ready for emojis, the package takes a fortieth of a second at each start. */
+const plainWidth =
+  'import { stripVTControlCharacters } from "node:util"; export default (text) => stripVTControlCharacters(text).length;';
+
 const imported = new RegExp(
   `^((?:import|export|}).* from )"(${Object.keys(unused).join("|")})";$`,
   "gm",
 );
 
 const fileOf = (name) => `${name.replace("@", "").replace("/", "-")}.js`;
+
+/** Null: that package stays as it is. */
+export const vendoredFile = (outdir, name) =>
+  name in unused ? join(outdir, "vendor", fileOf(name)) : null;
 
 /** For what is built from `root` into `outdir`, file by file: one that imports them finds them there. */
 export function importVendored(root, outdir) {
@@ -67,6 +93,19 @@ export async function vendorOptions(root, outdir, target) {
             path,
             namespace: "vendored",
           }));
+          build.onResolve({ filter: /^\.\/(session|buildkit|ssh)$/ }, ({ path, importer }) =>
+            /[\\/](dockerode|docker-modem)[\\/]lib[\\/]/.test(importer)
+              ? { path: later[path], namespace: "later" }
+              : null,
+          );
+          build.onLoad({ filter: /./, namespace: "later" }, ({ path }) => ({
+            contents: whenUsed(path),
+          }));
+          build.onResolve({ filter: /^string-width$/ }, ({ path }) => ({
+            path,
+            namespace: "plain",
+          }));
+          build.onLoad({ filter: /./, namespace: "plain" }, () => ({ contents: plainWidth }));
           build.onLoad({ filter: /./, namespace: "vendored" }, ({ path }) => ({
             contents: contents.get(path.slice("vendored:".length)),
             resolveDir: root,

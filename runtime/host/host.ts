@@ -71,8 +71,13 @@ export interface HostOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Files by absolute path: these bytes count, whatever is on disk now. Absent: what is on disk. */
   readonly sources?: ReadonlyMap<string, Uint8Array>;
+  /** Where the next process finds what this one has worked out; absent: nowhere. */
+  readonly cacheFolder?: string | undefined;
   readonly memoryBytes: number;
-  /** How long the pipedef's code may keep its event loop from answering. */
+  /**
+   * How long the pipedef's code may keep its event loop from answering. In Python, how long processes that a task
+   * left running may go without a call.
+   */
   readonly stallTimeoutMs: number;
   /** What the pipedef prints while it loads, outside every task. */
   readonly onLoadOutput?: (bytes: Uint8Array) => void;

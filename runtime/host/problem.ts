@@ -1,3 +1,4 @@
+import { asError } from "../../src/lib/as-error.js";
 import type { Fault } from "../../src/model/failure.js";
 import type { PipedefProblem } from "./host.js";
 
@@ -26,6 +27,19 @@ export function faultOfProblem(problem: PipedefProblem): Fault {
   return {
     message: `the pipedef cannot be loaded: ${describeProblem(rest)}`,
     ...(hint && { hint }),
-    origin: "pipedef",
+    ...originOf(problem),
+  };
+}
+
+/** Whose it is to mend: a machine without python3, or where nothing can be started, is not its author's. */
+export function originOf({ kind }: PipedefProblem): Pick<Fault, "origin"> {
+  return kind === "host" ? {} : { origin: "pipedef" };
+}
+
+/** Of a call that was not to reject. */
+export function bossFault(error: unknown): Fault {
+  return {
+    message: `the boss could not see to a command: ${asError(error).message}`,
+    hint: "This is a bug in bettertest, please report it.",
   };
 }

@@ -47,9 +47,9 @@ export async function listArtifacts(
   }
   const refused: { readonly path: string; readonly why: string }[] = [];
   const saved: string[] = [];
-  for (const artifact of artifacts) {
+  for (const { artifact, isAgain } of inOrder(artifacts)) {
     try {
-      saved.push(await save(client, id, artifact, out));
+      saved.push(await save(client, id, { artifact, isAgain }, out));
     } catch (error) {
       refused.push({ path: artifact.path, why: asError(error).message });
     }
@@ -69,23 +69,42 @@ function printList(id: number, artifacts: readonly Artifact[]): void {
     process.stdout.write(`run ${id} has left no artifacts\n`);
     return;
   }
-  for (const artifact of artifacts) {
-    const { path, bytes } = artifact;
+  for (const { artifact, isAgain } of inOrder(artifacts)) {
+    const { path, bytes, call } = artifact;
     const size = formatBytes(bytes).padStart(10);
-    process.stdout.write(`${size}  ${oneLine(taskLabel(artifact))}  ${oneLine(path)}\n`);
+    const whose = `${taskLabel(artifact)}${isAgain ? ` (call ${call})` : ""}`;
+    process.stdout.write(`${size}  ${oneLine(whose)}  ${oneLine(path)}\n`);
   }
+}
+
+interface Placed {
+  readonly artifact: Artifact;
+  /** A command before it, of the same task, has left one of the same path. */
+  readonly isAgain: boolean;
+}
+
+function inOrder(artifacts: readonly Artifact[]): Placed[] {
+  const seen = new Set<string>();
+  return artifacts.map((artifact) => {
+    const name = JSON.stringify([taskKey(artifact), artifact.attempt, artifact.path]);
+    const isAgain = seen.has(name);
+    seen.add(name);
+    return { artifact, isAgain };
+  });
 }
 
 /** Gives the path below `out` that it was saved at. */
 async function save(
   client: BossClient,
   run: number,
-  artifact: Artifact,
+  { artifact, isAgain }: Placed,
   out: string,
 ): Promise<string> {
-  const { path, bytes, sha256 } = artifact;
-  if (!isSafePath(path)) throw new Error("its name leads elsewhere");
-  const parts = [folderName(taskLabel(artifact)), ...path.split("/")];
+  const { path, bytes, sha256, call } = artifact;
+  if (!isSafePath(path) || !Number.isSafeInteger(call)) throw new Error("its name leads elsewhere");
+  // No task's folder has a comma in its name.
+  const folderOfCall = `${folderName(taskLabel(artifact))}${isAgain ? `,call-${call}` : ""}`;
+  const parts = [folderOfCall, ...path.split("/")];
   await mkdir(out, { recursive: true });
   let folder = out;
   for (const part of parts.slice(0, -1)) {

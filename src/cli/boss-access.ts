@@ -1,6 +1,7 @@
 // What the commands share that talk to a boss.
 
 import { readTokenFile } from "../access/token-file.js";
+import { harmlessText } from "../terminal/text.js";
 import { defaultBossUrl } from "../wire/boss.js";
 import { type BossClient, createBossClient, normalizeBossUrl } from "../wire/boss-client.js";
 import { readTrusted } from "../wire/tls.js";
@@ -22,10 +23,15 @@ export function openBossClient(access: BossAccess): BossClient {
     return createBossClient(url, {
       ...(token !== undefined && { token }),
       ...(caFile !== undefined && { ca: readTrusted(caFile) }),
+      onAway,
     });
   } catch (error) {
     throw usageError(error instanceof Error ? error.message : String(error));
   }
+}
+
+function onAway(message: string): void {
+  process.stderr.write(`bettertest: ${harmlessText(message)}\n`);
 }
 
 /** Only for this machine: a token must not go anywhere else by itself. */
@@ -34,11 +40,6 @@ function tokenOfLocalBoss(url: string): string | undefined {
   const { hostname, port, protocol } = new URL(url);
   if (!["localhost", "127.0.0.1", "[::1]"].includes(hostname)) return undefined;
   return localToken("boss", Number(port || (protocol === "https:" ? 443 : 80)));
-}
-
-/** For suggested commands: nothing where the default is meant. */
-export function bossArgument(url: string | undefined): string {
-  return url === undefined ? "" : ` --boss ${url}`;
 }
 
 export function printJson(value: object): void {

@@ -3,7 +3,8 @@
 
 import type { InferredOptionTypes, Options, PositionalOptions } from "yargs";
 
-export type Flags = Readonly<Record<string, Options>>;
+/** Numbers are whole unless it says `fraction`. */
+export type Flags = Readonly<Record<string, Options & { readonly fraction?: true }>>;
 
 export interface CommandDefinition<F extends Flags, P extends Positionals> {
   readonly name: string;

@@ -72,8 +72,23 @@ _bettertest() {
     return
   fi
   if [ "$previous" = --only ]; then
-    local IFS=$'\\n'
-    COMPREPLY=($(compgen -W "$(bettertest completion tasks 2>/dev/null)" -- "$current"))
+    # Names may hold anything, and compgen -W would run what is in them. Bash adds them as they are, since what it
+    # quotes of file names is not enough here; zsh quotes by itself.
+    [ -z "$BASH_VERSION" ] || compopt +o filenames 2>/dev/null
+    local typed name open=""
+    case "$current" in
+      [\\"\\']*) open="\${current:0:1}"; typed="\${current:1}" ;;
+      *) IFS= read typed <<< "$current" ;;
+    esac
+    while IFS= read -r name; do
+      [[ "$name" == "$typed"* ]] || continue
+      case "$open$name" in
+        # Within these quotes it cannot be said.
+        \\'*\\'* | \\"*[\\\\\\"\\$\\\`!]*) continue ;;
+      esac
+      if [ -n "$BASH_VERSION" ] && [ -z "$open" ]; then printf -v name %q "$name"; fi
+      COMPREPLY+=("$name")
+    done < <(bettertest completion tasks 2>/dev/null)
     return
   fi
   case "$command" in

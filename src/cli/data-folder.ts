@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { readTokenFile } from "../access/token-file.js";
 import { accessPaths } from "../access/token-folder.js";
 import { listenersOn } from "../lib/listeners.js";
+import { cacheFolder } from "./cache-folder.js";
 
 /**
  * A folder for each port: servers that run side by side need one each, and one that is started again finds
@@ -16,11 +17,6 @@ export function dataFolder(
 ): string {
   if (data !== undefined) return resolve(data);
   return join(homedir(), ".local/share/bettertest", `${role}-${port}`);
-}
-
-/** What this user's bosses and workers find quicker when they have it, and can do without. */
-export function cacheFolder(): string {
-  return join(homedir(), ".cache/bettertest");
 }
 
 /** Where a worker keeps the sources it was sent, for the next one too. */

@@ -159,6 +159,21 @@ export const dataFlag = {
   data: { type: "string", requiresArg: true, describe: "Folder for outputs and history" },
 } as const satisfies Flags;
 
+export const whoseTokenFlags = {
+  worker: { type: "boolean", default: false, describe: "Of a worker, not of a boss" },
+  port: {
+    type: "number",
+    requiresArg: true,
+    describe: "Of the boss or worker on this port (default: 9001, 9009)",
+  },
+  ...dataFlag,
+  "token-file": {
+    type: "string",
+    requiresArg: true,
+    describe: "The file with its token, where it has its own",
+  },
+} as const satisfies Flags;
+
 export const pipedefFlags = {
   pipedef: {
     type: "string",
@@ -270,6 +285,7 @@ export const workerFlags = {
   },
   "max-cpus": {
     type: "number",
+    fraction: true,
     requiresArg: true,
     group: tasks,
     describe: "Most cores of a command (default: what it asks for)",

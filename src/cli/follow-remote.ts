@@ -1,15 +1,13 @@
 // A boss's run, shown like one of this process. Ctrl-C stops watching; the run goes on.
 
 import { exitCodes } from "../model/exit-code.js";
-import { taskLabel } from "../model/pipeline.js";
-import { shellWord } from "../model/shell-word.js";
 import type { OutputChoice } from "../terminal/run-view.js";
 import type { BossClient } from "../wire/boss-client.js";
 import { infrastructureError } from "./cli-error.js";
-import { programName } from "./environment.js";
 import { exitCodeOfRun, followRun } from "./follow-run.js";
 import { trapInterrupts } from "./interrupt.js";
 import { createRunView } from "./run-view.js";
+import { rerunAgain } from "./say-again.js";
 
 export async function followRemoteRun(
   client: BossClient,
@@ -17,7 +15,7 @@ export async function followRemoteRun(
   options: {
     readonly json: boolean;
     readonly output: OutputChoice | undefined;
-    /** As in a suggested command: " --boss URL", or nothing. */
+    /** As in a suggested command: " --boss URL", and what else it takes. */
     readonly bossArgument: string;
   },
 ): Promise<number> {
@@ -28,8 +26,7 @@ export async function followRemoteRun(
     pipedef: known.request.pipedef,
     where: `the boss at ${client.url}, run ${id}`,
     readOutput: ({ stage, task, attempt }) => client.output({ run: id, stage, task, attempt }),
-    rerunCommand: (ref) =>
-      `${programName()} logs ${id} ${shellWord(taskLabel(ref))}${options.bossArgument}`,
+    rerunCommand: (ref) => rerunAgain(id, ref, options.bossArgument),
   });
   interrupts.onExit(() => view.abandon());
   try {

@@ -4,6 +4,7 @@ import type { LoggedEvent } from "../model/events.js";
 import { exitCodeOf, exitCodes } from "../model/exit-code.js";
 import { applyEvent, newRun, type Run } from "../model/run.js";
 import type { RunView } from "../terminal/run-view.js";
+import type { PipelineView } from "../wire/boss.js";
 
 /** Null where the events ended before the run did. */
 export async function followRun(
@@ -25,6 +26,10 @@ export async function followRun(
     // After a finish there is nothing left to do for it.
     view.abandon();
   }
+}
+
+export function exitCodeOfProblem({ problemOrigin }: Pick<PipelineView, "problemOrigin">): number {
+  return problemOrigin === "pipedef" ? exitCodes.usage : exitCodes.errored;
 }
 
 /** A run that its pipedef made impossible is its author's to mend, like a wrong flag. */

@@ -7,25 +7,30 @@ export interface Interrupts {
   readonly signal: AbortSignal;
   /** What the first one was, for people. */
   by(): string;
-  /** Runs right before an exit at once. */
-  onExit(work: () => void): void;
+  /** Runs right before an exit at once, unless what it gives back was called before. */
+  onExit(work: () => void): () => void;
   stop(): void;
 }
 
-/** Of the command that runs; null where nothing has to be ended in order. */
-let endInOrder: (() => void) | null = null;
+/** The command that runs; null where nothing has to be ended in order. */
+let running: { readonly end: (why: string) => void; readonly serves: boolean } | null = null;
 
 /** As a first signal, but never as a second one. False where no command has trapped signals. */
-export function interruptOnce(): boolean {
-  endInOrder?.();
-  return endInOrder !== null;
+export function interruptOnce(why: string): boolean {
+  running?.end(why);
+  return running !== null;
+}
+
+/** What it says is a log only; what it does is for others. */
+export function canDoWithoutOutput(): boolean {
+  return running?.serves ?? false;
 }
 
 const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-export function trapInterrupts(): Interrupts {
+export function trapInterrupts({ serves = false } = {}): Interrupts {
   const controller = new AbortController();
-  const lastWords: (() => void)[] = [];
+  const lastWords = new Set<() => void>();
   let first = "";
   const begin = (why: string) => {
     if (controller.signal.aborted) return false;
@@ -39,14 +44,17 @@ export function trapInterrupts(): Interrupts {
     process.exit(exitCodes.cancelled);
   };
   for (const name of names) process.on(name, onSignal);
-  endInOrder = () => void begin("the end of its reader");
+  running = { end: (why) => void begin(why), serves };
   return {
     signal: controller.signal,
     by: () => first,
-    onExit: (work) => void lastWords.push(work),
+    onExit(work) {
+      lastWords.add(work);
+      return () => void lastWords.delete(work);
+    },
     stop: () => {
       for (const name of names) process.off(name, onSignal);
-      endInOrder = null;
+      running = null;
     },
   };
 }

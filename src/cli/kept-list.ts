@@ -26,7 +26,7 @@ export function enterCommand(
   view: Pick<KeptView, "run" | "stage" | "task">,
   bossArgument: string,
 ): string {
-  return `${programName()} shell ${view.run} ${shellWord(taskLabel(view))}${bossArgument}`;
+  return `${programName()} shell ${view.run} ${shellWord(oneLine(taskLabel(view)))}${bossArgument}`;
 }
 
 /** "until 14:05". */

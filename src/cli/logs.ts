@@ -5,15 +5,16 @@ import { exitCodes } from "../model/exit-code.js";
 import { selectTasks, type TaskRef, taskLabel } from "../model/pipeline.js";
 import { eachTask, findTask, isFinished, type Run, type TaskState } from "../model/run.js";
 import { clock, mark, taskMs } from "../terminal/marks.js";
-import { eachLine } from "../terminal/output.js";
+import { eachJsonLine, eachLine } from "../terminal/output.js";
 import { reasonOf } from "../terminal/reason.js";
 import { harmlessLine, oneLine } from "../terminal/text.js";
 import type { BossClient } from "../wire/boss-client.js";
 import { printJson } from "./boss-access.js";
 import { usageError } from "./cli-error.js";
 import { styleOf } from "./environment.js";
+import { followService, followTask } from "./follow-task.js";
 import { trapInterrupts } from "./interrupt.js";
-import { serviceOutput } from "./service-logs.js";
+import { noService, serviceOutput } from "./service-logs.js";
 
 interface LogsOptions {
   readonly task: string | undefined;
@@ -44,7 +45,8 @@ export async function printLogs(
   for (const { ref, task } of eachTask(run)) {
     if (task.attempts.length === 0) continue;
     if (!options.json) await write(`${headline(ref, task)}\n`);
-    await printLines(client.output({ run: id, ...ref }), ref, options);
+    const attempt = task.attempts.length;
+    await printLines(client.output({ run: id, ...ref, attempt }), ref, options);
   }
   return exitCodes.passed;
 }
@@ -56,30 +58,22 @@ async function printOne(
   options: LogsOptions,
 ): Promise<number> {
   const ref = taskNamed(run, typed);
-  const task = findTask(run, ref);
-  if (task?.status === "skipped") {
-    process.stderr.write(`${oneLine(taskLabel(ref))} was skipped: ${reasonOf(task)}\n`);
-    return exitCodes.passed;
-  }
   const interrupts = trapInterrupts();
-  const follow = options.follow && !isFinished(run);
   try {
-    if (follow) await untilStarted(client, run.id, ref, interrupts.signal);
-    const { signal } = interrupts;
-    const { service } = options;
-    const output =
-      service === undefined
-        ? client.output({ run: run.id, ...ref, follow, signal })
-        : serviceOutput(client, task?.attempts ?? [], {
-            run: run.id,
-            ref,
-            service,
-            follow,
-            signal,
-          });
+    const hasRun = hasBegun(run, ref) || !isOver(findTask(run, ref));
+    const output = hasRun ? outputOf(client, run, ref, options, interrupts.signal) : noOutput();
     if (options.json || process.stdout.isTTY) await printLines(output, ref, options);
     // To a file or a program: the bytes as they are.
     else for await (const chunk of output) await write(chunk);
+    if (interrupts.signal.aborted) return exitCodes.cancelled;
+    const { run: now } = options.follow ? await client.run(run.id) : { run };
+    if (!hasBegun(now, ref)) {
+      const task = findTask(now, ref);
+      const why = task && reasonOf(task);
+      process.stderr.write(
+        `${oneLine(taskLabel(ref))} was ${task?.status}${why ? `: ${why}` : ""}\n`,
+      );
+    }
     return exitCodes.passed;
   } catch (error) {
     if (interrupts.signal.aborted) return exitCodes.cancelled;
@@ -87,6 +81,40 @@ async function printOne(
   } finally {
     interrupts.stop();
   }
+}
+
+async function* outputOf(
+  client: BossClient,
+  run: Run,
+  ref: TaskRef,
+  { follow, service }: LogsOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const attempts = findTask(run, ref)?.attempts ?? [];
+  const attempt = attempts.length;
+  if (follow && !isFinished(run)) {
+    const followed = { run: run.id, ref, first: Math.max(1, attempt), signal };
+    if (service === undefined) return yield* followTask(client, followed);
+    const wasThere = yield* followService(client, { ...followed, service });
+    if (wasThere || signal.aborted) return;
+    const { run: now } = await client.run(run.id);
+    if (hasBegun(now, ref)) throw noService(now.id, ref, service, findTask(now, ref)?.attempts);
+  } else if (service !== undefined) {
+    yield* serviceOutput(client, attempts, { run: run.id, ref, service, signal });
+  } else {
+    yield* client.output({ run: run.id, ...ref, ...(attempt > 0 && { attempt }), signal });
+  }
+}
+
+async function* noOutput(): AsyncGenerator<Uint8Array> {}
+
+function hasBegun(run: Run, ref: TaskRef): boolean {
+  return (findTask(run, ref)?.attempts.length ?? 0) > 0;
+}
+
+/** It has not begun, and never will. */
+function isOver(task: TaskState | undefined): boolean {
+  return task?.status === "skipped" || task?.status === "cancelled";
 }
 
 /** Throws a usage error with what there is. */
@@ -102,13 +130,6 @@ export function taskNamed(run: Run, typed: string): TaskRef {
   throw usageError(what, `There is: ${names.slice(0, 8).join(", ")}`);
 }
 
-async function untilStarted(client: BossClient, id: number, ref: TaskRef, signal: AbortSignal) {
-  for await (const { event } of client.events(id, { signal })) {
-    const mine = "task" in event && event.stage === ref.stage && event.task === ref.task;
-    if (mine && (event.type === "attempt-started" || event.type === "task-skipped")) return;
-  }
-}
-
 async function printLines(
   output: AsyncIterable<Uint8Array>,
   { stage, task }: TaskRef,
@@ -116,11 +137,14 @@ async function printLines(
 ): Promise<void> {
   const style = styleOf(process.stdout);
   const rule = named === undefined ? `  ${style.dim("│")} ` : "";
+  if (json) {
+    for await (const line of eachJsonLine(output)) {
+      await write(`${JSON.stringify({ type: "output", stage, task, ...line })}\n`);
+    }
+    return;
+  }
   for await (const line of eachLine(output)) {
-    const text = json
-      ? JSON.stringify({ type: "output", stage, task, line })
-      : `${rule}${harmlessLine(line, { colour: style.colour })}`;
-    await write(`${text}\n`);
+    await write(`${rule}${harmlessLine(line, { colour: style.colour })}\n`);
   }
 }
 

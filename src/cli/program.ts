@@ -125,11 +125,15 @@ function checkValues(command: Command, argv: Arguments): void {
     const value = argv[name];
     if (value === undefined) continue;
     if (!flag.array && Array.isArray(value)) throw usageError(`--${name} was given more than once`);
-    if (flag.type === "number" && !(Number.isInteger(value) && Number(value) >= 0)) {
-      throw usageError(`--${name} must be a whole number`);
+    if (flag.type === "number" && !isNumber(value, flag.fraction)) {
+      throw usageError(`--${name} must be a ${flag.fraction ? "" : "whole "}number`);
     }
     if ([value].flat().includes("")) throw usageError(`--${name} must not be empty`);
   }
+}
+
+function isNumber(value: unknown, fraction = false): boolean {
+  return (fraction ? Number.isFinite(value) : Number.isInteger(value)) && Number(value) >= 0;
 }
 
 /** yargs says what it does not know; here it is said which word was probably meant. */

@@ -1,16 +1,15 @@
 // `bettertest repro`: one command on standard output, and what it lacks on standard error.
 
-import { dockerCommand } from "../model/docker-command.js";
-import type { RunSource } from "../model/events.js";
+import { dockerCommand, dockerNotes } from "../model/docker-command.js";
+import type { CallStarted } from "../model/events.js";
 import { exitCodes } from "../model/exit-code.js";
 import { type TaskRef, taskLabel } from "../model/pipeline.js";
 import { findTask, type Run } from "../model/run.js";
 import type { ServiceState } from "../model/service.js";
-import { shellWord } from "../model/shell-word.js";
-import { oneLine } from "../terminal/text.js";
+import { harmlessText, oneLine } from "../terminal/text.js";
 import { printJson } from "./boss-access.js";
 import { usageError } from "./cli-error.js";
-import { programName } from "./environment.js";
+import { rerunAgain } from "./say-again.js";
 
 export function printRepro(
   run: Run,
@@ -22,7 +21,7 @@ export function printRepro(
   }: { readonly docker: boolean; readonly json: boolean; readonly bossArgument: string },
 ): number {
   const label = taskLabel(ref);
-  const again = `${programName()} rerun ${run.id} --only ${shellWord(label)} --follow${bossArgument}`;
+  const again = rerunAgain(run.id, ref, bossArgument);
   const { calls = [], services = {} } = findTask(run, ref)?.attempts.at(-1) ?? {};
   const last = calls.at(-1);
   if (docker && !last) {
@@ -31,40 +30,30 @@ export function printRepro(
     );
   }
   const command = docker && last ? dockerCommand(last) : again;
-  const beside = (last && services[last.call]) ?? [];
-  const notes =
-    docker && last
-      ? [...dockerNotes(run, last.secrets ?? [], calls.length), ...beside.map(withoutService)]
-      : [];
+  const notes = docker && last ? notesOn(last, calls.length, run, services[last.call] ?? []) : [];
   if (json) {
     const inDocker = last && { docker: dockerCommand(last), secrets: last.secrets ?? [] };
     printJson({ run: run.id, ...ref, command, rerun: again, ...inDocker, notes });
     return exitCodes.passed;
   }
-  process.stdout.write(`${command}\n`);
+  // Elsewhere it goes to a shell, byte for byte.
+  process.stdout.write(`${process.stdout.isTTY ? harmlessText(command) : command}\n`);
   for (const note of notes) process.stderr.write(`${oneLine(note)}\n`);
   return exitCodes.passed;
 }
 
-function dockerNotes(run: Run, secrets: readonly string[], calls: number): string[] {
+function notesOn(
+  call: CallStarted,
+  calls: number,
+  { sources = [] }: Run,
+  services: readonly ServiceState[],
+): string[] {
+  const lacks = dockerNotes(call, { sources, services });
   return [
     ...(calls > 1
       ? [`the task ran ${calls} commands, each in its own container: this is the last`]
       : []),
-    ...(secrets.length > 0 ? [`set these yourself before: ${secrets.join(", ")}`] : []),
-    ...(run.sources ?? []).map(
-      (source) => `without its source, ${wordsOf(source)}; \`rerun\` brings it along`,
-    ),
+    ...lacks,
+    ...(lacks.length > 0 ? ["`rerun` brings along all that it had"] : []),
   ];
-}
-
-function withoutService({ name, image }: ServiceState): string {
-  return `without its service ${name} (${image}); \`rerun\` starts it too`;
-}
-
-function wordsOf(source: RunSource): string {
-  if (source.kind === "git") return `${source.url} at ${source.commit}`;
-  const { commit, dirty, tree } = source;
-  const changed = dirty ? " with changes" : "";
-  return commit === null ? `tree ${tree}` : `commit ${commit}${changed} (tree ${tree})`;
 }

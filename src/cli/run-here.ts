@@ -2,33 +2,34 @@
 
 import type { AttemptRef } from "../model/events.js";
 import { exitCodes } from "../model/exit-code.js";
-import { type TaskRef, taskLabel } from "../model/pipeline.js";
-import { shellWord } from "../model/shell-word.js";
-import { jsonSchema } from "../terminal/json-view.js";
+import type { TaskRef } from "../model/pipeline.js";
+import type { BegunScan } from "../source/scan.js";
+import { resultOfProblem, startOf } from "../terminal/json-view.js";
 import type { OutputChoice, RunView } from "../terminal/run-view.js";
 import { harmlessText } from "../terminal/text.js";
+import { version } from "../version.js";
+import type { PipelineView } from "../wire/boss.js";
 import { usageError } from "./cli-error.js";
-import { programName } from "./environment.js";
 import { shortPath } from "./find-pipedef.js";
-import { exitCodeOfRun, followRun } from "./follow-run.js";
+import { exitCodeOfProblem, exitCodeOfRun, followRun } from "./follow-run.js";
 import { aborted, type Interrupts } from "./interrupt.js";
 import type { Notes } from "./notes.js";
 import { createRunView } from "./run-view.js";
+import { runAgain } from "./say-again.js";
 import type { Session } from "./session.js";
 
 export interface RunHere {
   /** Where the pipedef is. */
   readonly path: string;
   readonly pipedef: string;
-  /** As it was typed; undefined where it was found. */
-  readonly named: string | undefined;
+  /** Of the working tree, where one is likely to be asked for. */
+  readonly begun?: BegunScan | undefined;
   readonly only: readonly string[] | undefined;
   readonly keepGoing: boolean;
   readonly output: OutputChoice | undefined;
   readonly json: boolean;
-  readonly executor: string | undefined;
-  readonly workers: readonly string[] | undefined;
-  readonly secretsFile: string | undefined;
+  /** The command that runs just that task, as this one runs all. */
+  readonly rerunCommand: (ref: TaskRef) => string;
 }
 
 interface RunHereArgs {
@@ -37,9 +38,6 @@ interface RunHereArgs {
   readonly "keep-going": boolean;
   readonly output?: OutputChoice | undefined;
   readonly json: boolean;
-  readonly executor?: string | undefined;
-  readonly worker?: readonly string[] | undefined;
-  readonly "secrets-file"?: string | undefined;
 }
 
 /** As it was typed; `path` is the pipedef that was found. */
@@ -47,14 +45,11 @@ export function runHereOf(args: RunHereArgs, path: string): RunHere {
   return {
     path,
     pipedef: shortPath(path),
-    named: args.pipedef,
     only: args.only,
     keepGoing: args["keep-going"],
     output: args.output,
     json: args.json,
-    executor: args.executor,
-    workers: args.worker,
-    secretsFile: args["secrets-file"],
+    rerunCommand: (ref) => runAgain(ref, args.pipedef, args),
   };
 }
 
@@ -64,15 +59,15 @@ export async function runInSession(
   request: RunHere,
 ): Promise<number> {
   // While the pipedef loads.
-  const workspace = engine.prepareWorkspace(request.path);
+  const workspace = engine.prepareWorkspace(request.path, request.begun);
   // A first load says whether the pipedef is sound and --only names tasks that exist.
   const ready = await Promise.race([
     engine.pipelines.ready.then(() => true),
     aborted(interrupts.signal).then(() => false),
   ]);
   if (!ready) return exitCodes.cancelled;
-  const problem = engine.pipelines.views()[0]?.problem;
-  if (problem != null) return reportProblem(problem, request);
+  const view = engine.pipelines.views()[0];
+  if (view && view.problem !== null) return reportProblem(view, { where, ...request });
 
   const started = engine.start({
     ...(request.only && { only: [...request.only] }),
@@ -84,11 +79,11 @@ export async function runInSession(
   const id = started.run;
 
   notes.hold();
-  const view = viewOfRun(id, engine, { where, ...request });
-  interrupts.onExit(() => view.abandon());
+  const shown = viewOfRun(id, engine, { where, ...request });
+  interrupts.onExit(() => shown.abandon());
   void aborted(interrupts.signal).then(() => engine.cancel(id, interrupts.by()));
   const never = new AbortController().signal;
-  const run = await followRun(engine.log.follow({ run: id, after: 0, signal: never }), view);
+  const run = await followRun(engine.log.follow({ run: id, after: 0, signal: never }), shown);
   notes.release();
   return run ? exitCodeOfRun(run) : exitCodes.errored;
 }
@@ -101,7 +96,6 @@ export function viewOfRun(
   return createRunView({
     ...request,
     readOutput: (ref) => readOutput(ref),
-    rerunCommand: (ref) => rerunCommand(ref, request),
   });
 
   async function* readOutput(attempt: AttemptRef) {
@@ -110,24 +104,18 @@ export function viewOfRun(
   }
 }
 
-function reportProblem(problem: string, { pipedef, json }: RunHere): number {
+function reportProblem(
+  view: PipelineView,
+  { pipedef, json, where }: RunHere & { readonly where: string },
+): number {
+  const problem = view.problem ?? "";
+  const exitCode = exitCodeOfProblem(view);
   if (json) {
-    const start = { schema: jsonSchema, type: "start", pipedef };
-    const result = { type: "result", verdict: "errored", problem, exitCode: exitCodes.usage };
+    const start = startOf({ version, pipedef, where });
+    const result = resultOfProblem(problem, exitCode);
     process.stdout.write(`${JSON.stringify(start)}\n${JSON.stringify(result)}\n`);
   } else {
     process.stderr.write(`bettertest: the pipedef cannot be used\n\n${harmlessText(problem)}\n`);
   }
-  return exitCodes.usage;
-}
-
-function rerunCommand(ref: TaskRef, { named, executor, workers, secretsFile }: RunHere): string {
-  return [
-    `${programName()} run`,
-    ...(named === undefined ? [] : [shellWord(named)]),
-    `--only ${shellWord(taskLabel(ref))}`,
-    ...(executor === undefined ? [] : [`--executor ${executor}`]),
-    ...(secretsFile === undefined ? [] : [`--secrets-file ${shellWord(secretsFile)}`]),
-    ...(workers ?? []).map((url) => `--worker ${shellWord(url)}`),
-  ].join(" ");
+  return exitCode;
 }

@@ -80,7 +80,7 @@ export async function serveWorker(
   flags: ServerFlags & WorkerFlags & GraceFlags & KeepFailedFlags,
 ): Promise<number> {
   const { graceMs } = graceSettings(flags);
-  const interrupts = trapInterrupts();
+  const interrupts = trapInterrupts({ serves: true });
   const worker = await openWorker(flags, { port: flags.port, flag: "port" });
   announceWorker(worker, flags);
   return await untilStopped(interrupts.signal, flags, {
@@ -91,7 +91,7 @@ export async function serveWorker(
 
 export async function serveBoss(flags: BossFlags): Promise<number> {
   const graceMs = bossGraceMs(flags);
-  const interrupts = trapInterrupts();
+  const interrupts = trapInterrupts({ serves: true });
   const urls = workerUrls(flags.worker);
   const boss = await openBoss(flags, urls.length > 0 ? urls : [defaultWorkerUrl]);
   await announceBoss(boss, flags);
@@ -102,9 +102,8 @@ export async function serveBoss(flags: BossFlags): Promise<number> {
 
 export async function serveBoth(flags: BothFlags): Promise<number> {
   const graceMs = bossGraceMs(flags);
-  const interrupts = trapInterrupts();
+  const interrupts = trapInterrupts({ serves: true });
   // Before anything starts: a missing pipedef is said at once.
-  findPipedefs(flags.pipedef ?? [], process.cwd());
   const pipedefs = findPipedefs(flags.pipedef ?? [], process.cwd());
   // Plain processes start in the repo; where there are several, no folder is the right one for all.
   const startIn = pipedefs.length === 1 ? repoRoot(resolve(pipedefs[0]!)) : undefined;

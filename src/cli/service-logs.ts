@@ -3,13 +3,12 @@
 import { type TaskRef, taskLabel } from "../model/pipeline.js";
 import type { AttemptState } from "../model/run.js";
 import type { BossClient } from "../wire/boss-client.js";
-import { usageError } from "./cli-error.js";
+import { type CliError, usageError } from "./cli-error.js";
 
 export interface ServiceLogs {
   readonly run: number;
   readonly ref: TaskRef;
   readonly service: string;
-  readonly follow: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -22,12 +21,20 @@ export async function* serviceOutput(
   const attempt = attempts.length;
   const services = Object.entries(attempts.at(-1)?.services ?? {});
   const calls = services.filter(([, list]) => list.some(({ name }) => name === service));
-  if (calls.length === 0) {
-    const names = [...new Set(services.flatMap(([, list]) => list.map(({ name }) => name)))];
-    const there = names.length > 0 ? `There is: ${names.join(", ")}` : "It has none at all.";
-    throw usageError(`${taskLabel(ref)} of run ${run} has no service "${service}"`, there);
-  }
+  if (calls.length === 0) throw noService(run, ref, service, attempts);
   for (const [call] of calls) {
     yield* client.serviceOutput({ run, ...ref, attempt, call: Number(call), service, ...how });
   }
+}
+
+export function noService(
+  run: number,
+  ref: TaskRef,
+  service: string,
+  attempts: readonly AttemptState[] = [],
+): CliError {
+  const services = Object.values(attempts.at(-1)?.services ?? {}).flat();
+  const names = [...new Set(services.map(({ name }) => name))];
+  const there = names.length > 0 ? `There is: ${names.join(", ")}` : "It has none at all.";
+  return usageError(`${taskLabel(ref)} of run ${run} has no service "${service}"`, there);
 }

@@ -10,8 +10,9 @@ import { longestKeptMs } from "../wire/kept.js";
 import { readTls, readTrusted } from "../wire/tls.js";
 import { longestLeaseMs } from "../wire/worker.js";
 import type { Maxima } from "../worker/maxima.js";
+import { cacheFolder } from "./cache-folder.js";
 import { usageError } from "./cli-error.js";
-import { cacheFolder, localToken } from "./data-folder.js";
+import { localToken } from "./data-folder.js";
 import { sizeOf } from "./size-of.js";
 
 export interface OutputFlags {

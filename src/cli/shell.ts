@@ -43,7 +43,7 @@ export async function enterSandbox(
   const say = (line: string) => void (isTerminal && process.stderr.write(`${line}\n`));
   for (const line of welcome(run, ref, terminal)) say(line);
   const end = await attend(terminal, isTerminal);
-  const name = `${run.id} ${shellWord(taskLabel(ref))}${bossArgument}`;
+  const name = `${run.id} ${shellWord(oneLine(taskLabel(ref)))}${bossArgument}`;
   if (release) {
     await client.kept.release(terminal.sandbox);
     say("left, and removed");

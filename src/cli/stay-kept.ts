@@ -10,6 +10,7 @@ import { version } from "../version.js";
 import { listen } from "../wire/listen.js";
 import { printJson } from "./boss-access.js";
 import { enterCommand, keptUntil } from "./kept-list.js";
+import { bossArgument } from "./say-again.js";
 
 /** The worker tells of what it keeps at about the time when it tells that the command has ended. */
 const mustBeListedWithinMs = 5_000;
@@ -49,7 +50,9 @@ export async function stayWhileKept(
     else {
       process.stdout.write("\nKept to be entered; Ctrl-C removes them:\n");
       for (const one of kept) {
-        process.stdout.write(`  ${keptUntil(one.until)}  ${enterCommand(one, ` --boss ${url}`)}\n`);
+        process.stdout.write(
+          `  ${keptUntil(one.until)}  ${enterCommand(one, bossArgument({ boss: url }))}\n`,
+        );
       }
     }
     await listed((count) => count === 0, signal);

@@ -19,6 +19,8 @@ import { defaultWorkerPort } from "../wire/worker.js";
 import { printJson } from "./boss-access.js";
 import { usageError } from "./cli-error.js";
 import { dataFolder } from "./data-folder.js";
+import { whoseTokenFlags } from "./flags.js";
+import { givenFlags } from "./say-again.js";
 import { tableLines } from "./table.js";
 
 interface TokenFlags {
@@ -56,9 +58,15 @@ function act(flags: TokenFlags): number {
   const audit = (did: AuditAction, details: Record<string, string>) => {
     if (worker) return;
     const log = (line: string) => void process.stderr.write(`bettertest: ${line}\n`);
-    const actor = { name: userInfo().username, via: "command line", address: null };
+    const actor = {
+      name: userInfo().username,
+      access: "full",
+      via: "command line",
+      address: null,
+    } as const;
     createAudit(paths.audit, log).write(did, actor, details);
   };
+  const rotate = `bettertest token rotate${givenFlags(whoseTokenFlags, flags)}`;
   if (which !== undefined && action !== "revoke") throw new Error(`${action} takes no "${which}"`);
   if (worker && !["show", "rotate"].includes(action))
     throw new Error("a worker has one token only");
@@ -67,7 +75,7 @@ function act(flags: TokenFlags): number {
     case "show": {
       if (!existsSync(file)) {
         throw new Error(
-          `there is no token in ${file} yet: a ${role} makes it when it first listens beyond this machine. Or make it now: bettertest token rotate`,
+          `there is no token in ${file} yet: a ${role} makes it when it first listens beyond this machine. Or make it now: ${rotate}`,
         );
       }
       const token = readTokenFile(file);
@@ -113,8 +121,7 @@ function act(flags: TokenFlags): number {
     default: {
       if (which === undefined)
         throw new Error("say which: bettertest token revoke NAME, or its id");
-      if (which === mainTokenName)
-        throw new Error("the main token is replaced: bettertest token rotate");
+      if (which === mainTokenName) throw new Error(`the main token is replaced: ${rotate}`);
       const all = existsSync(paths.more) ? listTokens(paths.more, complain) : [];
       const found = all.filter(({ id, name }) => id === which || name === which);
       const [one] = found;

@@ -1,6 +1,7 @@
 // Which paths git leaves out, asked for many at once.
 
 import { spawn } from "node:child_process";
+import { gitEnv } from "./git-env.js";
 import { pathBytes } from "./manifest.js";
 
 /** Of the paths, byte strings relative to the folder, those that git ignores. Where git has no answer: none. */
@@ -10,7 +11,7 @@ export function ignoredByGit(folder: string, paths: readonly string[]): Promise<
     const git = spawn("git", ["check-ignore", "-z", "--stdin"], {
       cwd: folder,
       stdio: ["pipe", "pipe", "ignore"],
-      env: { ...process.env, GIT_OPTIONAL_LOCKS: "0" },
+      env: gitEnv(folder),
     });
     let told = "";
     git.stdout.setEncoding("latin1").on("data", (text: string) => {
@@ -30,6 +31,7 @@ export function gitFolder(folder: string): Promise<string | null> {
     const git = spawn("git", ["rev-parse", "--absolute-git-dir"], {
       cwd: pathBytes(folder, "").toString(),
       stdio: ["ignore", "pipe", "ignore"],
+      env: gitEnv(folder),
     });
     let told = "";
     git.stdout.setEncoding("utf8").on("data", (text: string) => {

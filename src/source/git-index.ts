@@ -3,6 +3,7 @@
 
 import { lstatSync, readFileSync, statfsSync } from "node:fs";
 import { resolve } from "node:path";
+import { namedRepo } from "./git-env.js";
 
 /** Where the index of a working tree is. */
 export interface GitIndexPlace {
@@ -10,8 +11,8 @@ export interface GitIndexPlace {
   readonly gitFolder: string;
   /** Null: it is of a kind that is not read here. */
   read(): GitIndex | null;
-  /** False: it was written so short a time ago that others may have read another one. */
-  isOlderThan(time: number): boolean;
+  /** How its file looks, by which another one is told; null: it was changed at that time or later, so others may have read another one. */
+  lookBefore(time: number): string | null;
 }
 
 export interface GitIndex {
@@ -33,8 +34,7 @@ const ownClock = new Set([
 
 /** Null: there is none, git may use another one, or its times cannot be relied on. */
 export function findGitIndex(folder: string): GitIndexPlace | null {
-  const { GIT_DIR, GIT_WORK_TREE, GIT_INDEX_FILE } = process.env;
-  if (process.platform !== "linux" || GIT_DIR || GIT_WORK_TREE || GIT_INDEX_FILE) return null;
+  if (process.platform !== "linux" || namedRepo(folder)) return null;
   try {
     const gitFolder = gitFolderOf(folder);
     const path = `${gitFolder}/index`;
@@ -42,9 +42,9 @@ export function findGitIndex(folder: string): GitIndexPlace | null {
     return {
       gitFolder,
       read: () => parseGitIndex(readFileSync(path)),
-      isOlderThan(time) {
-        const { mtimeMs, ctimeMs } = lstatSync(path);
-        return Math.max(mtimeMs, ctimeMs) < time;
+      lookBefore(time) {
+        const { size, ino, mtimeMs, ctimeMs } = lstatSync(path);
+        return Math.max(mtimeMs, ctimeMs) < time ? [size, ino, mtimeMs, ctimeMs].join(" ") : null;
       },
     };
   } catch {
@@ -72,28 +72,29 @@ const stages = 0x3000;
 /** Versions 2 and 3, whole: not split, not sparse. */
 export function parseGitIndex(bytes: Buffer): GitIndex | null {
   const text = bytes.toString("latin1");
-  const version = bytes.readUInt32BE(4);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const version = view.getUint32(4);
   if (!text.startsWith("DIRC") || (version !== 2 && version !== 3)) return null;
-  const count = bytes.readUInt32BE(8);
+  const count = view.getUint32(8);
   const stats = new Float64Array(count * statNumbers);
   const paths: string[] = [];
   let at = headBytes;
   for (let entry = 0; entry < count; entry++) {
-    const flags = bytes.readUInt16BE(at + statBytes + hashBytes);
+    const flags = view.getUint16(at + statBytes + hashBytes);
     const pathAt = at + statBytes + hashBytes + ((flags & isExtended) === 0 ? 2 : 4);
     const pathEnd = text.indexOf("\0", pathAt);
     const path = text.slice(pathAt, pathEnd);
     // Of a path with conflicts there are up to three.
     if (path !== paths.at(-1)) paths.push(path);
-    const mode = bytes.readUInt32BE(at + 24);
+    const mode = view.getUint32(at + 24);
     const slot = (paths.length - 1) * statNumbers;
     if ((flags & (isValid | isExtended | stages)) !== 0 || (mode & 0o170000) !== fileType) {
       stats.fill(Number.NaN, slot, slot + statNumbers);
     } else {
-      stats[slot] = bytes.readUInt32BE(at + 36);
-      stats[slot + 1] = bytes.readUInt32BE(at + 20);
-      stats[slot + 2] = msOf(bytes.readUInt32BE(at + 8), bytes.readUInt32BE(at + 12));
-      stats[slot + 3] = msOf(bytes.readUInt32BE(at), bytes.readUInt32BE(at + 4));
+      stats[slot] = view.getUint32(at + 36);
+      stats[slot + 1] = view.getUint32(at + 20);
+      stats[slot + 2] = msOf(view.getUint32(at + 8), view.getUint32(at + 12));
+      stats[slot + 3] = msOf(view.getUint32(at), view.getUint32(at + 4));
     }
     // Filled up to a multiple of eight, with one zero at least.
     at += (pathEnd - at + 8) & ~7;
@@ -102,7 +103,7 @@ export function parseGitIndex(bytes: Buffer): GitIndex | null {
   while (at < end) {
     // One that is written small changes what the entries mean: "link", "sdir".
     if (text[at]! > "Z") return null;
-    at += 8 + bytes.readUInt32BE(at + 4);
+    at += 8 + view.getUint32(at + 4);
   }
   return at === end ? { paths, stats } : null;
 }

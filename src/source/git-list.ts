@@ -1,6 +1,8 @@
 // What git says of a working tree: which files belong to it, and which commit it stands on.
 
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { gitEnv } from "./git-env.js";
 
 export interface GitStatus {
   /** Untracked and not ignored. Byte strings, relative to the folder asked for; those that end in / are repos of their own. */
@@ -9,11 +11,14 @@ export interface GitStatus {
   readonly commit: string | null;
   /** Null where none is checked out. */
   readonly branch: string | null;
-  /** Differs from the commit: changed, added, deleted, or untracked and not ignored. */
+  /** Differs from the commit: changed, added, deleted, or untracked and not ignored. What is in a submodule does not count here. */
   readonly dirty: boolean;
 }
 
 const largestListBytes = 2 ** 30;
+
+/** There is a `.git`, and what it names is no repo. */
+class LostRepo extends Error {}
 
 /** Null: the folder belongs to no repo, or there is no git. */
 export async function gitStatus(folder: string): Promise<GitStatus | null> {
@@ -25,6 +30,8 @@ export async function gitStatus(folder: string): Promise<GitStatus | null> {
     "--branch",
     "--untracked-files=all",
     "--no-renames",
+    // They are asked by themselves; one that is broken would end this.
+    "--ignore-submodules=dirty",
     ".",
   ]);
   if (status === null) return null;
@@ -49,6 +56,33 @@ export async function gitStatus(folder: string): Promise<GitStatus | null> {
 export async function trackedByGit(folder: string): Promise<readonly string[] | null> {
   const listed = await git(folder, ["ls-files", "-z", "--cached"]);
   return listed === null ? null : [...new Set(listed.split("\0").slice(0, -1))];
+}
+
+/** Null: the folder is not the top of a repo, whatever `.git` is in it. */
+export async function listOfRepo(
+  folder: string,
+): Promise<{ readonly paths: readonly string[]; readonly dirty: boolean } | null> {
+  try {
+    const [prefix, status, tracked] = await Promise.all([
+      git(folder, ["rev-parse", "--show-prefix"]),
+      gitStatus(folder),
+      trackedByGit(folder),
+    ]);
+    // Git passes over a `.git` that holds nothing, and finds the repo around it.
+    if (prefix?.trimEnd() !== "" || !status || !tracked) return null;
+    return { paths: [...tracked, ...status.untracked], dirty: status.dirty };
+  } catch (error) {
+    if (error instanceof LostRepo || !existsSync(folder)) return null;
+    throw error;
+  }
+}
+
+/** All that the repo would not ignore if it tracked nothing, so that no folder is a submodule to it. */
+export async function listUntracked(folder: string): Promise<readonly string[]> {
+  const listed = await git(folder, ["ls-files", "-z", "--others", "--exclude-standard"], {
+    GIT_INDEX_FILE: "/nonexistent/index",
+  });
+  return listed?.split("\0").slice(0, -1) ?? [];
 }
 
 /**
@@ -86,7 +120,11 @@ function known(text: string, unknown: string): string | null {
 }
 
 /** Null: no repo, no git. Rejects with git's words where it finds something else wrong. */
-function git(folder: string, args: readonly string[]): Promise<string | null> {
+function git(
+  folder: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<string | null> {
   return new Promise((resolve, reject) => {
     execFile(
       "git",
@@ -95,21 +133,25 @@ function git(folder: string, args: readonly string[]): Promise<string | null> {
         cwd: folder,
         encoding: "latin1",
         maxBuffer: largestListBytes,
-        // A status may want to write the index; whoever works in the repo must not find it locked.
-        env: { ...process.env, GIT_OPTIONAL_LOCKS: "0", LC_ALL: "C" },
+        env: { ...gitEnv(folder), LC_ALL: "C", ...env },
       },
       (error, stdout, stderr) => {
         if (!error) resolve(stdout);
-        else if (
-          error.code === "ENOENT" ||
-          /not a git repository|must be run in a work tree/.test(stderr)
-        )
-          resolve(null);
-        else
-          reject(
-            new Error(`git cannot list the files of ${folder}: ${stderr.trim() || error.message}`),
-          );
+        else if (noRepo.test(stderr)) resolve(null);
+        // So it is, too, where there is no such folder.
+        else if (error.code === "ENOENT" && existsSync(folder)) resolve(null);
+        else reject(faultOf(folder, stderr.trim() || error.message));
       },
     );
   });
+}
+
+const noRepo = /not a git repository \(or any|must be run in a work tree/;
+
+function faultOf(folder: string, said: string): Error {
+  const message = `git cannot list the files of ${folder}: ${said}`;
+  if (!said.includes("not a git repository: ")) return new Error(message);
+  return new LostRepo(
+    `${message}. Bring that folder back, or remove the .git that names it: then every file counts, also those it ignores`,
+  );
 }

@@ -1,10 +1,19 @@
 // One look of git at a repo, begun at once: which paths belong to it, and of which files there is nothing new.
 
-import { findGitIndex, type GitIndex, type GitIndexPlace } from "./git-index.js";
-import { type GitStatus, gitStatus, touchedSinceIndex, trackedByGit } from "./git-list.js";
+import { inFolder } from "./git-env.js";
+import { findGitIndex, type GitIndexPlace } from "./git-index.js";
+import {
+  type GitStatus,
+  gitStatus,
+  listOfRepo,
+  listUntracked,
+  touchedSinceIndex,
+  trackedByGit,
+} from "./git-list.js";
+import type { ListedTree, Run } from "./listed-tree.js";
 import { pathBytes } from "./manifest.js";
 import type { KnownTree } from "./stat-cache.js";
-import { Vouched } from "./vouched.js";
+import { type KnownIndex, Vouched } from "./vouched.js";
 import type { Walk } from "./walk.js";
 
 export interface GitSight extends GitStatus {
@@ -18,7 +27,8 @@ export class GitLook {
   readonly #status: Promise<GitStatus | null>;
   readonly #place: GitIndexPlace | null;
   readonly #touched: Promise<ReadonlySet<string> | null>;
-  #index: GitIndex | null = null;
+  /** How the index looked when it was first asked for; null: it is not to be relied on. */
+  #indexLook: string | null = null;
   #vouched: Vouched | null = null;
 
   /** `sureBefore`: what was written later may have been written once more meanwhile. */
@@ -35,33 +45,63 @@ export class GitLook {
 
   /** Entries of a known tree, 1 for yes, as far as can be told before git has answered. */
   vouchedFor(known: KnownTree | null): Uint8Array | null {
-    if (this.#isSteady()) this.#index = this.#place?.read() ?? null;
-    if (known && this.#index) this.#vouched = new Vouched(known, this.#index);
+    this.#indexLook = this.#place?.lookBefore(this.#sureBefore) ?? null;
+    if (known && this.#indexLook !== null) this.#vouched = this.#vouchedBy(this.#indexLook, known);
     return this.#vouched?.entries ?? null;
+  }
+
+  #vouchedBy(look: string, known: KnownTree): Vouched | null {
+    if (known.index?.look === look) return Vouched.remembered(known.tree, known.index);
+    const index = this.#place?.read();
+    return index ? Vouched.compared(known, index, look) : null;
   }
 
   /** Null: there is no repo, or it has nothing to do with this folder. What is not vouched for is no longer. */
   async seen(walk: Walk): Promise<GitSight | null> {
-    const [status, touched] = await Promise.all([this.#status, this.#touched]);
-    const isSteady = this.#index !== null && this.#isSteady();
+    const [looked, touched] = await Promise.all([this.#status, this.#touched]);
+    const isSteady = this.#isSteady();
+    // What was untracked may be tracked by now, and another commit may be checked out.
+    const status = isSteady || !this.#place ? looked : await gitStatus(this.#root);
     if (status && touched && isSteady && walk.isOneDisk()) this.#vouched?.except(touched);
-    else this.#vouched?.none();
+    else {
+      this.#vouched?.none();
+      this.#vouched = null;
+    }
     if (!status) return null;
-    // An index that is not read here, or is just being written: git is asked again, after its status.
-    const tracked = isSteady ? this.#index!.paths : ((await trackedByGit(this.#root)) ?? []);
-    const isOther = tracked.length + status.untracked.length === 0 && status.commit !== null;
+    const { tracked, others } = this.#vouched ?? (await this.#allTracked(isSteady));
+    const isOther = tracked + status.untracked.length === 0 && status.commit !== null;
     if (isOther) return null;
-    const others = (isSteady && this.#vouched?.others()) || tracked;
-    return {
-      ...status,
-      paths: await withInner(this.#root, "", [...others, ...status.untracked], walk),
-    };
+    const { paths, dirty } = await withInner(
+      this.#root,
+      "",
+      [...others, ...status.untracked],
+      walk,
+    );
+    return { ...status, paths, dirty: status.dirty || dirty };
+  }
+
+  /** What of it is still true of a tree that was made from the known one. */
+  indexOf(tree: ListedTree, runs: readonly Run[]): KnownIndex | null {
+    return this.#vouched?.inTree(tree, runs) ?? null;
+  }
+
+  async #allTracked(isSteady: boolean): Promise<Pick<Vouched, "tracked" | "others">> {
+    // An index that is not read here, or is just being written: git is asked again, after its status.
+    const index = isSteady ? this.#place?.read() : null;
+    const others = index?.paths ?? (await trackedByGit(this.#root)) ?? [];
+    return { tracked: others.length, others };
   }
 
   /** The same index for all who read it, since the scan began. */
   #isSteady(): boolean {
-    return this.#place?.isOlderThan(this.#sureBefore) ?? false;
+    const look = this.#place?.lookBefore(this.#sureBefore) ?? null;
+    return look !== null && look === this.#indexLook;
   }
+}
+
+interface Listed {
+  readonly paths: readonly string[];
+  readonly dirty: boolean;
 }
 
 /** Submodules, and repos inside of the repo, are listed by themselves. */
@@ -70,17 +110,38 @@ async function withInner(
   below: string,
   listed: readonly string[],
   walk: Walk,
-): Promise<string[]> {
+): Promise<Listed> {
   const paths: string[] = [];
+  let dirty = false;
+  /** Git says nothing of what is in them, as if they were repos. */
+  const plain: string[] = [];
   for (const one of listed) {
     const path = below + (one.endsWith("/") ? one.slice(0, -1) : one);
     paths.push(path);
     if (walk.isLong) await walk.pause();
-    if (!walk.stat(path)?.isDirectory() || !walk.stat(`${path}/.git`)) continue;
-    const folder = pathBytes(root, path).toString();
-    const [status, tracked] = await Promise.all([gitStatus(folder), trackedByGit(folder)]);
-    const inner = [...(tracked ?? []), ...(status?.untracked ?? [])];
-    for (const name of await withInner(root, `${path}/`, inner, walk)) paths.push(name);
+    if (!walk.stat(path)?.isDirectory()) continue;
+    const inner = walk.stat(`${path}/.git`)
+      ? await inFolder(pathBytes(root, path), listOfRepo)
+      : null;
+    if (!inner) {
+      if (walk.hasFiles(path)) plain.push(`${path}/`);
+      continue;
+    }
+    const all = await withInner(root, `${path}/`, inner.paths, walk);
+    for (const name of all.paths) paths.push(name);
+    dirty ||= inner.dirty || all.dirty;
   }
-  return paths;
+  if (plain.length === 0) return { paths, dirty };
+
+  // A submodule without its repo: the one around it has no list, but says what is ignored.
+  const untracked = await inFolder(pathBytes(root, below), listUntracked);
+  const inPlain = untracked.filter((name) => plain.some((one) => (below + name).startsWith(one)));
+  const stuck = inPlain.find((name) => plain.includes(below + name));
+  if (stuck !== undefined) {
+    const where = pathBytes(root, below + stuck);
+    throw new Error(`${where} looks like a repo to git, and cannot be listed as one: see its .git`);
+  }
+  const all = await withInner(root, below, inPlain, walk);
+  for (const name of all.paths) paths.push(name);
+  return { paths, dirty: true };
 }

@@ -30,15 +30,17 @@ function parsePattern(line: string): Pattern | null {
   if (foldersOnly) words = words.slice(0, -1);
   const anchored = words.includes("/");
   if (words.startsWith("/")) words = words.slice(1);
-  const form = new RegExp(`^${anchored ? "" : "(?:.*/)?"}${formOf(words)}$`, "s");
-  return { negated, foldersOnly, form };
+  const form = formOf(words);
+  if (form === null) return null;
+  const whole = new RegExp(`^${anchored ? "" : "(?:.*/)?"}${form}$`, "s");
+  return { negated, foldersOnly, form: whole };
 }
 
-function formOf(words: string): string {
+/** Null: it matches nothing. */
+function formOf(words: string): string | null {
   let form = "";
   for (let at = 0; at < words.length; at++) {
     const rest = words.slice(at);
-    const set = /^\[(!?\]?(?:\\.|[^\]])*)\]/.exec(rest);
     if (rest.startsWith("**/") && (at === 0 || words[at - 1] === "/")) {
       form += "(?:.*/)?";
       at += 2;
@@ -47,16 +49,62 @@ function formOf(words: string): string {
       at += 1;
     } else if (rest[0] === "*") form += "[^/]*";
     else if (rest[0] === "?") form += "[^/]";
-    else if (set) {
-      form += `(?!/)[${set[1]!
-        .replace(/^!/, "^")
-        .replace(/\[/g, "\\[")
-        .replace(/^(\^?)\]/, "$1\\]")}]`;
-      at += set[0].length - 1;
+    else if (rest[0] === "[") {
+      const set = setOf(rest);
+      if (!set) return null;
+      form += set.form;
+      at += set.length - 1;
     } else {
-      if (rest[0] === "\\" && rest.length > 1) at += 1;
-      form += words[at]!.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+      if (rest[0] === "\\") at += 1;
+      if (at === words.length) return null;
+      form += escaped(words[at]!);
     }
   }
   return form;
+}
+
+/** A class, a range, or a character; a "]" is one where it comes first. */
+const member = /\[:([^\]]*):\]|(\\.|[^\\])(?:-(\\.|[^\]\\]))?/sy;
+
+/** At the head of the words, as git reads it. Null: it has no end, or a class that is none. */
+function setOf(words: string): { readonly form: string; readonly length: number } | null {
+  const isNegated = words[1] === "!" || words[1] === "^";
+  member.lastIndex = isNegated ? 2 : 1;
+  let members = "";
+  do {
+    const found = member.exec(words);
+    if (!found) return null;
+    const [, name, first, last] = found;
+    if (name !== undefined && !Object.hasOwn(classes, name)) return null;
+    if (first === undefined) members += classes[name!];
+    else {
+      const from = first.at(-1)!;
+      const to = last?.at(-1) ?? from;
+      // Of a range that ends before it begins git takes the beginning.
+      members += from < to ? `${escaped(from)}-${escaped(to)}` : escaped(from);
+    }
+  } while (words[member.lastIndex] !== "]");
+  return {
+    form: `(?!/)[${isNegated ? "^" : ""}${members}]`,
+    length: member.lastIndex + 1,
+  };
+}
+
+const classes: Readonly<Record<string, string>> = {
+  alnum: "0-9A-Za-z",
+  alpha: "A-Za-z",
+  blank: " \\t",
+  cntrl: "\\x00-\\x1f\\x7f",
+  digit: "0-9",
+  graph: "!-~",
+  lower: "a-z",
+  print: " -~",
+  punct: "!-\\/:-@\\[-`{-~",
+  space: " \\t\\n\\r",
+  upper: "A-Z",
+  xdigit: "0-9A-Fa-f",
+};
+
+function escaped(character: string): string {
+  return character.replace(/[\\^$.*+?()[\]{}|/-]/, "\\$&");
 }

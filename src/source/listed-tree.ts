@@ -47,7 +47,7 @@ export class ListedTree {
   }
 
   /** Of a text that we have made ourselves, whose hash says that it is still the same. */
-  static trusted(text: string): ListedTree {
+  static trusted(text: string, hash: string | null = null): ListedTree {
     const starts: number[] = [0];
     const paths: string[] = [];
     for (let at = 0; at < text.length; ) {
@@ -58,7 +58,9 @@ export class ListedTree {
       at = (isLink ? text.indexOf("\0", pathEnd + 1) : pathEnd) + 1;
       starts.push(at);
     }
-    return new ListedTree(text, Uint32Array.from(starts), paths);
+    const tree = new ListedTree(text, Uint32Array.from(starts), paths);
+    tree.#hash = hash;
+    return tree;
   }
 
   get hash(): string {

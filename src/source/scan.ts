@@ -30,15 +30,31 @@ export const ignoreFile = ".bettertestignore";
 /** A file changed so short a time ago may change once more without that its times tell. */
 const unsureMs = 2_000;
 
+/** A scan whose first part is under way: git looks by itself. */
+export interface BegunScan {
+  readonly at: number;
+  readonly sureBefore: number;
+  readonly clock: number;
+  readonly look: GitLook | null;
+}
+
+export function beginScan(root: string, git = true): BegunScan {
+  const sureBefore = Date.now() - unsureMs;
+  const look = git ? new GitLook(root, sureBefore) : null;
+  return { at: performance.now(), sureBefore, clock: clockStart(), look };
+}
+
+/** Files that are saved meanwhile are missed, as those are that are saved while a scan is under way. */
+const longestBegunMs = 500;
+
 /** `git: false`: everything counts, whatever git says. */
 export async function scan(
   root: string,
   cache: StatCache,
-  { git = true }: { readonly git?: boolean } = {},
+  { git = true, begun }: { readonly git?: boolean; readonly begun?: BegunScan | undefined } = {},
 ): Promise<Scan> {
-  const sureBefore = Date.now() - unsureMs;
-  const clock = clockStart();
-  const look = git ? new GitLook(root, sureBefore) : null;
+  const isOfNow = begun && performance.now() - begun.at < longestBegunMs;
+  const { sureBefore, clock, look } = isOfNow ? begun : beginScan(root, git);
   const known = await cache.of(root);
   const words = ignoreWords(root);
   const walk = new Walk(root, known);
@@ -63,7 +79,7 @@ export async function scan(
     if (entry >= 0) stamps.set(entry, stamp);
   }
   stamps.forgetFrom(sureBefore);
-  cache.keep(root, { tree, stamps, words, clock });
+  cache.keep(root, { tree, stamps, words, clock, index: look?.indexOf(tree, runs) ?? null });
   return {
     hash: tree.hash,
     get manifest() {

@@ -1,10 +1,13 @@
 // What a scan knew of each file, so that the next one need not read those that are as they were.
 
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { uptime } from "node:os";
 import { join } from "node:path";
 import { ListedTree } from "./listed-tree.js";
+import { hashOfText } from "./manifest.js";
+import type { KnownIndex } from "./vouched.js";
 
 /** What changes whenever a file does; a number each, in the order of `Stats`. */
 export type Stamp = readonly [
@@ -69,6 +72,8 @@ export interface KnownTree {
   readonly words: string;
   /** See `clockStart`. */
   readonly clock: number;
+  /** Null: what git vouches for is to be found out. */
+  readonly index: KnownIndex | null;
 }
 
 /** When the clock said that the machine was started. Another time than before: the clock was set, or it is another start. */
@@ -81,6 +86,11 @@ const sameClockMs = 500;
 
 export function isSameClock(a: number, b: number): boolean {
   return Math.abs(a - b) < sameClockMs;
+}
+
+/** That there was a scan of it, by whichever process. */
+export function wasScanned(folder: string, root: string): boolean {
+  return existsSync(fileOf(folder, root));
 }
 
 export interface StatCache {
@@ -116,54 +126,87 @@ interface Head {
   readonly entries: number;
   readonly words: string;
   readonly clock: number;
+  readonly index: Omit<KnownIndex, "entries"> | null;
 }
 
-/** Its head in one line, the numbers, the text. */
+/** The hash of all the rest; its head; the numbers, for which entries the index vouches, the text. */
 async function load(folder: string, root: string): Promise<KnownTree | null> {
   try {
     const bytes = await readFile(fileOf(folder, root));
-    const end = bytes.indexOf("\n");
-    const head: unknown = JSON.parse(bytes.toString("utf8", 0, end));
+    const headAt = bytes.indexOf("\n") + 1;
+    if (hashOfText(bytes.subarray(headAt)) !== bytes.toString("latin1", 0, headAt - 1)) return null;
+    const end = bytes.indexOf("\n", headAt);
+    const head: unknown = JSON.parse(bytes.toString("utf8", headAt, end));
     if (!isHead(head)) return null;
-    const { hash, entries, words, clock } = head;
+    const { hash, entries, words, clock, index } = head;
     const numbers = new Float64Array(entries * numbersEach);
-    const textAt = end + 1 + numbers.byteLength;
-    Buffer.from(numbers.buffer).set(bytes.subarray(end + 1, textAt));
-    const tree = ListedTree.trusted(bytes.toString("latin1", textAt));
-    if (tree.hash !== hash || tree.paths.length !== entries) return null;
-    return { tree, stamps: new Stamps(numbers), words, clock };
+    const vouchedAt = end + 1 + numbers.byteLength;
+    const textAt = vouchedAt + (index ? entries : 0);
+    Buffer.from(numbers.buffer).set(bytes.subarray(end + 1, vouchedAt));
+    const tree = ListedTree.trusted(bytes.toString("latin1", textAt), hash);
+    const vouched = new Uint8Array(bytes.subarray(vouchedAt, textAt));
+    return {
+      tree,
+      stamps: new Stamps(numbers),
+      words,
+      clock,
+      index: index && { ...index, entries: vouched },
+    };
   } catch {
     return null;
   }
 }
 
+/** That it is what we have written is known. It may be of another version. */
 function isHead(head: unknown): head is Head {
-  if (typeof head !== "object" || head === null) return false;
+  if (typeof head !== "object" || head === null || !("index" in head)) return false;
   if (!("hash" in head && "entries" in head && "words" in head && "clock" in head)) return false;
   const { hash, entries, words, clock } = head;
   return (
     typeof hash === "string" &&
     typeof entries === "number" &&
     typeof words === "string" &&
-    typeof clock === "number"
+    typeof clock === "number" &&
+    isIndexHead(head.index)
   );
 }
 
-async function save(folder: string, root: string, { tree, stamps, words, clock }: KnownTree) {
-  const head = { root, hash: tree.hash, entries: tree.paths.length, words, clock };
+function isIndexHead(index: unknown): index is Head["index"] {
+  if (index === null) return true;
+  if (typeof index !== "object") return false;
+  if (!("look" in index && "tracked" in index && "others" in index)) return false;
+  const { look, tracked, others } = index;
+  return typeof look === "string" && typeof tracked === "number" && Array.isArray(others);
+}
+
+async function save(
+  folder: string,
+  root: string,
+  { tree, stamps, words, clock, index }: KnownTree,
+) {
+  const { entries: vouched = new Uint8Array(0), ...indexHead } = index ?? {};
+  const head = {
+    root,
+    hash: tree.hash,
+    entries: tree.paths.length,
+    words,
+    clock,
+    index: index && indexHead,
+  };
   const path = fileOf(folder, root);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const aside = `${path}.${process.pid}.new`;
+  // Of no other process, in whichever container.
+  const aside = `${path}.${randomUUID()}.new`;
   const { numbers } = stamps;
-  await writeFile(
-    aside,
-    Buffer.concat([
-      Buffer.from(`${JSON.stringify(head)}\n`),
-      Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength),
-      Buffer.from(tree.text, "latin1"),
-    ]),
-    { mode: 0o600 },
-  );
+  const rest = Buffer.concat([
+    Buffer.from(`${JSON.stringify(head)}\n`),
+    Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength),
+    vouched,
+    Buffer.from(tree.text, "latin1"),
+  ]);
+  await writeFile(aside, Buffer.concat([Buffer.from(`${hashOfText(rest)}\n`), rest]), {
+    mode: 0o600,
+  });
   await rename(aside, path);
 }
 

@@ -4,10 +4,13 @@
 import { existsSync, type FSWatcher, lstatSync, readdirSync, readFileSync, watch } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Bell } from "../lib/bell.js";
+import { codeOf } from "../lib/code-of.js";
+import { inFolder } from "./git-env.js";
 import { gitFolder, ignoredByGit } from "./git-ignored.js";
 import type { Ignore } from "./ignore.js";
 import { type Manifest, pathBytes } from "./manifest.js";
 import { ignoreFile, readIgnore } from "./scan.js";
+import { statOf } from "./walk.js";
 
 /** Editors save in several steps, and tools many files; so long nothing has happened when they are done. */
 const quietMs = 20;
@@ -127,24 +130,30 @@ export class TreeWatch {
   }
 
   async #judge(): Promise<void> {
-    while (this.#asked.size > 0 && !this.#closed) {
-      // What happens together is asked for together.
-      await new Promise((resolve) => setImmediate(resolve));
-      const paths = [...this.#asked];
-      this.#asked.clear();
-      const kept = await this.#keepCounted(paths);
-      if (kept.length > 0) this.#stir();
-      const folders: string[] = [];
-      for (const path of paths) {
-        const stat = lstatSync(pathBytes(this.#root, path), { throwIfNoEntry: false });
-        const watched = this.#folders.get(path);
-        // Another folder of that name, or none: what is heard from the old one comes from elsewhere now.
-        if (watched && watched.inode !== stat?.ino) this.#unfollow(path);
-        if (stat?.isDirectory() && kept.includes(path)) folders.push(path);
+    try {
+      while (this.#asked.size > 0 && !this.#closed) {
+        // What happens together is asked for together.
+        await new Promise((resolve) => setImmediate(resolve));
+        const paths = [...this.#asked];
+        this.#asked.clear();
+        const kept = await this.#keepCounted(paths);
+        if (kept.length > 0) this.#stir();
+        const folders: string[] = [];
+        for (const path of paths) {
+          const stat = statOf(this.#root, path);
+          const watched = this.#folders.get(path);
+          // Another folder of that name, or none: what is heard from the old one comes from elsewhere now.
+          if (watched && watched.inode !== stat?.ino) this.#unfollow(path);
+          if (stat?.isDirectory() && kept.includes(path)) folders.push(path);
+        }
+        await this.#follow(folders);
       }
-      await this.#follow(folders);
+    } catch {
+      // Nobody waits for this. What cannot be judged counts, and the scan says what is wrong, where something is.
+      if (!this.#closed) this.#stir();
+    } finally {
+      this.#judging = null;
     }
-    this.#judging = null;
   }
 
   /** Those that neither git nor .bettertestignore leaves out. */
@@ -161,10 +170,9 @@ export class TreeWatch {
     await Promise.all(
       [...unknown].map(async ([repo, list]) => {
         const start = repo === "" ? 0 : repo.length + 1;
-        const folder = pathBytes(this.#root, repo).toString();
-        const ignored = await ignoredByGit(
-          folder,
-          list.map((path) => path.slice(start)),
+        const inRepo = list.map((path) => path.slice(start));
+        const ignored = await inFolder(pathBytes(this.#root, repo), (folder) =>
+          ignoredByGit(folder, inRepo),
         );
         for (const path of list) this.#judged.set(path, ignored.has(path.slice(start)));
       }),
@@ -176,7 +184,7 @@ export class TreeWatch {
   }
 
   #isLeftOut(path: string): boolean {
-    const stat = lstatSync(pathBytes(this.#root, path), { throwIfNoEntry: false });
+    const stat = statOf(this.#root, path);
     return this.#ignore(path, stat?.isDirectory() ?? false);
   }
 
@@ -248,7 +256,7 @@ export class TreeWatch {
   }
 
   #refused(error: unknown): void {
-    const code = error instanceof Error && "code" in error ? error.code : null;
+    const code = codeOf(error);
     // It was there a moment ago, or is nobody's to look into.
     if (code !== "ENOSPC" && code !== "EMFILE") return;
     this.#isFull = true;
@@ -278,7 +286,7 @@ export class TreeWatch {
 
   #forgetMoved(): void {
     for (const [path, { inode }] of this.#folders) {
-      const stat = lstatSync(pathBytes(this.#root, path), { throwIfNoEntry: false });
+      const stat = statOf(this.#root, path);
       if (stat?.ino !== inode) this.#unfollow(path);
     }
   }

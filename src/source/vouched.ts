@@ -8,52 +8,84 @@
 
 import type { GitIndex } from "./git-index.js";
 import { statNumbers } from "./git-index.js";
-import type { KnownTree } from "./stat-cache.js";
+import type { ListedTree, Run } from "./listed-tree.js";
+import type { Stamps } from "./stat-cache.js";
+
+/** What came of an index and a tree, so that nobody need compare them again while the index stays as it is. */
+export interface KnownIndex {
+  /** How the index's own file looked. */
+  readonly look: string;
+  /** How many files it tracks. */
+  readonly tracked: number;
+  /** For each entry of the tree: 1, where it vouches. */
+  readonly entries: Uint8Array;
+  /** Tracked files for which it does not. */
+  readonly others: readonly string[];
+}
+
+/** More than that may well be vouched for once they are compared again. */
+const mostOthers = 256;
 
 const numberLimit = 2 ** 32;
 
 export class Vouched {
-  readonly #known: KnownTree;
-  readonly #index: GitIndex;
   /** For each entry of the known tree: 1 for yes. */
   readonly entries: Uint8Array;
-  /** For each path of the index: which entry, or -1. */
-  readonly #entryOf: Int32Array;
+  readonly #tree: ListedTree;
+  readonly #index: Pick<KnownIndex, "look" | "tracked">;
+  readonly #others: string[];
 
-  constructor(known: KnownTree, index: GitIndex) {
-    this.#known = known;
+  private constructor(tree: ListedTree, { entries, others, ...index }: KnownIndex) {
+    this.#tree = tree;
     this.#index = index;
-    this.entries = new Uint8Array(known.tree.paths.length);
-    this.#entryOf = new Int32Array(index.paths.length).fill(-1);
-    this.#compare();
+    this.entries = entries;
+    this.#others = [...others];
   }
 
-  #compare(): void {
-    const { paths, stats } = this.#index;
-    const { tree, stamps } = this.#known;
-    let at = 0;
-    for (const [entry, path] of tree.paths.entries()) {
-      while (at < paths.length && paths[at]! < path) at += 1;
-      if (at === paths.length) return;
-      if (paths[at] !== path || !tree.isFile(entry)) continue;
+  static compared(
+    { tree, stamps }: { readonly tree: ListedTree; readonly stamps: Stamps },
+    { paths, stats }: GitIndex,
+    look: string,
+  ): Vouched {
+    const entries = new Uint8Array(tree.paths.length);
+    const others: string[] = [];
+    let entry = 0;
+    for (const [at, path] of paths.entries()) {
+      while (entry < entries.length && tree.paths[entry]! < path) entry += 1;
       const slot = at * statNumbers;
-      if (
+      const isAsItWas =
+        tree.paths[entry] === path &&
+        tree.isFile(entry) &&
         stats[slot] === stamps.sizeAt(entry) % numberLimit &&
         stats[slot + 1] === stamps.inoAt(entry) % numberLimit &&
         stats[slot + 2] === stamps.mtimeMsAt(entry) &&
-        stats[slot + 3] === stamps.ctimeMsAt(entry)
-      ) {
-        this.entries[entry] = 1;
-        this.#entryOf[at] = entry;
-      }
+        stats[slot + 3] === stamps.ctimeMsAt(entry);
+      if (isAsItWas) entries[entry] = 1;
+      else others.push(path);
     }
+    return new Vouched(tree, { look, tracked: paths.length, entries, others });
   }
 
-  /** Git has found that they look otherwise. */
+  static remembered(tree: ListedTree, index: KnownIndex): Vouched {
+    return new Vouched(tree, { ...index, entries: index.entries.slice() });
+  }
+
+  get tracked(): number {
+    return this.#index.tracked;
+  }
+
+  /** Tracked files that are to be looked at. */
+  get others(): readonly string[] {
+    return this.#others;
+  }
+
+  /** Git has found that these look otherwise. */
   except(touched: Iterable<string>): void {
     for (const path of touched) {
-      const entry = this.#known.tree.indexOf(path);
-      if (entry >= 0) this.entries[entry] = 0;
+      const entry = this.#tree.indexOf(path);
+      if (entry < 0 || this.entries[entry] !== 1) continue;
+      this.entries[entry] = 0;
+      this.#others.push(path);
     }
   }
 
@@ -61,11 +93,15 @@ export class Vouched {
     this.entries.fill(0);
   }
 
-  /** Tracked files that are to be looked at. */
-  others(): string[] {
-    return this.#index.paths.filter((_, at) => {
-      const entry = this.#entryOf[at]!;
-      return entry < 0 || this.entries[entry] === 0;
-    });
+  /** Of a tree that has these of our entries. Null: it is to be compared. */
+  inTree(tree: ListedTree, runs: readonly Run[]): KnownIndex | null {
+    if (this.#others.length > mostOthers) return null;
+    const entries = new Uint8Array(tree.paths.length);
+    for (const { from, to, count } of runs) {
+      entries.set(this.entries.subarray(from, from + count), to);
+    }
+    const all = (flags: Uint8Array) => flags.reduce((sum, flag) => sum + flag, 0);
+    if (all(entries) !== all(this.entries)) return null;
+    return { ...this.#index, entries, others: this.#others };
   }
 }

@@ -11,6 +11,7 @@ import {
   readSync,
   type Stats,
 } from "node:fs";
+import { codeOf } from "../lib/code-of.js";
 import type { Ignore } from "./ignore.js";
 import { ListedTree } from "./listed-tree.js";
 import { pathBytes, type TreeEntry } from "./manifest.js";
@@ -73,6 +74,16 @@ export class Walk {
     return paths;
   }
 
+  /** A folder that holds more than a `.git`. */
+  hasFiles(folder: string): boolean {
+    try {
+      return readdirSync(pathBytes(this.#root, folder)).some((name) => name !== ".git");
+    } catch {
+      // It was there a moment ago.
+      return false;
+    }
+  }
+
   get looked(): number {
     return this.#stats.size;
   }
@@ -107,7 +118,7 @@ export class Walk {
       try {
         file = openSync(pathBytes(this.#root, path), "r");
       } catch (error) {
-        if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+        if (codeOf(error) === "ENOENT") return null;
         throw error;
       }
       try {
@@ -153,14 +164,14 @@ export class Walk {
 /** Most names are such that a text and its bytes are one; bytes for each of ten thousand cost as much as the look. */
 const plain = /^[\x20-\x7e]*$/;
 
-function statOf(root: string, path: string): Stats | null {
+/** Null: nothing is there. */
+export function statOf(root: string, path: string): Stats | null {
   const where = plain.test(path) ? `${root}/${path}` : pathBytes(root, path);
   try {
     return lstatSync(where, { throwIfNoEntry: false }) ?? null;
   } catch (error) {
     // What was a folder above it is a file by now, or a link to itself.
-    const code = error instanceof Error && "code" in error ? error.code : null;
-    if (code === "ENOTDIR" || code === "ELOOP") return null;
+    if (["ENOTDIR", "ELOOP"].includes(codeOf(error))) return null;
     throw error;
   }
 }

@@ -1,13 +1,14 @@
 // A run as NDJSON: a header, every event as it is stored, output lines where asked for, a result.
 
 import type { AttemptRef } from "../model/events.js";
-import { eachTask, filesOf, findTask, isFlaky, type Run, type TaskState } from "../model/run.js";
+import type { TaskEnd } from "../model/failure.js";
+import { eachTask, filesOf, isFlaky, type Run, type TaskState } from "../model/run.js";
 import { commandOfTest } from "../model/test-results.js";
-import { eachLine } from "./output.js";
+import { eachJsonLine } from "./output.js";
 import { createPrinter } from "./printer.js";
 import { hintOf, reasonOf } from "./reason.js";
 import type { RunView, RunViewOptions } from "./run-view.js";
-import { tallyRun } from "./tally.js";
+import { noTasks, tallyRun } from "./tally.js";
 
 /** Grows when a reader of an older one could go wrong. New fields and types of lines do not. */
 export const jsonSchema = 1;
@@ -21,22 +22,15 @@ export interface JsonViewOptions
 export function createJsonView(options: JsonViewOptions): RunView {
   const printer = createPrinter(options.out);
   const line = (value: object) => printer.queue((write) => write(`${JSON.stringify(value)}\n`));
-  line({
-    schema: jsonSchema,
-    type: "start",
-    version: options.version,
-    pipedef: options.pipedef,
-    where: options.where,
-  });
+  line(startOf(options));
 
-  function output(ref: AttemptRef, now: Run) {
-    const status = findTask(now, ref)?.status;
+  function output(ref: AttemptRef, { status }: TaskEnd, now: Run) {
     const red = status === "failed" || status === "errored";
     if (options.output === "none" || (options.output === "failed" && !red)) return;
     const { stage, task, attempt } = ref;
     printer.queue(async (write) => {
-      for await (const text of eachLine(options.readOutput(ref))) {
-        const value = { type: "output", run: now.id, stage, task, attempt, line: text };
+      for await (const text of eachJsonLine(options.readOutput(ref))) {
+        const value = { type: "output", run: now.id, stage, task, attempt, ...text };
         await write(`${JSON.stringify(value)}\n`);
       }
     });
@@ -46,13 +40,37 @@ export function createJsonView(options: JsonViewOptions): RunView {
     event(logged, now) {
       const { seq, run, event } = logged;
       line({ type: "event", seq, run, event });
-      if (event.type === "attempt-finished") output(event, now);
+      if (event.type === "attempt-finished") output(event, event.end, now);
     },
     async finish(run) {
       line({ type: "result", ...resultOf(run), exitCode: options.exitCodeOf(run) });
       await printer.idle();
     },
     abandon: () => {},
+  };
+}
+
+/** The first line. */
+export function startOf({
+  version,
+  pipedef,
+  where,
+}: Pick<JsonViewOptions, "version" | "pipedef" | "where">) {
+  return { schema: jsonSchema, type: "start", version, pipedef, where };
+}
+
+/** The last one, where there was nothing to run. */
+export function resultOfProblem(problem: string, exitCode: number) {
+  return {
+    type: "result",
+    verdict: "errored",
+    durationMs: 0,
+    counts: noTasks,
+    notPassed: [],
+    flaky: [],
+    fault: { message: problem },
+    problem,
+    exitCode,
   };
 }
 

@@ -43,8 +43,35 @@ export async function readTail(
   return { lines: shown.map(cutLongLine), omittedLines: allLines - shown.length };
 }
 
-/** Every line, whatever the sizes of the chunks; a line of many megabytes is never held as a whole. */
+/** Every line for people, whatever the sizes of the chunks. */
 export async function* eachLine(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  for await (const { line, missing } of cutLines(chunks, longestLine)) {
+    yield withDropped(line, missing);
+  }
+}
+
+/** For programs longer ones are whole, too, but not without end: they are held in memory. */
+const longestForPrograms = 2 ** 20;
+
+/** Every line as fields of JSON: `missing` says how many characters were left out at its end. */
+export async function* eachJsonLine(
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<{ readonly line: string; readonly missing?: number }> {
+  for await (const { line, missing } of cutLines(chunks, longestForPrograms)) {
+    yield missing === 0 ? { line } : { line, missing };
+  }
+}
+
+interface CutLine {
+  readonly line: string;
+  readonly missing: number;
+}
+
+/** A line of many megabytes is never held as a whole. */
+async function* cutLines(
+  chunks: AsyncIterable<Uint8Array>,
+  longest: number,
+): AsyncGenerator<CutLine> {
   const decoder = new TextDecoder();
   let unfinished = "";
   let dropped = 0;
@@ -52,17 +79,17 @@ export async function* eachLine(chunks: AsyncIterable<Uint8Array>): AsyncGenerat
     const pieces = decoder.decode(chunk, { stream: true }).split("\n");
     for (const [index, piece] of pieces.entries()) {
       if (index > 0) {
-        yield withDropped(unfinished, dropped);
+        yield { line: unfinished, missing: dropped };
         unfinished = "";
         dropped = 0;
       }
-      const room = Math.max(0, longestLine - unfinished.length);
+      const room = Math.max(0, longest - unfinished.length);
       unfinished += piece.slice(0, room);
       dropped += Math.max(0, piece.length - room);
     }
   }
   unfinished += decoder.decode();
-  if (unfinished !== "") yield withDropped(unfinished, dropped);
+  if (unfinished !== "") yield { line: unfinished, missing: dropped };
 }
 
 function cutLongLine(line: string): string {

@@ -4,7 +4,7 @@ import type { Run, StageState, TaskStatus } from "../model/run.js";
 
 export type Tally = Readonly<Record<TaskStatus, number>>;
 
-const empty: Tally = {
+export const noTasks: Tally = {
   waiting: 0,
   queued: 0,
   running: 0,
@@ -21,7 +21,7 @@ const known = new WeakMap<StageState, Tally>();
 export function tallyStage(stage: StageState): Tally {
   let tally = known.get(stage);
   if (!tally) {
-    const counts = { ...empty };
+    const counts = { ...noTasks };
     for (const task of stage.tasks) counts[task.status]++;
     tally = counts;
     known.set(stage, tally);
@@ -30,7 +30,7 @@ export function tallyStage(stage: StageState): Tally {
 }
 
 export function tallyRun(run: Run): Tally {
-  const counts = { ...empty };
+  const counts = { ...noTasks };
   for (const stage of run.stages) {
     const tally = tallyStage(stage);
     for (const status of statuses) counts[status] += tally[status];

@@ -2,13 +2,19 @@
 
 import { stripVTControlCharacters } from "node:util";
 
-const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+/** Made by the first text that is not plain: it takes an eightieth of a second. */
+let segmenter: Intl.Segmenter | undefined;
 const printableAscii = /^[\x20-\x7e]*$/;
 const invisible = /^[\p{Mark}\p{Control}\p{Format}]+$/u;
 const emoji = /\p{Emoji_Presentation}|\p{Emoji}\uFE0F/u;
 /** East Asian wide and fullwidth blocks. */
 const wide =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
+
+function graphemes(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
+  return segmenter.segment(text);
+}
 
 function graphemeWidth(grapheme: string): number {
   if (invisible.test(grapheme)) return 0;
@@ -20,7 +26,7 @@ export function textWidth(text: string): number {
   if (printableAscii.test(text)) return text.length;
   const plain = stripVTControlCharacters(text);
   let width = 0;
-  for (const { segment } of segmenter.segment(plain)) width += graphemeWidth(segment);
+  for (const { segment } of graphemes(plain)) width += graphemeWidth(segment);
   return width;
 }
 
@@ -32,7 +38,7 @@ export function cutText(text: string, width: number): string {
   }
   let used = 0;
   let kept = "";
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     const next = graphemeWidth(segment);
     if (used + next > width) return `${cutLast(kept, width - 1)}…`;
     used += next;
@@ -44,7 +50,7 @@ export function cutText(text: string, width: number): string {
 function cutLast(text: string, width: number): string {
   let kept = "";
   let used = 0;
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     used += graphemeWidth(segment);
     if (used > width) break;
     kept += segment;

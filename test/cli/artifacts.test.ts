@@ -73,13 +73,50 @@ test("artifacts are listed, and downloaded by task; what is there already is not
   assert.equal(readFileSync(join(folder, task, "dist/a.txt"), "utf8"), "mine");
 });
 
+test("files of one name that two commands of a task have left are both downloaded", async () => {
+  await using rig = await startRig({
+    files: {
+      ".bettertest/pipedef.ts": `import { run, stage } from "bettertest";
+        const make = (text) => run("any", "echo " + text + " > report.xml", { artifacts: ["*.xml"] });
+        stage("s", { t: async () => { await make("one"); await make("two"); } });`,
+    },
+  });
+  await rig.run();
+  using out = tempRepo({});
+  const folder = join(out.folder, "o");
+  const { exitCode, stdout, stderr } = await cli([
+    "artifacts",
+    "1",
+    "-o",
+    folder,
+    "--boss",
+    rig.url,
+  ]);
+  assert.deepEqual([exitCode, stderr], [0, ""]);
+  assert.match(stdout, /^2 files of run 1/);
+  assert.equal(readFileSync(join(folder, "s.t/report.xml"), "utf8"), "one\n");
+  assert.equal(readFileSync(join(folder, "s.t,call-2/report.xml"), "utf8"), "two\n");
+  const listed = await cli(["artifacts", "1", "--boss", rig.url]);
+  assert.match(listed.stdout, /s\.t {2}report\.xml\n.*s\.t \(call 2\) {2}report\.xml\n$/);
+  const path = `${rig.url}/api/runs/1/artifacts/report.xml`;
+  const bytesOf = async (query: string) => (await fetch(`${path}${query}`)).text();
+  assert.deepEqual(await Promise.all(["?call=1", "?call=2", ""].map(bytesOf)), [
+    "one\n",
+    "two\n",
+    "two\n",
+  ]);
+  assert.equal((await fetch(`${path}?call=3`)).status, 404);
+});
+
 test("a boss that lies cannot write outside of the folder, by a path or by a link", async () => {
   const artifact = { stage: "s", task: "t", attempt: 1, call: 1, bytes: 4, sha256: "0".repeat(64) };
   const paths = ["../evil", "/evil", "a/../../evil", "link/evil", "a\\..\\evil", "", "ok"];
   const server = createServer((request, response) => {
     response.setHeader("content-type", "application/json");
     if (request.url === "/api/runs/1/artifacts") {
-      response.end(JSON.stringify({ artifacts: paths.map((path) => ({ ...artifact, path })) }));
+      const artifacts: unknown[] = paths.map((path) => ({ ...artifact, path }));
+      artifacts.push({ ...artifact, path: "ok", call: "/../../evil" });
+      response.end(JSON.stringify({ artifacts }));
     } else response.end("evil");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -95,6 +132,7 @@ test("a boss that lies cannot write outside of the folder, by a path or by a lin
     const { exitCode, stderr } = await cli(["artifacts", "1", "-o", folder, "--boss", url]);
     assert.equal(exitCode, 3);
     assert.match(stderr, /link\/evil was not saved: .* is no folder/);
+    assert.match(stderr, /ok was not saved: its name leads elsewhere/);
     assert.match(stderr, /ok was not saved: what came is not what was kept/);
     assert.deepEqual(readdirSync(out.folder).sort(), before);
     assert.deepEqual(readdirSync(join(folder, "s.t")), ["link"]);

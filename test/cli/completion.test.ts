@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { suite, test } from "node:test";
+import { shellWord } from "../../src/model/shell-word.js";
 import { cli, pipedefOf, program, tempRepo } from "./rig.js";
 
 /** What bash would offer after these words, the last of them unfinished. */
 function complete(script: string, words: readonly string[], cwd: string): string[] {
-  const quoted = words.map((word) => `'${word}'`).join(" ");
+  const quoted = words.map(shellWord).join(" ");
   const asked = [
     `bettertest() { '${process.execPath}' '${program}' "$@"; }`,
     script,
@@ -29,6 +31,32 @@ suite("completion", () => {
     assert.deepEqual(words("run", "--executor", ""), ["docker", "process"]);
     assert.deepEqual(words("completion", "z"), ["zsh"]);
     assert.deepEqual(words("run", "--only", "Unit.task_t"), ["Unit.task_two"]);
+  });
+
+  test("bash: names that a shell would take for code are names, however they are typed", async () => {
+    const names = ["a $(touch ran)", "a `touch ran`", 'it\'s "quoted"', "x;touch ran", "*"];
+    const tasks = names.map((name) => `${JSON.stringify(name)}: () => {}`);
+    using repo = tempRepo({
+      ".bettertest/pipedef.ts": `import { stage } from "bettertest";\nstage("S", {${tasks.join(",")}});`,
+    });
+    const { stdout: script } = await cli(["completion", "bash"]);
+    const words = (typed: string) =>
+      complete(script, ["bettertest", "run", "--only", typed], repo.folder);
+    const quoted = [
+      "S.a\\ \\$\\(touch\\ ran\\)",
+      "S.a\\ \\`touch\\ ran\\`",
+      'S.it\\\'s\\ \\"quoted\\"',
+      "S.x\\;touch\\ ran",
+      "S.\\*",
+    ];
+    assert.deepEqual(words(""), ["S", ...quoted]);
+    assert.deepEqual(words("S.a\\ "), quoted.slice(0, 2));
+    assert.deepEqual(words("S.it\\'"), quoted.slice(2, 3));
+    // After an open quote it is completed where that can hold it.
+    assert.deepEqual(words("'S.a "), ["S.a $(touch ran)", "S.a `touch ran`"]);
+    assert.deepEqual(words("'S.i"), []);
+    assert.deepEqual(words('"S.'), ["S.x;touch ran", "S.*"]);
+    assert.ok(!existsSync(`${repo.folder}/ran`));
   });
 
   test("no pipedef, or a broken one: no names and no noise", async () => {

@@ -83,6 +83,16 @@ suite("exit codes of run", () => {
     assert.match(stdout, /ERRORED/);
   });
 
+  test("3: no python3 on this machine, also for check; that is not its author's to mend", async () => {
+    using repo = tempRepo({ ".bettertest/pipedef.py": "" });
+    for (const command of [here, ["check"]]) {
+      const env = { PATH: repo.folder };
+      const { exitCode, stderr } = await cli(command, { cwd: repo.folder, env });
+      assert.equal(exitCode, 3, stderr);
+      assert.match(stderr, /no python3 on this machine/);
+    }
+  });
+
   test("3: the worker is not there", async () => {
     using repo = tempRepo({ [pipedef]: pipedefOf({ A: { one: "true" } }) });
     const args = ["run", "--worker", "http://127.0.0.1:1"];
@@ -308,8 +318,25 @@ stage("A", { env: () => console.log(JSON.stringify(process.env)) });`,
     using repo = tempRepo({ [pipedef]: "const" });
     const { exitCode, stdout, stderr } = await cli([...here, "--json"], { cwd: repo.folder });
     assert.deepEqual([exitCode, stderr], [2, ""]);
-    const result = jsonLines(stdout).at(-1);
+    const [start, result] = jsonLines(stdout);
+    assert.deepEqual(Object.keys(start ?? {}), ["schema", "type", "version", "pipedef", "where"]);
     assert.deepEqual([result?.type, result?.exitCode], ["result", 2]);
+    for (const field of ["durationMs", "counts", "notPassed", "fault"]) {
+      assert.ok(field in (result ?? {}), field);
+    }
+  });
+
+  test("--json --output failed: also of red attempts that were tried again, and long lines whole", async () => {
+    const flaky = `import { run, stage } from "bettertest";
+stage("S").task("t", () => run("none", "head -c 10000 /dev/zero | tr '\\\\000' x; test -e again || { touch again; exit 1; }"), { retries: 1 });`;
+    using repo = tempRepo({ [pipedef]: flaky });
+    const { stdout } = await cli([...here, "--json", "--output", "failed"], { cwd: repo.folder });
+    assert.deepEqual(
+      jsonLines(stdout)
+        .filter(({ type }) => type === "output")
+        .map(({ attempt, line }) => [attempt, line]),
+      [[1, "x".repeat(10_000)]],
+    );
   });
 
   test("leaves nothing in the repo", async () => {

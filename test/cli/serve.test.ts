@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { suite, test } from "node:test";
@@ -118,7 +119,40 @@ suite("up", () => {
     up.child.kill("SIGTERM");
     assert.equal((await up.ended).exitCode, 0);
     assert.ok(performance.now() - began < 13_000);
-    await watching.ended;
+    // A boss without a folder for its history cannot go on with a run later: it is cancelled, and said so.
+    assert.equal((await watching.ended).exitCode, 130);
+  });
+
+  test("logs -f of a task goes on through its attempts, and says of one that never starts", async () => {
+    using repo = tempRepo({});
+    repo.write(
+      pipedef,
+      `import { run, stage } from "bettertest";
+stage("A")
+  .task("twice", () => run("none", "echo one; test -e again || { touch again; while ! test -e go; do sleep 0.1; done; exit 1; }; echo two"), { retries: 1 })
+  .task("red", () => run("none", "while ! test -e go; do sleep 0.1; done; exit 1"));
+stage("B").task("never", () => run("none", "true"));`,
+    );
+    const up = startCli(["up", ...free, "--json", "--data", "data"], { cwd: repo.folder });
+    const url = await urlOf(up, "boss");
+    const headers = { "content-type": "application/json" };
+    await fetch(`${url}/api/runs`, { method: "POST", headers, body: "{}" });
+    await waitFor(() => existsSync(`${repo.folder}/again`));
+    const boss = ["--boss", url];
+    const twice = startCli(["logs", "1", "A.twice", "-f", ...boss]);
+    const never = startCli(["logs", "1", "B.never", "-f", ...boss]);
+    const service = startCli(["logs", "1", "B.never", "-f", "--service", "db", ...boss]);
+    await twice.prints("one\n");
+    // Whether the others have begun to wait by now or not, what they say is the same.
+    repo.write("go", "");
+    assert.deepEqual(await twice.ended, { exitCode: 0, stdout: "one\none\ntwo\n", stderr: "" });
+    for (const waiting of [never, service]) {
+      const { exitCode, stdout, stderr } = await waiting.ended;
+      assert.deepEqual([exitCode, stdout], [0, ""]);
+      assert.match(stderr, /^B\.never was skipped: .+\n$/);
+    }
+    up.child.kill("SIGTERM");
+    assert.equal((await up.ended).exitCode, 0);
   });
 
   test("a broken pipedef is said at the start, and served when it is mended", async () => {

@@ -211,7 +211,7 @@ suite("tokens", () => {
     using repo = tempRepo({ [pipedef]: stages });
     const token = (...args: string[]) => cli(["token", ...args, "--data", repo.folder]);
     const wrong: [string[], RegExp][] = [
-      [[], /there is no token in .*access\/token yet/],
+      [[], /there is no token in .*access\/token yet.* token rotate --data \S+$/m],
       [["revoke"], /say which: bettertest token revoke NAME/],
       [["revoke", "main"], /bettertest token rotate/],
       [["revoke", "nobody"], /there is no token "nobody"/],

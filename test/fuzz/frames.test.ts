@@ -47,7 +47,7 @@ fuzz(
     const sent = messages.map(({ head, type, body }) => ({ head: { ...head, type }, body }));
     const bytes = Buffer.concat(sent.map(({ head, body }) => encodeFrame(head, body)));
     const reader = new FrameReader();
-    const got = cutAt(bytes, cuts).flatMap((chunk) => reader.push(Buffer.from(chunk)));
+    const got = cutAt(bytes, cuts).flatMap((chunk) => [...reader.read(Buffer.from(chunk))]);
     assert.equal(got.length, sent.length);
     for (const [at, { head, body }] of got.entries()) {
       assert.deepEqual(head, JSON.parse(JSON.stringify(sent[at]!.head)));
@@ -63,7 +63,7 @@ fuzz(
   ({ bytes, cuts }) => {
     const reader = new FrameReader();
     try {
-      for (const chunk of cutAt(bytes, cuts)) reader.push(Buffer.from(chunk));
+      for (const chunk of cutAt(bytes, cuts)) [...reader.read(Buffer.from(chunk))];
     } catch (error) {
       assert.ok(error instanceof Error);
     }
@@ -84,7 +84,7 @@ function pythonFrames(chunks: readonly Uint8Array[]): unknown[] {
   const seen: unknown[] = [];
   try {
     for (const chunk of chunks) {
-      for (const { message, payload } of reader.push(Buffer.from(chunk))) {
+      for (const { message, payload } of reader.read(Buffer.from(chunk))) {
         seen.push(message, Buffer.from(payload).toString("hex"));
       }
     }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -79,6 +79,14 @@ describe("the package", () => {
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(strictest));
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test("holds what each process and thread of it begins with", async () => {
+    const { beginnings } = await import(join(root, "scripts/bundle.mjs"));
+    for (const name of beginnings) {
+      const built = join("node_modules/bettertest/dist", name.replace(/\.ts$/, ".js"));
+      assert.ok(existsSync(join(folder, built)), `${built} is not in package.json's "files"`);
+    }
+  });
 
   test("its program runs", async () => {
     const { exitCode, output } = await run("npx", ["--no", "bettertest", "--version"], folder);

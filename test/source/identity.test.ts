@@ -1,4 +1,5 @@
-// The tree in the sandbox is the working tree: kinds, modes, targets and bytes, after whatever was done to it.
+// The tree in the sandbox is the working tree: kinds, modes, targets and bytes, after whatever was done to it; and each
+// file is one of its own.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -23,7 +24,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { scan } from "../../src/source/scan.js";
 import { createStatCache } from "../../src/source/stat-cache.js";
-import { bring, key, startSourceWorker } from "../rig/source-worker.js";
+import { bring, key, type SourceWorker, startSourceWorker } from "../rig/source-worker.js";
 
 /** Bytes that are no UTF-8 among them, and words that mean something to somebody. */
 const names = ["a", "b.txt", "c d", "-x", "ü", "caf\xe9", "ignored", "new\nline", "a.b", "a-"];
@@ -198,6 +199,20 @@ function owners(folder: string): string[] {
   return [...found];
 }
 
+/** Paths of which one is another name of the other: what copies one over the other is told that they are the same. */
+function namesOfOne(root: string): string[][] {
+  const byInode = new Map<number, string[]>();
+  const visit = (below: string) => {
+    for (const one of readdirSync(at(root, below), { encoding: "latin1" })) {
+      const stat = lstatSync(at(root, below + one));
+      if (stat.isDirectory()) visit(`${below}${one}/`);
+      else byInode.set(stat.ino, [...(byInode.get(stat.ino) ?? []), below + one]);
+    }
+  };
+  visit("");
+  return [...byInode.values()].filter((paths) => paths.length > 1);
+}
+
 /** As git itself names the files, one way of asking; the scan asks another way. */
 function expected(root: string, below = ""): Set<string> {
   const found = new Set<string>();
@@ -221,10 +236,15 @@ function expected(root: string, below = ""): Set<string> {
   return found;
 }
 
-async function check(edits: readonly (readonly Edit[])[], withGit: boolean, copy: boolean) {
-  await using worker = await startSourceWorker({ copy });
+async function check(
+  edits: readonly (readonly Edit[])[],
+  withGit: boolean,
+  { client, store }: SourceWorker,
+) {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "bettertest-identity-")));
   try {
+    // Whatever else is done.
+    for (const twin of ["twin", "other twin"]) writeFileSync(join(root, twin), "same");
     if (withGit) {
       git(root, "init", "-q");
       writeFileSync(join(root, ".gitignore"), "ignored\n");
@@ -234,7 +254,7 @@ async function check(edits: readonly (readonly Edit[])[], withGit: boolean, copy
     const cache = createStatCache();
     for (const [index, round] of edits.entries()) {
       for (const one of round) apply(root, one);
-      const { hash } = await bring(root, cache, worker.client);
+      const { hash } = await bring(root, cache, client);
       const anew = await scan(root, createStatCache(), { git: withGit });
       assert.equal(anew.hash, hash, "what was known before makes no difference");
       const wanted = withGit
@@ -242,32 +262,35 @@ async function check(edits: readonly (readonly Edit[])[], withGit: boolean, copy
         : look(root);
       const isLast = index === edits.length - 1 && process.getuid?.() === 0;
       for (const owner of isLast ? [null, { uid: 1234, gid: 56 }] : [null]) {
-        const place = await worker.store.place();
+        const place = await store.place();
         try {
           await place.fill({ tree: hash, key }, [], owner);
           assert.deepEqual(look(place.path).sort(), wanted.sort());
+          assert.deepEqual(namesOfOne(place.path), []);
           if (owner) assert.deepEqual(owners(place.path), ["1234:56"]);
         } finally {
           await place.release();
         }
       }
     }
-    assert.deepEqual(worker.store.verify(), []);
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
 }
 
-const numRuns = process.env.CI ? 100 : 25;
+const numRuns = process.env.CI ? 40 : 20;
 
 for (const withGit of [true, false]) {
   for (const copy of [false, true]) {
     const words = `${withGit ? "a repo" : "a folder"}, ${copy ? "copied" : "as overlay"}`;
     test(`the sandbox sees what is there: ${words}`, async () => {
+      // All trees lie in one store, as they do on a worker that many repos use.
+      await using worker = await startSourceWorker({ copy });
       await fc.assert(
-        fc.asyncProperty(rounds, (edits) => check(edits, withGit, copy)),
+        fc.asyncProperty(rounds, (edits) => check(edits, withGit, worker)),
         { numRuns, includeErrorInReport: true },
       );
+      assert.deepEqual(await worker.store.verify(), []);
     });
   }
 }

@@ -96,6 +96,35 @@ suite("a watched tree", () => {
     assert.notEqual(await tree.look(), before);
   });
 
+  test("a checkout that brings a file where a folder was is heard", async () => {
+    using tree = await watched();
+    tree.git("init", "-q", "-b", "folder");
+    for (let at = 0; at < 20; at++) tree.write(`d/d-${at}/d`, "1");
+    tree.git("add", "-A");
+    tree.git("commit", "-qm", "folder");
+    tree.git("checkout", "-qb", "file");
+    tree.git("rm", "-rq", "d");
+    tree.write("d", "2");
+    tree.git("add", "-A");
+    tree.git("commit", "-qm", "file");
+    tree.git("checkout", "-q", "folder");
+    const before = await tree.look();
+    await tree.heard();
+    tree.git("checkout", "-q", "file");
+    await tree.heard();
+    assert.notEqual(await tree.look(), before);
+  });
+
+  test("an ignore file of any words is heard", async () => {
+    using tree = await watched();
+    tree.write("xz", "1");
+    const before = await tree.look();
+    await tree.heard();
+    tree.write(".bettertestignore", "x[z-a]\n");
+    await tree.heard();
+    assert.notEqual(await tree.look(), before);
+  });
+
   test("something that is written all the time hides nothing for long", async () => {
     using tree = await watched();
     tree.write("log", "");

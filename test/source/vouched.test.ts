@@ -10,6 +10,8 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -21,7 +23,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
-import { scan } from "../../src/source/scan.js";
+import { beginScan, scan } from "../../src/source/scan.js";
 import { createStatCache, type StatCache } from "../../src/source/stat-cache.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "bettertest-vouched-"));
@@ -263,6 +265,81 @@ test("a clock that was set is no witness", async () => {
   await kept.saved();
   const later = await scan(root, createStatCache(folder));
   assert.equal(later.looked, few.looked);
+});
+
+test("what git has said before its index was another one does not count", async () => {
+  const changes: Record<string, (root: string) => void> = {
+    "is tracked no more": (root) => git(root, "rm", "-q", "--cached", "folder/file-1"),
+    "is tracked now": (root) => git(root, "add", "untracked"),
+    "is of another commit": (root) => git(root, "checkout", "-q", "HEAD^{tree}", "--", "lines.txt"),
+  };
+  const repos = Object.entries(changes).map(([name, change], at) => {
+    const root = makeRepo(`begun-${at}`);
+    writeFileSync(join(root, "untracked"), "new\n");
+    writeFileSync(join(root, "lines.txt"), "other\n");
+    return { name, change, root, cache: createStatCache() };
+  });
+  await untilOld();
+  for (const { root, cache } of repos) await scan(root, cache);
+  for (const { name, change, root, cache } of repos) {
+    const begun = beginScan(root);
+    change(root);
+    const found = await scan(root, cache, { begun });
+    const anew = await scan(root, createStatCache());
+    assert.deepEqual(found.manifest, anew.manifest, name);
+    assert.deepEqual([found.dirty, found.commit], [anew.dirty, anew.commit], name);
+  }
+});
+
+test("a damaged memory is none", async () => {
+  const root = makeRepo("damaged");
+  const folder = join(scratch, "damaged-cache");
+  await untilOld();
+  const cache = createStatCache(folder);
+  const { hash } = await scan(root, cache);
+  await scan(root, cache);
+  await cache.saved();
+  const [name] = readdirSync(folder);
+  const path = join(folder, name!);
+  const bytes = readFileSync(path);
+  for (let at = 0; at < bytes.length; at += 97) {
+    const damaged = Buffer.from(bytes);
+    damaged[at] = damaged[at]! ^ 1;
+    writeFileSync(path, damaged);
+    assert.equal(await createStatCache(folder).of(root), null, `byte ${at}`);
+  }
+  writeFileSync(path, bytes.subarray(0, -1));
+  assert.equal(await createStatCache(folder).of(root), null);
+  writeFileSync(path, bytes);
+  assert.equal((await scan(root, createStatCache(folder))).hash, hash);
+});
+
+test("what the index says is compared once, for as long as it stays as it is", async () => {
+  const root = makeRepo("compared");
+  const folder = join(scratch, "compared-cache");
+  await untilOld();
+  const cache = createStatCache(folder);
+  await scan(root, cache);
+  /** Tracked files that it does not vouch for. */
+  const others = async () => (await cache.of(root))?.index?.others;
+  await scan(root, cache);
+  assert.deepEqual(await others(), []);
+  const { index } = (await cache.of(root))!;
+
+  writeFileSync(join(root, "lines.txt"), "another line\n");
+  await assertSame(root, cache);
+  assert.deepEqual(await others(), ["lines.txt"]);
+  assert.equal((await cache.of(root))?.index?.look, index?.look);
+  // It has a new index, and so everything is compared.
+  git(root, "add", "lines.txt");
+  await untilOld();
+  await assertSame(root, cache);
+  // It was not old enough to be known when they were compared.
+  assert.deepEqual(await others(), ["lines.txt"]);
+  assert.notEqual((await cache.of(root))?.index?.look, index?.look);
+  await cache.saved();
+  const saved = await createStatCache(folder).of(root);
+  assert.deepEqual(saved?.index, (await cache.of(root))?.index);
 });
 
 const path = fc.constantFrom(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { eachLine, readTail } from "../../src/terminal/output.js";
+import { eachJsonLine, eachLine, readTail } from "../../src/terminal/output.js";
 
 async function* chunksOf(text: string | Uint8Array, size: number) {
   const bytes = Buffer.from(text);
@@ -34,6 +34,16 @@ suite("output for people", () => {
     const [line, next] = await linesOf(`${"x".repeat(3_000_000)}\nnext\n`, 65_536);
     assert.equal(line, `${"x".repeat(4000)}… (2,996,000 more characters)`);
     assert.equal(next, "next");
+  });
+
+  test("programs get up to a MiB of a line, and what is missing as a number", async () => {
+    const lines: unknown[] = [];
+    const chunks = chunksOf(`${"x".repeat(2 ** 20 + 5)}\n${"y".repeat(5000)}\n`, 65_536);
+    for await (const line of eachJsonLine(chunks)) lines.push(line);
+    assert.deepEqual(lines, [
+      { line: "x".repeat(2 ** 20), missing: 5 },
+      { line: "y".repeat(5000) },
+    ]);
   });
 
   test("the tail: the last lines, and how many came before", async () => {

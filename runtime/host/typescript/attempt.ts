@@ -4,6 +4,7 @@
 import { onAbort } from "../../../src/lib/on-abort.js";
 import type { TaskEnd } from "../../../src/model/failure.js";
 import type { CallRequest, TaskIo } from "../host.js";
+import { bossFault } from "../problem.js";
 import type { Home } from "./home.js";
 
 /** How long a cancelled task's code may take to notice before nobody waits for it any more. */
@@ -63,9 +64,19 @@ export class Attempt {
 
   /** What the task printed before it is written first. */
   call(call: number, { worker, request }: CallRequest): void {
-    const running = this.#call(call, { worker, request });
+    const running = this.#call(call, { worker, request })
+      // A fault of ours ends this task, not the boss with all its runs.
+      .catch((error: unknown) => this.finish({ status: "errored", fault: bossFault(error) }))
+      .finally(() => this.#calls.delete(running));
     this.#calls.add(running);
-    running.finally(() => this.#calls.delete(running));
+  }
+
+  /** A call that no worker would take: it fails, and nothing else. */
+  refuse(call: number, message: string): void {
+    const outcome = { kind: "faulted", message } as const;
+    this.#home.send({
+      ...{ type: "answer", id: this.#id, call, outcome, durationMs: 0, outputBytes: 0 },
+    });
   }
 
   finish(end: TaskEnd): void {

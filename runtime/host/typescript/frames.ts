@@ -19,17 +19,16 @@ export interface Frame {
   readonly bytes: number;
 }
 
-/** Takes chunks of any size, gives whole frames. Throws where what comes is none. */
+/** Takes chunks of any size, gives whole frames. Throws where what comes is none: after what came whole. */
 export class FrameReader {
   #chunks: Buffer[] = [];
   #length = 0;
 
-  push(chunk: Buffer): Frame[] {
+  /** To be iterated to its end. */
+  *read(chunk: Buffer): Generator<Frame> {
     this.#chunks.push(chunk);
     this.#length += chunk.byteLength;
-    const frames: Frame[] = [];
-    for (let frame = this.#next(); frame; frame = this.#next()) frames.push(frame);
-    return frames;
+    for (let frame = this.#next(); frame; frame = this.#next()) yield frame;
   }
 
   #next(): Frame | undefined {

@@ -4,10 +4,12 @@ import { formatDuration } from "../../../src/lib/units.js";
 import type { Fault, TaskEnd } from "../../../src/model/failure.js";
 import { type Pipeline, type TaskRef, taskLabel } from "../../../src/model/pipeline.js";
 import type { HostOptions, LoadResult, PipedefHost, TaskIo } from "../host.js";
+import { boundedLoadOutput } from "../load-output.js";
 import { repoRoot, shownLocation } from "../repo-root.js";
 import { Attempt } from "./attempt.js";
 import { Heartbeat } from "./heartbeat.js";
 import type { Home } from "./home.js";
+import { KeptTransforms } from "./kept-transforms.js";
 import { type DiscoveredStage, FromHome, type LoadFailure } from "./messages.js";
 import { createHostPool, type HostPool } from "./pool.js";
 import { outOfMemory } from "./process-exit.js";
@@ -29,7 +31,6 @@ function inBase64(sources: ReadonlyMap<string, Uint8Array>): Record<string, stri
   );
 }
 
-const maxLoadOutputBytes = 1024 * 1024;
 const loadGraceMs = 1000;
 
 type Loaded =
@@ -56,13 +57,16 @@ class TypeScriptHost implements PipedefHost {
     this.#isReady = resolve;
   });
   #closing: Promise<void> | undefined;
-  #loadOutputBytes = 0;
+  readonly #loadOutput: (bytes: Uint8Array) => void;
   #heartbeat: Heartbeat;
 
   constructor(home: Home, options: HostOptions) {
     this.#home = home;
     this.#options = options;
-    this.#sources = new Sources(options.pipedef, repoRoot(options.pipedef));
+    this.#loadOutput = boundedLoadOutput(options.onLoadOutput);
+    const { pipedef, cacheFolder } = options;
+    const kept = cacheFolder === undefined ? undefined : KeptTransforms.in(cacheFolder);
+    this.#sources = new Sources(pipedef, repoRoot(pipedef), kept);
     this.broken = new Promise((resolve) => {
       this.#break = (fault) => {
         if (this.#fault || this.#closing) return;
@@ -78,13 +82,13 @@ class TypeScriptHost implements PipedefHost {
       excused: () => home.waitsForBoss,
       stalled: () => this.#break(this.#stallFault()),
     });
-    home.onRawOutput = (bytes) => this.#loadOutput(bytes);
+    home.onRawOutput = this.#loadOutput;
     home.died.then((message) => this.#break({ message: `${message}${this.#during()}` }));
     home.receive((head, body) => this.#receive(head, body));
   }
 
   async load(): Promise<LoadResult> {
-    const { pipedef, env, sources } = this.#options;
+    const { pipedef, env, sources, cacheFolder } = this.#options;
     const loaded = new Promise<Loaded | Fault>((resolve) => {
       this.#loaded = resolve;
     });
@@ -95,20 +99,26 @@ class TypeScriptHost implements PipedefHost {
       return { ok: false, files: this.#sources.files, problem: { kind: "import", message } };
     }
     // How long a home takes to start is not the pipedef's doing.
-    await Promise.race([this.#ready, this.broken, loaded]);
+    let isReady = false;
+    const ready = this.#ready.then(() => {
+      isReady = true;
+    });
+    await Promise.race([ready, this.broken, loaded]);
     this.#heartbeat.start();
     this.#home.send({
       type: "load",
       pipedef,
       root: this.#sources.root,
       env,
+      ...(cacheFolder !== undefined && { cacheFolder }),
       ...(sources && { sources: inBase64(sources) }),
     });
     const result = await this.#withinLoadTime(Promise.race([loaded, this.broken]));
     this.#heartbeat.stop();
     const { files } = this.#sources;
     if (!("ok" in result)) {
-      const kind = this.#stalled ? "stalled" : "host";
+      // A home that has started is ended by what runs in it.
+      const kind = this.#stalled ? "stalled" : isReady ? "threw" : "host";
       return { ok: false, files, problem: { kind, ...result } };
     }
     if (!result.ok) {
@@ -177,7 +187,7 @@ class TypeScriptHost implements PipedefHost {
         return undefined;
       }
       case "call":
-        this.#attempts.get(message.id)?.call(message.call, message);
+        this.#call(message);
         return undefined;
       case "ended":
         this.#attempts.get(message.id)?.finish(message.end as TaskEnd);
@@ -199,14 +209,10 @@ class TypeScriptHost implements PipedefHost {
     }
   }
 
-  /** Outside of tasks there is no file that could take any amount. */
-  #loadOutput(bytes: Uint8Array): void {
-    if (this.#loadOutputBytes > maxLoadOutputBytes) return;
-    this.#loadOutputBytes += bytes.byteLength;
-    this.#options.onLoadOutput?.(bytes);
-    if (this.#loadOutputBytes <= maxLoadOutputBytes) return;
-    const note = "\n(what the pipedef prints outside its tasks is not shown any further)\n";
-    this.#options.onLoadOutput?.(Buffer.from(note));
+  #call({ id, call, worker, request }: Extract<FromHome, { readonly type: "call" }>): void {
+    const attempt = this.#attempts.get(id);
+    if (request.refused === null) attempt?.call(call, { worker, request: request.command });
+    else attempt?.refuse(call, request.refused);
   }
 
   /** The engine cannot say which top-level await is the one that never settles; only that time is up. */

@@ -4,7 +4,7 @@
 
 import * as z from "zod";
 import type { Outcome } from "../../../src/wire/worker.js";
-import { AskedCommand } from "../../../src/wire/worker.js";
+import { AskedByCode } from "../../../src/wire/worker.js";
 
 /** From the boss. */
 export type ToHome =
@@ -15,6 +15,7 @@ export type ToHome =
       /** Files by absolute path, in base64: these count, whatever is on disk. */
       readonly sources?: Readonly<Record<string, string>>;
       readonly env: Readonly<Record<string, string>>;
+      readonly cacheFolder?: string;
     }
   /** `id` names this attempt in all later messages. */
   | { readonly type: "run"; readonly id: number; readonly stage: string; readonly task: string }
@@ -30,6 +31,8 @@ export type ToHome =
     }
   /** Bytes: the code. */
   | { readonly type: "transformed"; readonly id: number; readonly ok: boolean }
+  /** Load now what a pipedef may need, though most do not. */
+  | { readonly type: "prepare" }
   | { readonly type: "ping" }
   /** End the processes that the pipedef started, then say `ended-children`. */
   | { readonly type: "end-children" };
@@ -114,7 +117,7 @@ export const FromHome = z.discriminatedUnion("type", [
     id,
     call: z.number().int().positive(),
     worker: text.nullable(),
-    request: AskedCommand,
+    request: AskedByCode,
   }),
   z.object({ type: z.literal("ended"), id, end: End }),
   /** The pipedef's code did something that no task can be blamed for: this home is of no more use. */
@@ -123,6 +126,8 @@ export const FromHome = z.discriminatedUnion("type", [
   z.object({ type: z.literal("pong"), bufferBytes: z.number().nonnegative() }),
 ]);
 export type FromHome = z.infer<typeof FromHome>;
+/** As a home sends it. */
+export type ToBoss = z.input<typeof FromHome>;
 
 /** To the home's keeper in the boss, which takes them before anybody else. */
 export type ToKeeper =

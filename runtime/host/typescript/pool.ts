@@ -40,6 +40,10 @@ export function createHostPool({ spares = 1, afterMs = spareAfterMs } = {}): Hos
   }
 
   function addSpare(homes: Home[], kind: HomeKind): void {
+    add(homes, kind).send({ type: "prepare" });
+  }
+
+  function add(homes: Home[], kind: HomeKind): Home {
     const home = start(kind);
     homes.push(home);
     // One that ends while it waits (the kernel may take it) must not be handed out.
@@ -49,6 +53,7 @@ export function createHostPool({ spares = 1, afterMs = spareAfterMs } = {}): Hos
       homes.splice(index, 1);
       home.end();
     });
+    return home;
   }
 
   /** Once that home has ended, or has been at work for a while. */
@@ -56,7 +61,11 @@ export function createHostPool({ spares = 1, afterMs = spareAfterMs } = {}): Hos
     const fill = () => {
       clearTimeout(timer);
       timers.delete(timer);
-      while (!closed && homes.length < spares) addSpare(homes, kind);
+      try {
+        while (!closed && homes.length < spares) addSpare(homes, kind);
+      } catch {
+        // Whoever takes the next one meets the same trouble, and can say it.
+      }
     };
     const timer = setTimeout(fill, afterMs);
     timers.add(timer);
@@ -78,7 +87,7 @@ export function createHostPool({ spares = 1, afterMs = spareAfterMs } = {}): Hos
     take: (kind) => take(kind, fillBeside),
     forLoads: { take: (kind) => take(kind, (_, homes) => addSpare(homes, kind)) },
     warm(kind) {
-      if (!closed) addSpare(waitingOf(kind), kind);
+      if (!closed) add(waitingOf(kind), kind);
     },
     async close() {
       closed = true;

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { killGroup } from "../../../src/lib/kill-group.js";
 import { ChildrenOfHome } from "./children-of-home.js";
 import { encodeFrame, FrameReader } from "./frames.js";
 import type { Home } from "./home.js";
@@ -42,29 +43,29 @@ export function startProcessHome({ memoryBytes }: { readonly memoryBytes: number
     detached: true,
     stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe"],
   });
-  const [, , , fromHome, toHome] = child.stdio;
-  if (!(fromHome instanceof Readable && toHome instanceof Writable)) {
-    throw new Error("a child process was started without its pipes");
-  }
-  const children = new ChildrenOfHome(() => home.send({ type: "end-children" }));
-  let failure: string | undefined;
-  let heapFull = false;
-  let outstanding = 0;
   let gone = false;
-
   const exited = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(`the pipedef's process cannot start: ${error.message}`));
     child.once("exit", (code, signal) => {
       gone = true;
       // What it left in its group; now, while the group's number cannot be anybody else's.
-      killGroup(child.pid);
+      killGroup(child.pid, "SIGKILL");
       resolve(describeExit(code, signal));
     });
   });
+  // One that cannot be started at all may have none.
+  const [, , , fromHome, toHome] = child.stdio ?? [];
+  if (!(fromHome instanceof Readable && toHome instanceof Writable)) {
+    throw new Error("the pipedef's process cannot be started. Are too many files open?");
+  }
+  const children = new ChildrenOfHome(() => home.send({ type: "end-children" }));
+  let failure: string | undefined;
+  let heapFull = false;
+  let outstanding = 0;
   toHome.on("error", () => {});
   const fail = (message: string) => {
     failure ??= message;
-    killGroup(gone ? undefined : child.pid);
+    killGroup(gone ? undefined : child.pid, "SIGKILL");
   };
 
   const home: Home = {
@@ -82,7 +83,7 @@ export function startProcessHome({ memoryBytes }: { readonly memoryBytes: number
       };
       fromHome.on("data", (chunk: Buffer) => {
         try {
-          for (const { head, body, bytes } of frames.push(chunk)) {
+          for (const { head, body, bytes } of frames.read(chunk)) {
             if (children.notice(head)) continue;
             outstanding += bytes;
             const done = handler(head, body);
@@ -107,7 +108,7 @@ export function startProcessHome({ memoryBytes }: { readonly memoryBytes: number
     }),
     async end() {
       if (!gone) await children.end();
-      killGroup(gone ? undefined : child.pid);
+      killGroup(gone ? undefined : child.pid, "SIGKILL");
       await exited;
       for (const stream of child.stdio) stream?.destroy();
     },
@@ -118,13 +119,4 @@ export function startProcessHome({ memoryBytes }: { readonly memoryBytes: number
     home.onRawOutput(bytes);
   });
   return home;
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // None of it is left.
-  }
 }

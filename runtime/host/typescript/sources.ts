@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import type { PipedefProblem } from "../host.js";
 import { explainLoadFailure, firstDuplicate, problemOfNote } from "./explain.js";
+import type { KeptTransforms } from "./kept-transforms.js";
 import type { DiscoveredStage, LoadFailure } from "./messages.js";
 import { type SourceNote, transformSource } from "./transform.js";
 
@@ -13,6 +14,7 @@ type Transforming = ReturnType<typeof transformSource>;
 
 export class Sources {
   readonly root: string;
+  readonly #kept: KeptTransforms | undefined;
   #files: Set<string>;
   #transformed = new Set<string>();
   #begun:
@@ -21,8 +23,9 @@ export class Sources {
   #notes: SourceNote[] = [];
   #syntaxError: SourceNote | undefined;
 
-  constructor(pipedef: string, root: string) {
+  constructor(pipedef: string, root: string, kept: KeptTransforms | undefined) {
     this.root = root;
+    this.#kept = kept;
     this.#files = new Set([pipedef]);
   }
 
@@ -39,7 +42,7 @@ export class Sources {
   async beginWith(path: string): Promise<string | null> {
     try {
       const source = await readFile(path);
-      this.#begun = { path, source, result: transformSource(path, source) };
+      this.#begun = { path, source, result: transformSource(path, source, this.#kept) };
       return null;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
@@ -62,7 +65,7 @@ export class Sources {
     const begun = this.#begun;
     // It may have been saved since.
     if (begun?.path === path && begun.source.equals(source)) return begun.result;
-    return transformSource(path, source);
+    return transformSource(path, source, this.#kept);
   }
 
   problemOf(failure: LoadFailure): Promise<PipedefProblem> | PipedefProblem {

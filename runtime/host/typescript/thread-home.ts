@@ -1,5 +1,6 @@
 // A thread of the boss's own process: started fastest, safe against accidents, not against malice.
 
+import { once } from "node:events";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { ChildrenOfHome } from "./children-of-home.js";
 import type { Home } from "./home.js";
@@ -24,10 +25,14 @@ export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number 
     stderr: true,
     resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(memoryBytes / 2 ** 20)) },
   });
+  const settling = new Settling(thread);
   const children = new ChildrenOfHome(() => home.send({ type: "end-children" }));
   let gone = false;
   const home: Home = {
-    send: (head, body) => port.postMessage({ head, body: body ?? null }),
+    send(head, body) {
+      if (head.type === "prepare") settling.begin();
+      port.postMessage({ head, body: body ?? null });
+    },
     receive(handler) {
       port.on(
         "message",
@@ -53,6 +58,7 @@ export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number 
       if (!gone) await children.end();
       // Those it could not end by itself, because it is in an endless loop or gone.
       for (const pid of children.alive) killIfAlive(pid);
+      await Promise.race([settling.end(), home.died]);
       await thread.terminate();
       port.close();
     },
@@ -61,6 +67,35 @@ export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number 
     stream.on("data", (bytes: Uint8Array) => home.onRawOutput(bytes));
   }
   return home;
+}
+
+const settleMs = 2000;
+
+/** A thread that is ended while it loads our own files leaves them open in this process. It says when it has loaded them. */
+class Settling {
+  readonly #thread: Worker;
+  #begun = 0;
+
+  constructor(thread: Worker) {
+    this.#thread = thread;
+    thread.on("message", (message) => {
+      // A pipedef may post what it likes.
+      if (message === "settled" && this.#begun > 0) this.#begun -= 1;
+    });
+    this.begin();
+  }
+
+  begin(): void {
+    this.#begun += 1;
+  }
+
+  /** Resolves after a while, whatever happens. */
+  async end(): Promise<void> {
+    const signal = AbortSignal.timeout(settleMs);
+    while (this.#begun > 0 && !signal.aborted) {
+      await once(this.#thread, "message", { signal }).catch(() => {});
+    }
+  }
 }
 
 function describeError(error: unknown, memoryBytes: number): string {

@@ -1,9 +1,11 @@
 // TypeScript to JavaScript, in the boss: its one esbuild process stays warm, so a saved pipedef is back in
 // milliseconds, and no thread has an esbuild child of its own to leave behind.
 
+import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
-import * as esbuild from "esbuild";
+import type * as esbuild from "esbuild";
 import { handOverClasses } from "./declared-classes.js";
+import type { KeptTransform, KeptTransforms } from "./kept-transforms.js";
 
 export type TransformResult =
   | { readonly ok: true; readonly code: string; readonly warnings: readonly SourceNote[] }
@@ -25,18 +27,46 @@ export interface SourceNote {
 
 const target = `node${process.versions.node}`;
 
-export async function transformSource(path: string, source: Uint8Array): Promise<TransformResult> {
+const fromHere = createRequire(import.meta.url);
+
+let loaded: typeof esbuild | undefined;
+
+/** Loaded by the first file that it is asked for. */
+function transformer(): typeof esbuild {
+  loaded ??= fromHere("esbuild") as typeof esbuild;
+  return loaded;
+}
+
+type Options = ReturnType<typeof optionsFor>;
+
+/** All but the source that the result depends on. esbuild itself is not loaded to hear its version. */
+const howTo = (options: Options) => [fromHere("esbuild/package.json").version, options];
+
+export async function transformSource(
+  path: string,
+  source: Uint8Array,
+  kept?: KeptTransforms,
+): Promise<TransformResult> {
+  const options = optionsFor(path);
+  const make = () => transformer().transform(source, options);
   try {
-    return transformed(path, await esbuild.transform(source, optionsFor(path)));
+    const made = kept ? kept.of(howTo(options), source, make) : make();
+    return transformed(path, await made);
   } catch (error) {
     return failed(path, error);
   }
 }
 
-/** Starts an esbuild for this file alone, and waits for it. */
-export function transformSourceSync(path: string, source: Uint8Array): TransformResult {
+/** Starts an esbuild for this file alone, and waits for it. What the boss has kept is found, and nothing added. */
+export function transformSourceSync(
+  path: string,
+  source: Uint8Array,
+  kept?: KeptTransforms,
+): TransformResult {
+  const options = optionsFor(path);
   try {
-    return transformed(path, esbuild.transformSync(source, optionsFor(path)));
+    const found = kept?.findSync(howTo(options), source);
+    return transformed(path, found ?? transformer().transformSync(source, options));
   } catch (error) {
     return failed(path, error);
   }
@@ -57,7 +87,7 @@ function optionsFor(path: string) {
   } satisfies esbuild.TransformOptions;
 }
 
-function transformed(path: string, result: esbuild.TransformResult): TransformResult {
+function transformed(path: string, result: KeptTransform): TransformResult {
   return {
     ok: true,
     code: isCommonJs(path) ? result.code : handOverClasses(result.code),

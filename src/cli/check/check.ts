@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import type { LoadResult } from "../../../runtime/host/host.js";
-import { describeProblem } from "../../../runtime/host/problem.js";
+import { describeProblem, originOf } from "../../../runtime/host/problem.js";
 import { exitCodes } from "../../model/exit-code.js";
 import type { Pipeline, SourceLocation } from "../../model/pipeline.js";
 import type { Style } from "../../terminal/style.js";
@@ -32,7 +32,9 @@ export async function checkPipedef(pipedef: string, flags: CheckFlags): Promise<
   const ok = loaded.ok && (!types.ran || types.problems.length === 0);
   if (flags.json) printJson(machineReport(pipedef, ok, loaded, types));
   else printReport(pipedef, loaded, types);
-  return ok ? exitCodes.passed : exitCodes.usage;
+  if (ok) return exitCodes.passed;
+  const isAuthors = loaded.ok || originOf(loaded.problem).origin === "pipedef";
+  return isAuthors ? exitCodes.usage : exitCodes.errored;
 }
 
 function machineReport(pipedef: string, ok: boolean, loaded: LoadResult, types: TypeCheck) {

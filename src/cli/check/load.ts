@@ -3,6 +3,7 @@
 import type { LoadResult } from "../../../runtime/host/host.js";
 import { createHostPool, openHost } from "../../../runtime/host/open-host.js";
 import { engineDefaults } from "../../boss/engine-options.js";
+import { cacheFolder } from "../cache-folder.js";
 import { type HostFlags, hostSettings } from "../host-settings.js";
 
 export async function loadPipedef(
@@ -17,6 +18,7 @@ export async function loadPipedef(
       pipedef,
       home: hostHome,
       env,
+      cacheFolder: cacheFolder(),
       memoryBytes: pipedefMemoryBytes,
       stallTimeoutMs: engineDefaults.stallTimeoutMs,
       onLoadOutput,

@@ -30,18 +30,19 @@ export const logsCommand = defineCommand({
   ],
 
   async run(args) {
-    const { run, task, follow, service, boss, json } = args;
-    const [{ bossArgument, openBossClient }, { runId }, { printLogs }] = await Promise.all([
+    const { run, task, follow, service, json } = args;
+    const [{ openBossClient }, { runId }, { printLogs }, { bossArgument }] = await Promise.all([
       import("../boss-access.js"),
       import("../settings.js"),
       import("../logs.js"),
+      import("../say-again.js"),
     ]);
     return printLogs(openBossClient(args), runId(run), {
       task,
       follow,
       service,
       json,
-      bossArgument: bossArgument(boss),
+      bossArgument: bossArgument(args),
     });
   },
 });

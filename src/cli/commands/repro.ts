@@ -24,19 +24,20 @@ export const reproCommand = defineCommand({
   ],
 
   async run(args) {
-    const [{ bossArgument, openBossClient }, { runId }, { taskNamed }, { printRepro }] =
+    const [{ openBossClient }, { runId }, { taskNamed }, { printRepro }, { bossArgument }] =
       await Promise.all([
         import("../boss-access.js"),
         import("../settings.js"),
         import("../logs.js"),
         import("../repro.js"),
+        import("../say-again.js"),
       ]);
     const { run } = await openBossClient(args).run(runId(args.run));
-    const { docker, json, boss } = args;
+    const { docker, json } = args;
     return printRepro(run, taskNamed(run, args.task), {
       docker,
       json,
-      bossArgument: bossArgument(boss),
+      bossArgument: bossArgument(args),
     });
   },
 });

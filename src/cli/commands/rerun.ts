@@ -31,8 +31,9 @@ export const rerunCommand = defineCommand({
   examples: [["$0 rerun 12 --failed --follow", ""]],
 
   async run(args) {
-    const { run, failed, follow, output, boss, json } = args;
-    const { bossArgument, openBossClient, printJson } = await import("../boss-access.js");
+    const { run, failed, follow, output, json } = args;
+    const { openBossClient, printJson } = await import("../boss-access.js");
+    const { bossArgument } = await import("../say-again.js");
     const { keepFailedSettings, runId } = await import("../settings.js");
     const client = openBossClient(args);
     const id = await client.rerun(runId(run), {
@@ -42,12 +43,12 @@ export const rerunCommand = defineCommand({
     });
     if (follow) {
       const { followRemoteRun } = await import("../follow-remote.js");
-      return followRemoteRun(client, id, { json, output, bossArgument: bossArgument(boss) });
+      return followRemoteRun(client, id, { json, output, bossArgument: bossArgument(args) });
     }
     if (json) printJson({ run: id });
     else {
       process.stdout.write(
-        `run ${id} has started; see it: bettertest logs ${id} --follow${bossArgument(boss)}\n`,
+        `run ${id} has started; see it: bettertest logs ${id} --follow${bossArgument(args)}\n`,
       );
     }
     return 0;

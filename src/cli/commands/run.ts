@@ -21,8 +21,12 @@ export const runCommand = defineCommand({
     const { trapInterrupts } = await import("../interrupt.js");
     const pipedef = findPipedef(args.pipedef, process.cwd());
     const interrupts = trapInterrupts();
-    const { startHomeEarly } = await import("../host-settings.js");
+    const [{ startHomeEarly }, { beginScanEarly }] = await Promise.all([
+      import("../host-settings.js"),
+      import("../scan-early.js"),
+    ]);
     const homes = startHomeEarly(pipedef, args, { spares: 0 });
+    const begun = beginScanEarly(pipedef);
     const [{ openSession }, { runHereOf, runInSession }] = await Promise.all([
       import("../session.js"),
       import("../run-here.js"),
@@ -36,7 +40,11 @@ export const runCommand = defineCommand({
     });
     try {
       if (interrupts.signal.aborted) return exitCodes.cancelled;
-      const exitCode = await runInSession(session, { interrupts, notes }, runHereOf(args, pipedef));
+      const exitCode = await runInSession(
+        session,
+        { interrupts, notes },
+        { ...runHereOf(args, pipedef), begun },
+      );
       if (args["keep-failed"] !== undefined) {
         const { stayWhileKept } = await import("../stay-kept.js");
         const { signal } = interrupts;

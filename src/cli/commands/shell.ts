@@ -26,12 +26,13 @@ export const shellCommand = defineCommand({
   ],
 
   async run(args) {
-    const { run: id, task, attempt, call, release, json, boss } = args;
-    const [{ bossArgument, openBossClient, printJson }, { runId }, { keptLines }] =
+    const { run: id, task, attempt, call, release, json } = args;
+    const [{ openBossClient, printJson }, { runId }, { keptLines }, { bossArgument }] =
       await Promise.all([
         import("../boss-access.js"),
         import("../settings.js"),
         import("../kept-list.js"),
+        import("../say-again.js"),
       ]);
     const client = openBossClient(args);
     if (id === undefined || task === undefined) {
@@ -39,7 +40,7 @@ export const shellCommand = defineCommand({
       const all = await client.kept.list();
       const kept = all.filter(({ run }) => wanted === null || run === wanted);
       if (json) printJson({ kept });
-      else process.stdout.write(`${keptLines(kept, bossArgument(boss)).join("\n")}\n`);
+      else process.stdout.write(`${keptLines(kept, bossArgument(args)).join("\n")}\n`);
       return 0;
     }
     const [{ enterSandbox }, { taskNamed }] = await Promise.all([
@@ -51,7 +52,7 @@ export const shellCommand = defineCommand({
       attempt,
       call,
       release,
-      bossArgument: bossArgument(boss),
+      bossArgument: bossArgument(args),
     });
   },
 });

@@ -1,5 +1,5 @@
 import { defineCommand } from "../command.js";
-import { dataFlag, jsonFlag } from "../flags.js";
+import { jsonFlag, whoseTokenFlags } from "../flags.js";
 
 export const tokenCommand = defineCommand({
   name: "token",
@@ -14,18 +14,7 @@ export const tokenCommand = defineCommand({
     which: { type: "string", describe: "For revoke: its name or id" },
   },
   flags: {
-    worker: { type: "boolean", default: false, describe: "Of a worker, not of a boss" },
-    port: {
-      type: "number",
-      requiresArg: true,
-      describe: "Of the boss or worker on this port (default: 9001, 9009)",
-    },
-    ...dataFlag,
-    "token-file": {
-      type: "string",
-      requiresArg: true,
-      describe: "The file with its token, where it has its own",
-    },
+    ...whoseTokenFlags,
     "read-only": {
       type: "boolean",
       default: false,

@@ -1,8 +1,7 @@
 // What stands between the runs of a watch: why the next one starts, and what it waits for.
 
-import { exitCodes } from "../../model/exit-code.js";
 import { type TaskRef, taskLabel } from "../../model/pipeline.js";
-import { jsonSchema } from "../../terminal/json-view.js";
+import { jsonSchema, resultOfProblem } from "../../terminal/json-view.js";
 import { plainWidth } from "../../terminal/run-view.js";
 import { harmlessText, oneLine, padText, textWidth } from "../../terminal/text.js";
 import { isLive, styleOf } from "../environment.js";
@@ -14,7 +13,7 @@ export interface BetweenRuns {
   /** The run under way is no longer of interest. */
   superseded(run: number): void;
   /** There is nothing to run as long as this is so. */
-  problem(text: string): void;
+  problem(text: string, exitCode: number): void;
   waiting(failed: readonly TaskRef[]): void;
   say(text: string): void;
   help(): void;
@@ -37,8 +36,7 @@ function createLines(out: NodeJS.WriteStream): BetweenRuns {
   return {
     begin: (cause, paths) => line({ schema: jsonSchema, type: "begin", cause, paths }),
     superseded: (run) => line({ type: "superseded", run }),
-    problem: (problem) =>
-      line({ type: "result", verdict: "errored", problem, exitCode: exitCodes.usage }),
+    problem: (problem, exitCode) => line(resultOfProblem(problem, exitCode)),
     waiting: (failed) => line({ type: "waiting", failed: failed.map(taskLabel) }),
     say: (note) => line({ type: "note", note }),
     help: () => {},

@@ -13,7 +13,7 @@ import { eachTask, type Run } from "../../model/run.js";
 import { TreeWatch } from "../../source/tree-watch.js";
 import { count } from "../../terminal/text.js";
 import { infrastructureError, usageError } from "../cli-error.js";
-import { followRun } from "../follow-run.js";
+import { exitCodeOfProblem, followRun } from "../follow-run.js";
 import { aborted, type Interrupts } from "../interrupt.js";
 import type { Notes } from "../notes.js";
 import { type RunHere, viewOfRun } from "../run-here.js";
@@ -63,7 +63,9 @@ export async function watchInSession(
   let underWay: RunUnderWay | null = null;
 
   function want(cause: Cause): void {
-    if (cause !== "change" || wanted === null) wanted = cause;
+    // What failed is first in a run of all, too.
+    const isMore = wanted === "change" && cause === "failed";
+    if (wanted === null || (cause !== "change" && !isMore)) wanted = cause;
     bell.ring();
   }
 
@@ -98,7 +100,10 @@ export async function watchInSession(
     const [found] = await Promise.all([look(), engine.pipelines.reload()]);
     if (found) {
       const hasGit = "dirty" in found.source;
-      void tree.know(found.manifest, { hasGit, beside: engine.pipelines.files() });
+      const files = engine.pipelines.files();
+      tree.know(found.manifest, { hasGit, beside: files }).catch((error) => {
+        notes.add(`bettertest: not every change is noticed: ${asError(error).message}`);
+      });
     }
     const beside = tree.takeBeside();
     if (cause === "change" && found?.source.tree === tested && !beside) return;
@@ -120,12 +125,13 @@ export async function watchInSession(
 
     // 3. The new one.
     const isSame = found !== null && found.source.tree === tested && !beside;
-    tested = found?.source.tree ?? null;
+    // Of a run of some the others are still to be tested on what has changed.
+    if (cause !== "failed") tested = found?.source.tree ?? null;
     const changed = cause === "change" ? shownPaths(found?.changed ?? []) : [];
     between.begin(words(cause, changed), changed);
     const view = engine.pipelines.views()[0];
     if (!view?.pipeline || view.problem !== null) {
-      between.problem(view?.problem ?? "");
+      between.problem(view?.problem ?? "", exitCodeOfProblem(view ?? {}));
       return between.waiting([...failed.values()]);
     }
     const first = stillThere(failed, view.pipeline);
@@ -141,7 +147,7 @@ export async function watchInSession(
     });
     if (!started.ok) {
       if (cause === "start") throw usageError(started.error, "See what there is: bettertest check");
-      between.problem(started.error);
+      between.problem(started.error, exitCodes.usage);
       return between.waiting(first);
     }
     last = { run: started.run, at: engine.store.run(started.run)?.request.at ?? 0 };
@@ -160,8 +166,9 @@ export async function watchInSession(
   async function show(id: number, left: AbortSignal): Promise<void> {
     notes.hold();
     const view = viewOfRun(id, engine, { where, ...request });
-    interrupts.onExit(() => view.abandon());
+    const isOver = interrupts.onExit(() => view.abandon());
     await followRun(engine.log.follow({ run: id, after: 0, signal: left }), view);
+    isOver();
     notes.release();
   }
 

@@ -96,7 +96,9 @@ function catchInheritedSync(print: Print): void {
         return Reflect.apply(original, childProcess, given);
       }
       const { stdio, inherited } = ownStdio(Reflect.get(last, "stdio") ?? "pipe");
-      const call = [...given.slice(0, -1), { ...last, stdio }];
+      // What is inherited has no limit; what is caught has one of 1 MiB unless something is said.
+      const limit = inherited.length === 0 ? {} : { maxBuffer: Number.POSITIVE_INFINITY };
+      const call = [...given.slice(0, -1), { ...limit, ...last, stdio }];
       if (inherited.length === 0) return Reflect.apply(original, childProcess, call);
       try {
         const result: unknown = Reflect.apply(original, childProcess, call);

@@ -9,13 +9,19 @@ import { collectClasses } from "./declared-classes.js";
 import { describeThrown, setStackRoot, tidyStack } from "./describe-thrown.js";
 import { type Discovery, discover } from "./discover.js";
 import { installGuards } from "./guards.js";
+import { useKept } from "./hooks-sync.js";
 import type { Link } from "./link.js";
 import { type Loader, prepareLoader } from "./loader.js";
 import { captureOutput, printInChunks } from "./output.js";
 import { framesOf } from "./places.js";
 import { createTask, type RunningTask } from "./tasks.js";
 
-export function startHome(link: Link): void {
+interface HomeOptions {
+  /** Called once it has started, and once for each `prepare`: nothing of ours is being loaded then. */
+  readonly settled?: () => void;
+}
+
+export function startHome(link: Link, { settled = () => {} }: HomeOptions = {}): void {
   const tasks = new Map<number, RunningTask>();
   let discovery: Discovery | null = null;
   let phase: "waiting" | "loading" | "loaded" = "waiting";
@@ -39,6 +45,9 @@ export function startHome(link: Link): void {
 
   link.receive((head, body) => {
     switch (head.type) {
+      case "prepare":
+        loader.prepare().then(settled, settled);
+        break;
       case "load":
         load(head);
         break;
@@ -69,16 +78,19 @@ export function startHome(link: Link): void {
     }
   });
   link.send({ type: "ready" });
+  settled();
 
   async function load({
     pipedef,
     root,
     env,
+    cacheFolder,
     sources = {},
   }: ToHome & { type: "load" }): Promise<void> {
     for (const name of Object.keys(process.env)) delete process.env[name];
     Object.assign(process.env, env);
     setStackRoot(root);
+    useKept(cacheFolder);
     const registered = beginRegistration(root);
     const collected = collectClasses();
     phase = "loading";

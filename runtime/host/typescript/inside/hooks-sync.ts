@@ -1,10 +1,11 @@
 // The hooks of newer Nodes, where tsx's are synchronous and run in this thread: then ours must be so too.
-// They cannot wait for the boss's esbuild, so each new file costs a short-lived one of its own.
+// They cannot wait for the boss's esbuild, so each file that is not kept costs a short-lived one of its own.
 
 import Module from "node:module";
 import { pathToFileURL } from "node:url";
+import { KeptTransforms } from "../kept-transforms.js";
 import { transformSourceSync } from "../transform.js";
-import { apiUrl } from "./machinery.js";
+import { apiUrl, isBuiltMachinery } from "./machinery.js";
 import { isOwnSource, loadKind, moduleFormat, pathOf, resolveApi } from "./module-kinds.js";
 import { deletedCommonJs, findPinned, pinnedSource, readSource } from "./pinned.js";
 
@@ -76,6 +77,7 @@ export function registerSyncHooks(seen: SeenByHooks): void {
       if (!url.startsWith("file:") || context.conditions?.includes("require"))
         return next(url, context);
       const path = pathOf(url);
+      if (isBuiltMachinery(path)) return next(url, context);
       if (isOwnSource(path)) seen.touch(path);
       switch (loadKind(path, context)) {
         case "transform":
@@ -96,8 +98,14 @@ export function registerSyncHooks(seen: SeenByHooks): void {
   registerHooks(hooks);
 }
 
+let kept: KeptTransforms | undefined;
+
+export function useKept(cacheFolder: string | undefined): void {
+  kept = cacheFolder === undefined ? undefined : KeptTransforms.in(cacheFolder);
+}
+
 function transform(path: string): string {
-  const result = transformSourceSync(path, readSource(path));
+  const result = transformSourceSync(path, readSource(path), kept);
   // The boss finds the place of the error; no exception could carry it this well.
   if (!result.ok) throw new SyntaxError(`${path} cannot be transformed`);
   return result.code;

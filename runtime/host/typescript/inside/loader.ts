@@ -1,13 +1,13 @@
 // Makes this thread able to import any kind of pipedef, and remembers what the import touched.
 
-import Module, { createRequire, register } from "node:module";
+import Module, { createRequire, isBuiltin, register } from "node:module";
 import { isAbsolute } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { MessageChannel } from "node:worker_threads";
-import { register as registerCommonJs } from "tsx/cjs/api";
-import { register as registerModules } from "tsx/esm/api";
+import type * as TsxForCommonJs from "tsx/cjs/api";
+import type * as TsxForModules from "tsx/esm/api";
 import * as api from "../../../index.js";
-import type { FromHooks, HookData, ToHooks } from "./hooks.js";
+import type { AskedOfHooks, FromHooks, HookData, ToHooks } from "./hooks.js";
 import { registerSyncHooks, type SeenByHooks, tsxHooksAreSync } from "./hooks-sync.js";
 import type { Link } from "./link.js";
 import { apiUrl } from "./machinery.js";
@@ -15,6 +15,8 @@ import { isOwnSource } from "./module-kinds.js";
 import { findPinned, patchReadFile, pin } from "./pinned.js";
 
 export interface Loader {
+  /** Loads now what most pipedefs do not need. */
+  prepare(): Promise<void>;
   /** From now on these are the files by their absolute paths, whatever is on disk. */
   pin(sources: ReadonlyMap<string, Uint8Array>): Promise<void>;
   /** Imports the file and all it imports. */
@@ -29,12 +31,13 @@ export interface Loader {
   endChildren(): Promise<void>;
 }
 
+const fromHere = createRequire(import.meta.url);
+
 export function prepareLoader(link: Link): Loader {
   const imports = new Map<string, string[]>();
   const touched = new Set<string>();
   let missing: { specifier: string; importer: string } | undefined;
-  let childrenEnded = () => {};
-  let flushed = () => {};
+  const waiting = new Map<AskedOfHooks, () => void>();
 
   function touch(path: string): void {
     if (touched.has(path)) return;
@@ -60,26 +63,23 @@ export function prepareLoader(link: Link): Loader {
       case "child":
         link.send(message);
         break;
-      case "flushed":
-        flushed();
-        break;
-      case "ended-children":
-        childrenEnded();
+      case "done":
+        waiting.get(message.what)?.();
         break;
     }
   });
-  function flush(): Promise<void> {
+  /** Where there is no such thread, there is nothing to wait for. */
+  function ask(what: AskedOfHooks): Promise<void> {
     if (sync) return Promise.resolve();
     const done = new Promise<void>((resolve) => {
-      flushed = resolve;
+      waiting.set(what, resolve);
     });
-    toHooks({ type: "flush" });
+    toHooks({ type: what });
     return done;
   }
 
   const toHooks = (message: ToHooks) => hooks.postMessage(message);
 
-  registerModules({ tsconfig: false });
   const seen: SeenByHooks = {
     touch,
     imported: (importer, path) => pushTo(imports, importer, path),
@@ -89,6 +89,8 @@ export function prepareLoader(link: Link): Loader {
   };
   const sync = tsxHooksAreSync(process.versions.node.split(".").map(Number));
   if (sync) {
+    const tsx: typeof TsxForModules = withoutThreads(() => fromHere("tsx/esm/api"));
+    tsx.register({ tsconfig: false });
     registerSyncHooks(seen);
     port2.close();
   } else {
@@ -96,54 +98,73 @@ export function prepareLoader(link: Link): Loader {
     register("./hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
   }
   patchReadFile();
-  registerCommonJs();
-  patchRequire(seen);
+  const tsxForCommonJs = patchRequire(seen);
+  // There it has hooks of its own that count on it.
+  if (sync) tsxForCommonJs();
   hooks.unref();
 
   return {
+    async prepare() {
+      tsxForCommonJs();
+      await ask("prepare");
+    },
     async pin(sources) {
       if (sources.size === 0) return;
       pin(sources);
       if (sync) return;
       toHooks({ type: "pin", sources });
-      await flush();
+      await ask("flush");
     },
     async load(path) {
       try {
         return await import(pathToFileURL(path).href);
       } finally {
         // What the hooks reported may still be on its way when the import has ended.
-        await flush();
+        await ask("flush");
       }
     },
     transformed: (id, code) => toHooks({ type: "transformed", id, code }),
     missing: () => missing,
     executionOrder: (entry) => postOrder(entry, imports),
-    endChildren() {
-      if (sync) return Promise.resolve();
-      const ended = new Promise<void>((done) => {
-        childrenEnded = done;
-      });
-      toHooks({ type: "end-children" });
-      return ended;
-    },
+    endChildren: () => ask("end-children"),
   };
 }
 
-/** `require("bettertest")` is the running installation, and required files are reported like imported ones. */
-function patchRequire(seen: SeenByHooks): void {
+/**
+ * `require("bettertest")` is the running installation, and required files are reported like imported ones. With the first
+ * one comes tsx, for those that are no plain JavaScript, or when the function that is returned is called.
+ */
+function patchRequire(seen: SeenByHooks): () => void {
   const apiPath = fileURLToPath(apiUrl);
   const loaded = new Module(apiPath);
   loaded.exports = api;
   loaded.loaded = true;
   // No file of that kind can be required; found in the cache, it need not be.
-  createRequire(import.meta.url).cache[apiPath] = loaded;
+  fromHere.cache[apiPath] = loaded;
 
-  const resolve: unknown = Reflect.get(Module, "_resolveFilename");
-  if (typeof resolve !== "function") return;
-  Reflect.set(Module, "_resolveFilename", function (this: unknown, ...given: unknown[]) {
+  const name = "_resolveFilename";
+  let resolve: unknown = Reflect.get(Module, name);
+  let hasTsx = false;
+  const addTsx = () => {
+    if (hasTsx) return;
+    hasTsx = true;
+    // It patches the same; ours is to be asked first, and before that whatever the pipedef has put there meanwhile.
+    const current: unknown = Reflect.get(Module, name);
+    Reflect.set(Module, name, resolve);
+    try {
+      const tsx: typeof TsxForCommonJs = withoutThreads(() => fromHere("tsx/cjs/api"));
+      tsx.register();
+      resolve = Reflect.get(Module, name);
+    } finally {
+      Reflect.set(Module, name, current);
+    }
+  };
+  function patched(this: unknown, ...given: unknown[]): unknown {
     const [specifier, parent] = given;
     if (specifier === "bettertest") return apiPath;
+    if (typeof specifier === "string" && isBuiltin(specifier)) return specifier;
+    addTsx();
+    if (typeof resolve !== "function") throw new Error("this Node resolves nothing");
     const importer: unknown =
       typeof parent === "object" && parent && Reflect.get(parent, "filename");
     try {
@@ -159,7 +180,22 @@ function patchRequire(seen: SeenByHooks): void {
       if (typeof importer === "string") seen.missing(importer, String(specifier));
       throw error;
     }
-  });
+  }
+  Reflect.set(Module, name, patched);
+  return addTsx;
+}
+
+/** Loaded so, esbuild waits for a process of its own. From a thread of its own nobody would take that away again. */
+function withoutThreads<T>(load: () => T): T {
+  const name = "ESBUILD_WORKER_THREADS";
+  const before = process.env[name];
+  process.env[name] = "0";
+  try {
+    return load();
+  } finally {
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
+  }
 }
 
 function pushTo(map: Map<string, string[]>, key: string, value: string): void {

@@ -24,7 +24,7 @@ export function createProcessLink(): Link {
       const socket = new Socket({ fd: fds.fromBoss, readable: true, writable: false });
       socket.on("data", (chunk) => {
         // The boss is to be believed.
-        for (const { head, body } of frames.push(chunk)) handler(head as ToHome, body);
+        for (const { head, body } of frames.read(chunk)) handler(head as ToHome, body);
       });
       socket.on("error", () => exit(1));
       socket.on("close", () => exit(1));

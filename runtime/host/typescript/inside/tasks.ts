@@ -96,7 +96,7 @@ export function createTask(
   async function runToEnd(): Promise<TaskEnd> {
     let thrown: { error: unknown } | undefined;
     try {
-      await run();
+      refuseUnrun(await run());
     } catch (error) {
       thrown = { error };
     }
@@ -113,6 +113,13 @@ export function createTask(
   }
 
   return task;
+}
+
+/** To call a generator is to run nothing of it: the task would be green whatever it says. */
+function refuseUnrun(result: unknown): void {
+  const kind = Object.prototype.toString.call(result);
+  if (kind === "[object Generator]" || kind === "[object AsyncGenerator]")
+    throw new TypeError("the task is a generator (it has a yield), so nothing of it ran");
 }
 
 /** Trouble of the machinery wins: while that is there, nothing can be said about the code under test. */

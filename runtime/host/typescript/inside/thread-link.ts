@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import type { FromHome, ToHome, ToKeeper } from "../messages.js";
+import type { ToBoss, ToHome, ToKeeper } from "../messages.js";
 import { creditsTaken, messageCost } from "../thread-credits.js";
 import { type Link, noBytes } from "./link.js";
 
@@ -11,7 +11,7 @@ export interface ThreadData {
 export function createThreadLink({ port, credits }: ThreadData): Link {
   const taken = creditsTaken(credits);
   return {
-    send(head: FromHome | ToKeeper, body = noBytes) {
+    send(head: ToBoss | ToKeeper, body = noBytes) {
       const cost = messageCost(body);
       taken.acquire(cost);
       // A Buffer may be a window on a larger one, which would be copied as a whole.

@@ -1,7 +1,9 @@
 // Where a thread begins.
 
-import { workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { startHome } from "./home.js";
 import { createThreadLink, type ThreadData } from "./thread-link.js";
 
-startHome(createThreadLink(workerData as ThreadData));
+startHome(createThreadLink(workerData as ThreadData), {
+  settled: () => parentPort?.postMessage("settled"),
+});

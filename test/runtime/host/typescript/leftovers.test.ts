@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { createHostPool } from "../../../../runtime/host/typescript/pool.js";
@@ -55,6 +55,20 @@ function descriptors(): number {
   return readdirSync("/proc/self/fd").length;
 }
 
+/** For the message of a failure. */
+function openFiles(): string {
+  return readdirSync("/proc/self/fd")
+    .map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return "";
+      }
+    })
+    .filter((path) => path.startsWith("/"))
+    .join("\n");
+}
+
 /** The kernel removes what has ended in its own time. */
 async function settlesAt(measure: () => number, atMost: number): Promise<number> {
   for (let i = 0; i < 500 && measure() > atMost; i += 1) await delay(20);
@@ -93,7 +107,8 @@ for (const home of homes) {
     await runMany(runs);
     const gained = () => processesBelow().filter((line) => !before.processes.includes(line));
     assert.equal(await settlesAt(() => gained().length, 0), 0, gained().join("\n"));
-    assert.ok((await settlesAt(descriptors, before.descriptors)) <= before.descriptors);
+    const open = await settlesAt(descriptors, before.descriptors);
+    assert.ok(open <= before.descriptors, `${open} of ${before.descriptors}:\n${openFiles()}`);
     assert.ok((await settlesAt(threads, before.threads)) <= before.threads);
   });
 

@@ -219,6 +219,29 @@ test("a saved file is another pipedef for the next host", async () => {
   }
 });
 
+test("what a pipedef has patched itself stays, whatever is loaded for it afterwards", async () => {
+  await using repo = await makeRepo({
+    "pipedef.ts": `import { Stage } from "bettertest";
+      import Module, { createRequire } from "node:module";
+      const original = Reflect.get(Module, "_resolveFilename");
+      let asked = 0;
+      Reflect.set(Module, "_resolveFilename", function (...given) {
+        asked += 1;
+        return Reflect.apply(original, this, given);
+      });
+      const require = createRequire(import.meta.url);
+      const sum = require("./one.ts").n + require("./two.cjs").n;
+      export class A extends Stage { static task_a() { console.log(sum, asked >= 2); } }`,
+    "one.ts": "export const n: number = 1;",
+    "two.cjs": "exports.n = 2;",
+  });
+  for (const home of homes) {
+    await using opened = await openTestHost(repo.path("pipedef.ts"), { home });
+    await opened.load();
+    assert.equal((await opened.run("A.task_a")).output, "3 true\n");
+  }
+});
+
 test("a folder with a name full of traps", async () => {
   await using repo = await makeRepo({
     "a b#c%20d (e)/pipedef.ts":

@@ -36,6 +36,8 @@ export class Unawaited extends Stage {
   }
   static task_chain() { (async () => { await run("img", "one"); await run("img", "exit 4"); })(); }
   static task_late_red() { run("img", "exit 5").finally(() => {}); return run("img", "fine"); }
+  static *task_generator() { yield run("img", "exit 4"); }
+  static async *task_async_generator() { yield run("img", "exit 4"); }
 }
 
 export class Results extends Stage {
@@ -53,6 +55,7 @@ export class Results extends Stage {
       console.log(error instanceof InfrastructureError, error.message, error.hint);
     }
   }
+  static task_too_long() { return run("img", "true " + "x".repeat(200_000)); }
   static async task_parallel() {
     await Promise.all(["a", "b", "c"].map((name) => run("http://w:9009", "img", name)));
     await run("img", "d", { env: { A: "1" }, workdir: "/src", user: "1:1", timeout: "90s", cpus: 1.5, memory: "512m", network: false });
@@ -75,6 +78,9 @@ export class Prints extends Stage {
     const child = spawn("echo", ["three"], { stdio: ["ignore", "inherit", "inherit"] });
     await once(child, "close");
     console.log(execSync("echo four").toString().trim());
+  }
+  static task_verbose_child() {
+    execSync("head -c 3000000 /dev/zero | tr '\\\\0' x; echo end", { stdio: "inherit" });
   }
 }
 
@@ -155,6 +161,9 @@ for (const home of homes) {
         await ends("Unawaited.task_late_red"),
         failed({ kind: "exit", command: "exit 5", exitCode: 5 }),
       );
+      const message = "TypeError: the task is a generator (it has a yield), so nothing of it ran";
+      for (const name of ["generator", "async_generator"])
+        assert.deepEqual(await ends(`Unawaited.task_${name}`), failed({ kind: "thrown", message }));
     });
 
     await t.test("results and errors of run", async () => {
@@ -176,6 +185,13 @@ for (const home of homes) {
         (await opened.run("Results.task_errors")).output,
         /true exit code 6: exit 6 6 exit\n<fault>\ntrue the worker is gone Start it\./,
       );
+      const [tooLong, beside] = await Promise.all([
+        opened.run("Results.task_too_long"),
+        opened.run("Results.task_unchecked"),
+      ]);
+      assert.equal(tooLong.end.status, "errored");
+      assert.match(JSON.stringify(tooLong.end), /run: command: /);
+      assert.equal(beside.end.status, "passed", "a call that nobody takes harms no other task");
       const parallel = await opened.run("Results.task_parallel");
       assert.deepEqual(parallel.calls, [
         ...["a", "b", "c"].map((command, index) => ({
@@ -222,6 +238,9 @@ for (const home of homes) {
       ]);
       assert.equal(left.output, "left\n".repeat(5));
       assert.equal(right.output, "right\n".repeat(5));
+      const verbose = await opened.run("Prints.task_verbose_child");
+      assert.deepEqual(verbose.end, { status: "passed" });
+      assert.equal(verbose.output.length, 3_000_000 + "end\n".length);
       const children = await opened.run("Prints.task_children");
       assert.equal(children.output, "one\ntwo\ntwo-and-a-half\nthree\nfour\n");
       assert.equal(opened.loadOutput(), "");
