@@ -3,51 +3,21 @@
 import type { RunSummary } from "../src/wire/boss.js";
 import { formatCounts, type Status } from "./format.js";
 import { navigate } from "./navigate.js";
-import { runHref, runOf } from "./route.js";
-import { listedRuns, type State } from "./state.js";
+import { runHref } from "./route.js";
+import type { State } from "./state.js";
+import { marks, statusToTell, titleOf } from "./title.js";
 
-export function titleOf(state: State): string {
-  const { route } = state;
-  const summary = watchedSummary(state);
-  if (route.page === "history") return `History of ${route.pipeline} - bettertest`;
-  if (route.page === "compare")
-    return `Run ${route.left} compared with ${route.right} - bettertest`;
-  if (route.page === "workers") return "Workers - bettertest";
-  if (route.page === "missing") return "Not here - bettertest";
-  if (runOf(route) !== null) {
-    if (!summary) return `Run ${runOf(route)} - bettertest`;
-    const task = route.page === "run" && route.task ? `${route.task.task} - ` : "";
-    return `${marks[summary.status]} ${task}run ${summary.id} ${summary.status} - ${summary.pipeline}`;
-  }
-  return summary ? `${marks[summary.status]} bettertest` : "bettertest";
-}
-
-const marks: Record<RunSummary["status"], string> = {
-  queued: "○",
-  running: "▶",
-  passed: "✓",
-  failed: "✗",
-  errored: "!",
-  cancelled: "⊘",
-};
-
-/** The shown run; on other pages the newest. */
-function watchedSummary(state: State): RunSummary | null {
-  const id = runOf(state.route);
-  if (id !== null) return state.runs.get(id)?.summary ?? null;
-  return listedRuns(state)[0] ?? null;
-}
-
-const icons: Partial<Record<Status, readonly [color: string, path: string]>> = {
+const icons: Partial<Record<Status | "lost", readonly [color: string, path: string]>> = {
   passed: ["18794a", "M4.5 8.3l2.4 2.4 4.6-5"],
   failed: ["c4302b", "M5.3 5.3l5.4 5.4M10.7 5.3l-5.4 5.4"],
   errored: ["a8520a", "M8 4v5M8 11.2v.9"],
   running: ["1a5fb4", "M6.3 5v6l4.7-3z"],
   queued: ["5b656f", "M8 4.5V8l2.5 1.5"],
   cancelled: ["5b656f", "M4.5 11.5l7-7"],
+  lost: ["5b656f", "M6 6.2a2 2 0 1 1 2.6 1.9c-.4.2-.6.5-.6 1M8 11.2v.9"],
 };
 
-function iconOf(status: Status): string {
+function iconOf(status: Status | "lost"): string {
   const [color, path] = icons[status] ?? icons.queued!;
   const svg = `<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><circle cx='8' cy='8' r='8' fill='#${color}'/><path d='${path}' fill='none' stroke='white' stroke-width='2' stroke-linecap='round'/></svg>`;
   return `data:image/svg+xml,${encodeURIComponent(svg)}`;
@@ -59,8 +29,8 @@ export function createAnnouncer(): (state: State) => void {
   return (state) => {
     const title = titleOf(state);
     if (document.title !== title) document.title = title;
-    const status = watchedSummary(state)?.status;
-    if (status !== undefined && status !== icon) {
+    const status = statusToTell(state);
+    if (status !== null && status !== icon) {
       icon = status;
       document.querySelector("link[rel=icon]")?.setAttribute("href", iconOf(status));
     }
@@ -75,13 +45,17 @@ export function createAnnouncer(): (state: State) => void {
 }
 
 function notify({ id, pipeline, status, tasks }: RunSummary) {
-  const notification = new Notification(`${marks[status]} ${pipeline}: run ${id} ${status}`, {
-    body: formatCounts(tasks),
-    tag: `bettertest-run-${id}`,
-    icon: iconOf(status),
-  });
-  notification.onclick = () => {
-    window.focus();
-    navigate(runHref(id));
-  };
+  try {
+    const notification = new Notification(`${marks[status]} ${pipeline}: run ${id} ${status}`, {
+      body: formatCounts(tasks),
+      tag: `bettertest-run-${id}`,
+      icon: iconOf(status),
+    });
+    notification.onclick = () => {
+      window.focus();
+      navigate(runHref(id));
+    };
+  } catch {
+    // Chrome on Android grants it, and then throws. Title and icon tell of the end all the same.
+  }
 }

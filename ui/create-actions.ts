@@ -1,6 +1,7 @@
 import type { Actions } from "./actions.js";
 import { navigate } from "./navigate.js";
-import { post, reasonOf } from "./request.js";
+import { reasonOf } from "./refusal.js";
+import { post } from "./request.js";
 import { runHref } from "./route.js";
 import type { Message } from "./update.js";
 

@@ -1,27 +1,30 @@
 // Brings what is under way in line with the state: requests, the clock, the browser's title, icon and
 // notifications. It reads from the state what should be, starts that, and tells update() what comes back.
 
-import type { RunSnapshot, RunSummary, SessionView } from "../src/wire/boss.js";
+import type { SessionView } from "../src/wire/boss.js";
 import { createAnnouncer } from "./announce.js";
-import { ask, goToLogin, reasonOf } from "./request.js";
-import { maxRuns, type State, wantedRuns, wantsClock } from "./state.js";
+import type { Fetched } from "./fetched.js";
+import { createPursuit, type Want } from "./pursuit.js";
+import { ask, goToLogin } from "./request.js";
+import { clockPaceMs, maxRuns, type State, wantedRuns } from "./state.js";
 import type { Message } from "./update.js";
+import { runUrl } from "./urls.js";
 import { wishesOf } from "./wishes.js";
 
 export type Dispatch = (message: Message) => void;
 
-const clockMs = 500;
-const retryMs = 2000;
-
 /** The returned function is called after every change. */
 export function createEffects(dispatch: Dispatch): (state: State) => void {
-  let listAskedFor = 0;
-  let runsAskedFor = new Set<string>();
-  let wished = new Map<string, string>();
-  let clock: ReturnType<typeof setInterval> | null = null;
+  let clock: ReturnType<typeof setInterval>;
+  let paceMs = 0;
   let generation = 0;
   let clockAheadMs = 0;
+  const tick = () => {
+    if (!document.hidden) dispatch({ type: "clock-ticked", now: Date.now() + clockAheadMs });
+  };
+  addEventListener("visibilitychange", tick);
   const announce = createAnnouncer();
+  const pursue = createPursuit(dispatch);
 
   return (state) => {
     if (state.connection === "open" && state.generation !== generation) {
@@ -29,42 +32,13 @@ export function createEffects(dispatch: Dispatch): (state: State) => void {
       void reloadIfOutdated();
       void loadSession(dispatch);
     }
-    if (state.connection === "open" && !state.runsLoaded && listAskedFor !== state.generation) {
-      listAskedFor = state.generation;
-      void loadRuns(dispatch).catch(() => {
-        // Nothing can be shown without it, so it is asked for again.
-        listAskedFor = 0;
-        setTimeout(
-          () => dispatch({ type: "clock-ticked", now: Date.now() + clockAheadMs }),
-          retryMs,
-        );
-      });
-    }
-
-    const wanted = new Map(wantedRuns(state).map((id) => [`${state.generation}/${id}`, id]));
-    for (const [key, id] of wanted) {
-      if (!runsAskedFor.has(key)) void loadRun(id, dispatch);
-    }
-    runsAskedFor = new Set(wanted.keys());
-
-    const wishes = new Map<string, string>();
-    for (const { url, version } of wishesOf(state)) {
-      wishes.set(url, version);
-      if (wished.get(url) === version || state.fetched.get(url)?.version === version) continue;
-      // An answer that was overtaken by another wish is of no use.
-      void fulfil(url, version, (message) => wished.get(url) === version && dispatch(message));
-    }
-    wished = wishes;
+    pursue(wantsOf(state));
 
     clockAheadMs = state.clockAheadMs;
-    if (wantsClock(state) !== (clock !== null)) {
-      if (clock !== null) clearInterval(clock);
-      clock = wantsClock(state)
-        ? setInterval(
-            () => dispatch({ type: "clock-ticked", now: Date.now() + clockAheadMs }),
-            clockMs,
-          )
-        : null;
+    if (paceMs !== clockPaceMs(state)) {
+      paceMs = clockPaceMs(state);
+      clearInterval(clock);
+      clock = setInterval(tick, paceMs);
     }
     announce(state);
   };
@@ -94,28 +68,38 @@ async function loadSession(dispatch: Dispatch) {
   if (session) dispatch({ type: "session-told", session });
 }
 
-async function loadRuns(dispatch: Dispatch) {
-  try {
-    const runs = await ask<RunSummary[]>(`/api/runs?limit=${maxRuns}`);
-    dispatch({ type: "runs-loaded", runs });
-  } catch (error) {
-    dispatch({ type: "asked-in-vain", reason: `The runs cannot be listed: ${reasonOf(error)}` });
-    throw error;
+function wantsOf(state: State): Want[] {
+  const generation = String(state.generation);
+  const wants: Want[] = [];
+  // Nothing can be shown without it.
+  if (state.connection === "open" && !state.runsLoaded)
+    wants.push({
+      key: "runs",
+      version: generation,
+      ask: async () => ({ type: "runs-loaded", runs: await ask(`/api/runs?limit=${maxRuns}`) }),
+      failed: (reason) => ({
+        type: "asked-in-vain",
+        reason: `The runs cannot be listed: ${reason}`,
+      }),
+    });
+  for (const run of wantedRuns(state)) {
+    wants.push({
+      key: `run ${run}`,
+      version: generation,
+      ask: async () => ({ type: "run-loaded", snapshot: await ask(runUrl(run)) }),
+      failed: (reason, isFinal) => ({ type: isFinal ? "run-missing" : "run-delayed", run, reason }),
+    });
   }
-}
-
-async function loadRun(id: number, dispatch: Dispatch) {
-  try {
-    dispatch({ type: "run-loaded", snapshot: await ask<RunSnapshot>(`/api/runs/${id}`) });
-  } catch (error) {
-    dispatch({ type: "run-missing", run: id, reason: reasonOf(error) });
+  for (const { url, version } of wishesOf(state)) {
+    if (state.fetched.get(url)?.version === version) continue;
+    const fetched = (answer: Fetched): Message => ({ type: "fetched", url, answer });
+    wants.push({
+      key: url,
+      version,
+      ask: async () => fetched({ version, data: await ask(url), problem: null }),
+      failed: (problem, isFinal) =>
+        fetched({ version: isFinal ? version : null, data: null, problem }),
+    });
   }
-}
-
-async function fulfil(url: string, version: string, tell: (message: Message) => unknown) {
-  const answer = await ask<unknown>(url).then(
-    (data) => ({ version, data, problem: null }),
-    (error) => ({ version, data: null, problem: reasonOf(error) }),
-  );
-  tell({ type: "fetched", url, answer });
+  return wants;
 }

@@ -8,18 +8,20 @@ export interface Wish {
 }
 
 export interface Fetched {
-  readonly version: string;
+  /** Null: it was asked for in vain so far. */
+  readonly version: string | null;
   readonly data: unknown;
   readonly problem: string | null;
 }
 
-/** More answers than this are not kept; a page that is opened again asks again. */
+/** More answers than this are kept only while the page wishes for them; one that is opened again asks again. */
 export const maxFetched = 12;
 
 export function keepFetched(
   known: ReadonlyMap<string, Fetched>,
   url: string,
   { version, data, problem }: Fetched,
+  wished: ReadonlySet<string>,
 ): ReadonlyMap<string, Fetched> {
   const kept = new Map(known);
   kept.delete(url);
@@ -27,7 +29,7 @@ export function keepFetched(
   kept.set(url, { version, data: data ?? known.get(url)?.data ?? null, problem });
   for (const oldest of kept.keys()) {
     if (kept.size <= maxFetched) break;
-    kept.delete(oldest);
+    if (!wished.has(oldest)) kept.delete(oldest);
   }
   return kept;
 }

@@ -49,6 +49,11 @@ export function formatTime(at: number, now: number): string {
   return `${date.toLocaleDateString()} ${time}`;
 }
 
+/** Without what all have in common. */
+export function workerName(url: string): string {
+  return url.replace(/^https?:\/\//, "");
+}
+
 const countedStatuses = [
   "failed",
   "errored",

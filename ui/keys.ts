@@ -8,8 +8,10 @@ export interface KeyBinding {
   /** Under which heading "?" lists it. */
   readonly group: string;
   readonly run: () => void;
-  /** Also while the reader types into a field. */
+  /** Also while the reader types into a field, or has a dialog before them. */
   readonly inFields?: boolean;
+  /** A key that is held down does it again and again: for what moves, not for what starts or changes something. */
+  readonly repeats?: boolean;
 }
 
 export interface KeyPress {
@@ -19,8 +21,12 @@ export interface KeyPress {
   readonly altKey: boolean;
   /** The reader types text there. */
   readonly inField: boolean;
+  /** A dialog stands before the page, so the page gets no keys. */
+  readonly inDialog: boolean;
   /** A link or a button: Enter and Space are its own. */
   readonly onControl: boolean;
+  /** The key is held down. */
+  readonly repeat: boolean;
 }
 
 const sequenceMs = 1200;
@@ -63,8 +69,10 @@ export class Keys {
     const isPlain = !press.ctrlKey && !press.metaKey && name !== "Escape";
     if (press.onControl && (name === "Enter" || name === " ")) return false;
     const usable = this.list().filter(
-      ({ inFields }) => (inFields || !press.inField) && (this.#isEnabled || !isPlain),
+      ({ inFields }) =>
+        (inFields || !(press.inField || press.inDialog)) && (this.#isEnabled || !isPlain),
     );
+    if (press.repeat) return this.#pressAgain(usable, name);
     const before = this.#before;
     this.#before = null;
     const sequence =
@@ -79,6 +87,13 @@ export class Keys {
     if (usable.some(({ keys }) => keys.startsWith(`${name} `)))
       this.#before = { key: name, at: now };
     return false;
+  }
+
+  /** It begins no sequence, and ends none. */
+  #pressAgain(usable: readonly KeyBinding[], name: string): boolean {
+    const binding = usable.find(({ keys }) => keys === name);
+    if (binding?.repeats) binding.run();
+    return binding !== undefined;
   }
 }
 

@@ -23,8 +23,13 @@ function dispatch(message: Message) {
   const next = update(state, message);
   if (next === state) return;
   state = next;
-  runEffects(state);
   drawSoon();
+  try {
+    runEffects(state);
+  } catch (error) {
+    // Whatever the browser does not let it do, what is known is shown.
+    reportError(error);
+  }
 }
 
 function drawSoon() {

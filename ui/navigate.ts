@@ -23,6 +23,12 @@ export function listenForNavigation(onRoute: (route: Route) => void): void {
     if (event.defaultPrevented || event.button !== 0 || wantsElsewhere) return;
     const link = event.target instanceof Element ? event.target.closest("a[href]") : null;
     if (!(link instanceof HTMLAnchorElement) || link.target !== "" || link.download !== "") return;
+    if (link.getAttribute("href")?.startsWith("#")) {
+      // By hand, as the address says where the reader is, down to the line, and has no room for this.
+      event.preventDefault();
+      document.getElementById(link.hash.slice(1))?.focus();
+      return;
+    }
     const { origin, pathname, search, hash } = new URL(link.href);
     if (origin !== location.origin || parseRoute({ pathname, search, hash }).page === "missing")
       return;

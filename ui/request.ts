@@ -1,6 +1,7 @@
 // Questions to the boss, and its answers in words.
 
 import type { ApiError } from "../src/wire/boss.js";
+import { Refusal } from "./refusal.js";
 
 /** A question that changes nothing may be asked again where the connection broke, a few times. */
 const pausesMs = [200, 600, 1800];
@@ -8,7 +9,7 @@ const pausesMs = [200, 600, 1800];
 export async function ask<T>(path: string, init?: RequestInit): Promise<T> {
   const response = await fetchAgain(path, init);
   if (response.status === 401) goToLogin();
-  if (!response.ok) throw new Error(await errorOf(response));
+  if (!response.ok) throw await refusalOf(response);
   return response.json();
 }
 
@@ -52,13 +53,7 @@ export function goToLogin(): void {
   location.assign(`/login?next=${encodeURIComponent(pathname + search + hash)}`);
 }
 
-export async function errorOf(response: Response): Promise<string> {
+export async function refusalOf(response: Response): Promise<Refusal> {
   const body: Partial<ApiError> = await response.json().catch(() => ({}));
-  return body.error ?? `the boss answered ${response.status}`;
-}
-
-export function reasonOf(error: unknown): string {
-  // What browsers call it when nobody answers.
-  if (error instanceof TypeError) return "the boss does not answer";
-  return error instanceof Error ? error.message : String(error);
+  return new Refusal(response.status, body.error ?? `the boss answered ${response.status}`);
 }

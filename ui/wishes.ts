@@ -1,8 +1,8 @@
 // What each page wants besides the stream of events.
 
 import type { Wish } from "./fetched.js";
-import { listedRuns, maxRuns, pipelineOf, type State } from "./state.js";
-import { historyUrl, trendUrl, usualUrl } from "./urls.js";
+import { pipelineOf, type State, wantsTrends } from "./state.js";
+import { historyUrl, runUrl, trendUrl, usualUrl } from "./urls.js";
 
 export function wishesOf(state: State): Wish[] {
   if (state.connection !== "open" || !state.runsLoaded) return [];
@@ -12,9 +12,8 @@ export function wishesOf(state: State): Wish[] {
     case "home":
       return (state.pipelines ?? []).flatMap(({ name }) => {
         const usual = usualWish(state, name);
-        // Where the list of runs holds all there are, nothing is missing in the trend.
-        if (state.runs.size < maxRuns) return [usual];
-        return [usual, { url: trendUrl(name), version: again }];
+        // Once: whatever happens to a run that it shows is told from then on.
+        return wantsTrends(state) ? [usual, { url: trendUrl(name), version: again }] : [usual];
       });
     case "run":
     case "timeline": {
@@ -24,10 +23,13 @@ export function wishesOf(state: State): Wish[] {
     case "history":
       return [{ url: historyUrl(route.pipeline), version: endedOf(state, route.pipeline) }];
     case "compare":
-      return [route.left, route.right].map((run) => ({
-        url: `/api/runs/${run}`,
-        version: `${again}/${state.runs.get(run)?.summary?.finishedAt ?? ""}`,
-      }));
+      // One that goes on is followed by its events.
+      return [route.left, route.right].flatMap((run) => {
+        const finishedAt = state.runs.get(run)?.summary?.finishedAt;
+        return finishedAt === null
+          ? []
+          : [{ url: runUrl(run), version: `${again}/${finishedAt ?? ""}` }];
+      });
     default:
       return [];
   }
@@ -37,10 +39,11 @@ function usualWish(state: State, pipeline: string): Wish {
   return { url: usualUrl(pipeline), version: endedOf(state, pipeline) };
 }
 
-/** Changes whenever a run of the pipeline has ended. */
+/** Changes whenever a run of the pipeline has ended. The last one to end need not be the newest. */
 function endedOf(state: State, pipeline: string): string {
-  const newest = listedRuns(state).find(
-    (run) => run.pipeline === pipeline && run.finishedAt !== null,
-  );
-  return `${state.generation}/${newest?.id ?? 0}/${newest?.finishedAt ?? 0}`;
+  let last = 0;
+  for (const { summary } of state.runs.values()) {
+    if (summary?.pipeline === pipeline) last = Math.max(last, summary.finishedAt ?? 0);
+  }
+  return `${state.generation}/${last}`;
 }

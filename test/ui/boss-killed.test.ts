@@ -44,12 +44,18 @@ describe("a page whose boss is killed", { skip: noBrowser }, () => {
     const second = await boss.start({ only: ["unit.first"] });
     await boss.finished(second);
 
+    // A reader in the middle of something is not thrown out of it.
+    const field = page.locator(".out input[type=search]");
+    await field.fill("kill");
+    await field.evaluate((element) => Object.assign(element, { sameField: true }));
+
     await boss.kill();
     await page.getByText("Connection lost, trying again").waitFor();
     // What was true is still to be read, and not passed off as news.
     await page.getByText("What you see is as it was at").waitFor();
     await output.getByText("before the kill").waitFor();
     await task("watched", "running").waitFor();
+    assert.equal(await page.title(), `Connection lost - Run ${id} - bettertest`);
 
     boss = await startBossProcess(args, repo.folder);
     await page.getByText("Connection lost").waitFor({ state: "detached" });
@@ -69,6 +75,9 @@ describe("a page whose boss is killed", { skip: noBrowser }, () => {
       assert.equal(await task(name, status).count(), 1, `${name} is ${status}`);
     }
     assert.equal(await page.evaluate(() => "sameDocument" in globalThis), true, "no reload");
+    assert.equal(await field.inputValue(), "kill");
+    assert.equal(await field.evaluate((element) => "sameField" in element), true, "no new output");
+    await field.blur();
     await page.keyboard.press("g");
     await page.keyboard.press("h");
     await page.locator(`[data-run="${second}"]`).waitFor();

@@ -8,7 +8,9 @@ const plain: KeyPress = {
   metaKey: false,
   altKey: false,
   inField: false,
+  inDialog: false,
   onControl: false,
+  repeat: false,
 };
 
 function startKeys(...layers: (readonly Partial<KeyBinding>[])[]) {
@@ -79,4 +81,30 @@ test("single letters can be switched off", () => {
   for (const key of ["j", "Escape"]) press(key);
   press("k", { ctrlKey: true });
   assert.deepEqual(done, ["Escape of 0", "Mod+k of 0"]);
+});
+
+test("before an open dialog the page has no keys, so that Escape is the dialog's", () => {
+  const { done, press } = startKeys([
+    { keys: "Escape" },
+    { keys: "c" },
+    { keys: "Mod+k", inFields: true },
+  ]);
+  for (const key of ["Escape", "c"]) assert.equal(press(key, { inDialog: true }), false);
+  assert.equal(press("k", { inDialog: true, ctrlKey: true }), true);
+  assert.deepEqual(done, ["Mod+k of 0"]);
+});
+
+test("a key that is held down moves on, but starts nothing again", () => {
+  const { done, press } = startKeys([
+    { keys: "j", repeats: true },
+    { keys: "r" },
+    { keys: "g g" },
+    { keys: "g" },
+  ]);
+  for (const key of ["j", "r", "g"]) {
+    press(key);
+    press(key, { repeat: true });
+    assert.equal(press(key, { repeat: true }), true, "the browser does nothing else with it");
+  }
+  assert.deepEqual(done, ["j of 0", "j of 0", "j of 0", "r of 0", "g of 0"]);
 });

@@ -13,8 +13,6 @@ import { startRig } from "../rig/rig.js";
 import { noBrowser, openPage } from "./browser.js";
 
 const taskCount = 10_000;
-/** Of the longest task: 100 ms are wanted, and 159 were seen on a slow machine that did nothing else. */
-const longestTaskMs = 300;
 const stages = ["build", "unit", "integration", "ship"].map((name) => ({
   name,
   always: false,
@@ -178,8 +176,9 @@ describe("a run of ten thousand tasks", { skip: noBrowser }, () => {
       `interactive after ${interactiveMs.toFixed(0)} ms; longest tasks: ${longest[0]?.toFixed(0)} ms with 20,000 events, ${scrolling[0]?.toFixed(0)} ms scrolling and filtering`,
     );
     assert.ok((await page.locator("[data-task]").count()) < 200, "only what is in sight is drawn");
-    assert.ok(interactiveMs < 1500, `interactive after ${interactiveMs} ms`);
-    assert.ok(Number(longest[0]) < longestTaskMs, `long tasks: ${longest}`);
+    // Twice what it may take, here too. The tasks are measured by the processor's time, so these may not.
+    assert.ok(interactiveMs < 3000, `interactive after ${interactiveMs} ms`);
+    assert.ok(Number(longest[0]) < 100, `long tasks: ${longest}`);
     assert.ok(Number(scrolling[0]) < 100, `long tasks: ${scrolling}`);
     // No worker has run anything, so no output is there to be fetched.
     assert.deepEqual(

@@ -105,6 +105,9 @@ describe("the page", { skip: noBrowser }, () => {
     await rig.run();
     await using opened = await openPage(`${rig.url}/runs/1`);
     await output(opened.page).getByText("it broke").waitFor();
+    // The link to a line of it names the task, although the address left that to the page.
+    const number = output(opened.page).locator(".out-number").first();
+    assert.equal(await number.getAttribute("href"), "/runs/1/Unit/red?attempt=1#L1");
     await opened.page.goto(`${rig.url}/runs/7`);
     await opened.page.getByText("Run 7 cannot be shown").waitFor();
   });
@@ -154,13 +157,22 @@ describe("the page", { skip: noBrowser }, () => {
     using gate = makeGate();
     await using rig = await startWith({ Unit: { endless: gate.wait }, Later: { later: "true" } });
     await using opened = await openPage(rig.url);
-    const { page } = opened;
+    const { page, errors } = opened;
     await page.getByRole("button", { name: "Run", exact: true }).click();
     await task(page, "endless", "running").waitFor();
+    // As Chrome on Android does it. The page must show the end all the same.
+    await page.evaluate(`globalThis.Notification = class {
+      static requestPermission = async () => "granted";
+      constructor() { globalThis.hasThrown = true; throw new TypeError("Illegal constructor."); }
+    }`);
+    await page.getByRole("button", { name: "Notify" }).click();
+    await page.getByRole("button", { name: "Will notify" }).waitFor();
     await page.getByRole("button", { name: "Cancel" }).click();
     await run(page, "cancelled").waitFor();
     await task(page, "endless", "cancelled").waitFor();
     await page.getByText("cancelled by api").waitFor();
+    assert.equal(await page.evaluate(() => "hasThrown" in globalThis), true);
+    assert.deepEqual(errors, []);
   });
 
   test("says when the boss is gone, and shows a restarted boss as it is", async () => {

@@ -77,10 +77,38 @@ test("two runs: what went red, green, slower, came and went", () => {
     wentGreen: "mended",
     slower: "slow",
     faster: "fast",
+    noResult: "",
     added: "new",
     gone: "gone",
   });
   assert.equal(same, 2);
+});
+
+test("two runs: a task that was cancelled, skipped or not run yet has not ended as before", () => {
+  const results: Partial<Told>[] = [
+    { from: 0, to: 10 },
+    { from: 0, to: 10, end: red },
+    { from: 0, to: 10, end: { status: "cancelled" } },
+    { from: 0 },
+    {},
+  ];
+  const kindsOf = (told: Partial<Told>, next: Partial<Told>) => {
+    const [before, after] = [told, next].map((one) => tellRun([{ stage: "u", task: "t", ...one }]));
+    const { same, ...lists } = compareRuns(before!, after!);
+    const kinds = Object.entries(lists).flatMap(([kind, list]) => list.map(() => kind));
+    assert.equal(kinds.length + same, 1);
+    return kinds[0] ?? "same";
+  };
+  assert.deepEqual(
+    results.map((before) => results.map((after) => kindsOf(before, after)).join(" ")),
+    [
+      "same wentRed noResult noResult noResult",
+      "wentGreen stillRed noResult noResult noResult",
+      "wentGreen wentRed same noResult noResult",
+      "wentGreen wentRed noResult same noResult",
+      "wentGreen wentRed noResult noResult same",
+    ],
+  );
 });
 
 test("most red, most flaky, slowest", () => {

@@ -188,6 +188,14 @@ describe("the pages", { skip: noBrowser }, () => {
     );
     await page.keyboard.press("k");
     await page.locator(`.task.is-shown[data-task="${before}"]`).waitFor();
+    // The dialog's Escape closes the dialog; only the next one leaves the task.
+    await page.keyboard.press("?");
+    await page.getByRole("dialog").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    assert.match(page.url(), /\/runs\/4\/unit\/red%20one/);
+    await page.keyboard.press("Escape");
+    assert.match(page.url(), /\/runs\/4$/);
     await page.keyboard.press("t");
     await page.getByText("What it waited for").waitFor();
     await page.keyboard.press("g");
@@ -196,6 +204,46 @@ describe("the pages", { skip: noBrowser }, () => {
     await page.keyboard.press("g");
     await page.keyboard.press("h");
     await page.getByText("Last runs").waitFor();
+  });
+
+  test("the focus goes where keys send it: to the content, into the output, over the heat map", async () => {
+    await using opened = await openPage(`${rig.url}/runs/4/unit/red%20one#L5`);
+    const { page } = opened;
+    const focused = (selector: string) =>
+      until(page, `document.activeElement.matches(${JSON.stringify(selector)})`);
+    await page.locator('.out-row.is-chosen[data-line="5"]').waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await focused("#main");
+    assert.equal(new URL(page.url()).hash, "#L5");
+    await page.keyboard.press("Enter");
+    await focused(".out-scroll");
+    assert.equal(new URL(page.url()).hash, "#L5");
+    const scrolled = () => page.locator(".out-scroll").evaluate((element) => element.scrollTop);
+    const before = await scrolled();
+    await page.keyboard.press("PageDown");
+    while ((await scrolled()) <= before) await new Promise((resolve) => setTimeout(resolve, 30));
+
+    await page.goto(`${rig.url}/history/repo`);
+    await page.locator("a.cell").first().waitFor();
+    await page.locator(".grid-row", { hasText: "green" }).getByRole("button").focus();
+    const place = () =>
+      page.evaluate(`(() => {
+        const cell = document.activeElement;
+        const task = cell.closest(".grid-row").querySelector("bdi + bdi").innerText;
+        return task + " " + (cell.getAttribute("aria-label") ?? "").split(" ")[0];
+      })()`);
+    await page.keyboard.press("ArrowRight");
+    assert.equal(await place(), "green #1");
+    await page.keyboard.press("ArrowRight");
+    assert.equal(await place(), "green #4");
+    // Each row is another task, in which the cell that stands closest is chosen.
+    await page.keyboard.press("ArrowUp");
+    assert.match(String(await place()), /^(?!green).* #4$/);
+    await page.keyboard.press("ArrowDown");
+    assert.equal(await place(), "green #4");
+    const stops = "document.querySelectorAll('.plot a[tabindex=\"0\"]').length";
+    assert.equal(await page.evaluate(stops), 1, "a plot is one stop");
   });
 
   test("the palette finds a run, and starts a single task", async () => {
@@ -277,7 +325,7 @@ describe("the pages", { skip: noBrowser }, () => {
     await page.keyboard.press("h");
     await page.getByText("while you were away").first().waitFor();
     assert.ok(
-      asked.some((path) => path.startsWith("/api/events?after=")),
+      asked.some((path) => /^\/api\/events\?.*after=/.test(path)),
       asked.join(),
     );
     assert.ok(!asked.some((path) => path.startsWith("/api/runs?limit")), asked.join());

@@ -19,6 +19,17 @@ export interface Told {
   readonly attempt?: number;
 }
 
+/** Nothing is known yet but that it was asked for. */
+export const askedFor = (id = 1): Run =>
+  newRun(id, {
+    type: "run-created",
+    at: 0,
+    pipelineName: "demo",
+    pipedef: "/p.ts",
+    keepGoing: false,
+    trigger: "test",
+  });
+
 /** Stages in the order of their first task. Without `from` a task waits, without `to` it runs. */
 export function tellRun(told: readonly Told[], { id = 1, end = 0 } = {}): Run {
   const names = [...new Set(told.map(({ stage }) => stage))];
@@ -29,14 +40,6 @@ export function tellRun(told: readonly Told[], { id = 1, end = 0 } = {}): Run {
       (task) => ({ name: task }),
     ),
   }));
-  const request = {
-    type: "run-created",
-    at: 0,
-    pipelineName: "demo",
-    pipedef: "/p.ts",
-    keepGoing: false,
-    trigger: "test",
-  } as const;
   const events = told.flatMap(({ stage, task, from, to, end, worker = "w", attempt = 1 }) => {
     if (from === undefined) return [];
     const ref = { stage, task, attempt };
@@ -49,7 +52,7 @@ export function tellRun(told: readonly Told[], { id = 1, end = 0 } = {}): Run {
         : [{ type: "attempt-finished", at: to, ...ref, end: end ?? green } as const]),
     ];
   });
-  return applyEvents(newRun(id, request), [
+  return applyEvents(askedFor(id), [
     { type: "run-loaded", at: 0, pipeline: { stages, warnings: [] } },
     ...events,
     ...(end > 0 ? [{ type: "run-finished", at: end, verdict: "passed" } as const] : []),

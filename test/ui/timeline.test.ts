@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { timelineOf } from "../../ui/views/timeline-lanes.js";
+import { criticalPath, timelineOf } from "../../ui/views/timeline-lanes.js";
 import { tellRun } from "./run-story.js";
 
 test("each attempt lies in the first free lane of its worker", () => {
@@ -56,4 +56,55 @@ test("what still runs reaches until now", () => {
   const run = tellRun([{ stage: "a", task: "one", from: 10 }]);
   const { bars, to } = timelineOf(run, 500);
   assert.deepEqual([bars[0]?.status, bars[0]?.to, to], ["running", 500, 500]);
+});
+
+test("a retry waited for the attempt before it, wherever that ran", () => {
+  const run = tellRun([
+    { stage: "a", task: "flaky", from: 0, to: 100, worker: "w1", attempt: 1 },
+    { stage: "a", task: "near", from: 10, to: 108, worker: "w2" },
+    { stage: "a", task: "flaky", from: 110, to: 200, worker: "w2", attempt: 2 },
+  ]);
+  assert.deepEqual(
+    timelineOf(run, 300).critical.map(({ ref, attempt }) => `${ref.task} ${attempt}`),
+    ["flaky 1", "flaky 2"],
+  );
+});
+
+/** How often the path looks at a bar, with `count` tasks on four slots of which every tenth was retried. */
+function looksAt(count: number): number {
+  let looks = 0;
+  const bars = Array.from({ length: count }, (_, n) => {
+    const at = Math.floor(n / 4) * 10 + (n % 4);
+    const isRetried = n % 10 === 0;
+    const attempt = n % 10 === 4 ? 2 : 1;
+    const plain = {
+      attempt,
+      attempts: isRetried || attempt === 2 ? 2 : 1,
+      status: "passed",
+    } as const;
+    return new Proxy(
+      {
+        ...plain,
+        ref: { stage: "s", task: `t${attempt === 2 ? n - 4 : n}` },
+        from: at,
+        to: at + 9,
+        worker: "w",
+        lane: n % 4,
+      },
+      {
+        get(bar, name) {
+          looks += 1;
+          return Reflect.get(bar, name);
+        },
+      },
+    );
+  });
+  // Sorting alone looks at each some log2(n) times.
+  assert.ok(criticalPath(bars).length > count / 8);
+  return looks;
+}
+
+test("four times as many tasks are no more than about four times the work", () => {
+  const [some, many] = [looksAt(2000), looksAt(8000)];
+  assert.ok(many < 6 * some, `${some} looks at 2,000 bars, ${many} at 8,000`);
 });

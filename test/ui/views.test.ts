@@ -12,7 +12,7 @@ import type { HistoryView, PipelineView, SessionView } from "../../src/wire/boss
 import type { Message } from "../../ui/update.js";
 import { historyUrl } from "../../ui/urls.js";
 import { noBrowser, type OpenPage, openPage } from "./browser.js";
-import { red, tellRun } from "./run-story.js";
+import { askedFor, red, tellRun } from "./run-story.js";
 
 const now = Date.UTC(2026, 0, 2, 3, 4, 5);
 
@@ -25,7 +25,8 @@ import { update } from "./update.js";
 import { Shell } from "./views/shell.js";
 // Nothing is asked of a boss: all that is known has been told.
 globalThis.fetch = () => new Promise(() => {});
-const actions = new Proxy({}, { get: () => () => {} });
+globalThis.asked = [];
+const actions = new Proxy({}, { get: (_, name) => (...given) => asked.push([name, ...given]) });
 globalThis.show = async (path, messages) => {
   const root = document.getElementById("app");
   render(null, root);
@@ -191,6 +192,64 @@ describe("the views", { skip: noBrowser }, () => {
     assert.deepEqual(await other.text(".badge"), ["errored", "errored"]);
   });
 
+  test("each attempt has its own reason: the red one of a task that passed in the end, too", async () => {
+    const run = tellRun(
+      [
+        { stage: "s", task: "flaky", from: 0, to: 5, end: red, attempt: 1 },
+        { stage: "s", task: "flaky", from: 6, to: 9, attempt: 2 },
+      ],
+      { end: 9 },
+    );
+    const first = await show("/runs/1/s/flaky?attempt=1", loaded(run));
+    assert.deepEqual(await first.html(".why"), [
+      '<pre class="why is-failed">exit code 1: false</pre>',
+    ]);
+    const second = await show("/runs/1/s/flaky", loaded(run));
+    assert.deepEqual(await second.html(".why"), []);
+  });
+
+  test("where an attempt ran: in its pane, above its lane, and beside the pointer", async () => {
+    const run = tellRun(
+      [
+        { stage: "s", task: "a", from: 0, to: 100, worker: "http://w1:9009" },
+        { stage: "s", task: "b", from: 0, to: 100, worker: "https://w2:9009" },
+      ],
+      { end: 100 },
+    );
+    const pane = await show("/runs/1/s/b", loaded(run));
+    assert.deepEqual(await pane.text(".pane-workers"), ["on w2:9009"]);
+
+    await opened.page.evaluate(`(() => {
+      globalThis.painted = [];
+      const paint = CanvasRenderingContext2D.prototype.fillText;
+      CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+        globalThis.painted.push({ text, y });
+        return paint.call(this, text, x, y);
+      };
+    })()`);
+    const timeline = await show("/runs/1/timeline", loaded(run));
+    const box = (await opened.page.locator("canvas").boundingBox())!;
+    const seen: { text: string; y: number }[] = await opened.page.evaluate("globalThis.painted");
+    const label = seen.findLast(({ text }) => text === "w2:9009")!;
+    assert.ok(seen.some(({ text }) => text === "w1:9009"));
+    await opened.page.mouse.move(box.x + box.width / 2, box.y + label.y + 20);
+    await opened.page.locator(".tip").waitFor();
+    assert.deepEqual(await timeline.text(".tip"), ["s.b passed in 0.1 s from 0.0 s on on w2:9009"]);
+  });
+
+  test("one task of a run that has ended can be run again on what that tested", async () => {
+    const told = { stage: "s", task: "a", from: 0, to: 5, end: red };
+    await show("/runs/1/s/a", loaded(tellRun([told], { end: 9 })));
+    await opened.page.getByRole("button", { name: "Rerun this" }).click();
+    await opened.page.getByRole("button", { name: "Run this", exact: true }).click();
+    assert.deepEqual(await opened.page.evaluate("globalThis.asked.splice(0)"), [
+      ["rerun", 1, { only: ["s.a"] }],
+      ["start", { pipeline: "demo", only: ["s.a"] }],
+    ]);
+    const running = await show("/runs/1/s/a", loaded(tellRun([told])));
+    assert.deepEqual(await running.text(".pane-buttons button"), ["Run this"]);
+  });
+
   test("cancelled, and by whom", async () => {
     const run = tellRun([{ stage: "s", task: "a" }]);
     const cancelled = applyEvent(applyEvent(run, { type: "cancel-requested", at: 5, by: "anna" }), {
@@ -200,6 +259,14 @@ describe("the views", { skip: noBrowser }, () => {
     });
     const page = await show("/runs/1", loaded(cancelled));
     assert.ok((await page.text(".facts span")).includes("cancelled by anna"));
+  });
+
+  test("cancelled before its pipedef was loaded: no empty page", async () => {
+    const run = applyEvent(askedFor(), { type: "run-finished", at: 6, verdict: "cancelled" });
+    const page = await show("/runs/1", loaded(run));
+    assert.deepEqual(await page.text("main .quiet.padded"), [
+      "It ended before its pipedef was loaded. No task has run.",
+    ]);
   });
 
   test("who may only look can press nothing that starts or cancels", async () => {
@@ -236,6 +303,36 @@ describe("the views", { skip: noBrowser }, () => {
     const told = await page.text(".worker p");
     assert.ok(told.includes("3 sandboxes ready for commands"), told.join());
     assert.ok(told.includes("1 sandbox of red commands kept"), told.join());
+  });
+
+  test("a worker whose engine is away has no green tick", async () => {
+    const problem = "its engine does not answer";
+    const info = { version: "1", executor: "docker", isolated: true, slots: 2, running: 0 };
+    const worker = { url: "http://w:9009", status: "connected" } as const;
+    const well = { ...info, queued: 0, ready: 0, kept: [], problem: null };
+    const workers = [
+      { ...worker, info: well, problem: null },
+      { ...worker, url: "http://v:9009", info: { ...well, problem }, problem },
+    ];
+    await show("/workers", [...connected, { type: "workers-told", workers }]);
+    const icons = opened.page.locator(".worker .icon");
+    const looks = await icons.evaluateAll((all) => all.map((icon) => icon.getAttribute("class")));
+    assert.deepEqual(looks, ["icon is-passed", "icon is-errored"]);
+  });
+
+  test("why a run waits is said once the boss has told it, and not before", async () => {
+    const messages: Message[] = [
+      { type: "connected", hello, resumed: false, at: now },
+      { type: "runs-loaded", runs: [summarizeRun(askedFor(4)), summarizeRun(askedFor(3))] },
+      { type: "pipelines-told", pipelines: [pipelineOf(askedFor())] },
+    ];
+    const early = await show("/", messages);
+    assert.deepEqual(await early.text(".queue-reason"), ["", ""]);
+    const queue = { concurrentRuns: 1, waiting: [4] };
+    const later = await show("/", [...messages, { type: "queue-told", queue }]);
+    const [next, loading] = await later.text(".queue-reason");
+    assert.match(next!, /^The next one: 1 run is under way/);
+    assert.equal(loading, "Loading its pipedef.");
   });
 
   test("before the boss has answered, when it is gone, and without any pipeline", async () => {

@@ -2,7 +2,8 @@
 
 import { Component } from "preact";
 import type { OutputDiff, OutputLines } from "../../src/wire/boss.js";
-import { ask, reasonOf } from "../request.js";
+import { reasonOf } from "../refusal.js";
+import { ask } from "../request.js";
 import { type DiffRow, rowsOf } from "./diff-rows.js";
 import { partsOf } from "./line-parts.js";
 import { outputPath } from "./output-source.js";

@@ -27,14 +27,15 @@ export class CopyButton extends Component<Props, State> {
     try {
       text = await this.props.text();
       await navigator.clipboard.writeText(text);
-      this.setState({ state: "done", text: "" });
+      text = "";
+      this.setState({ state: "done", text });
     } catch {
       this.setState({ state: "failed", text });
     }
     clearTimeout(this.#timer);
-    if (text === "" || this.state.state !== "failed") {
-      this.#timer = setTimeout(() => this.setState({ state: "idle", text: "" }), shownMs);
-    }
+    // What is to be copied by hand stays until the reader turns to something else.
+    if (text !== "") return;
+    this.#timer = setTimeout(() => this.setState({ state: "idle", text }), shownMs);
   };
 
   override render() {
@@ -54,11 +55,17 @@ export class CopyButton extends Component<Props, State> {
             aria-label="To be copied by hand"
             readOnly
             value={text}
-            ref={(area) => area?.select()}
+            ref={select}
             onBlur={() => this.setState({ state: "idle", text: "" })}
           />
         )}
       </span>
     );
   }
+}
+
+/** Once, when it appears; the focus, too, so that it goes when the reader leaves it. */
+function select(area: HTMLTextAreaElement | null) {
+  area?.focus();
+  area?.select();
 }

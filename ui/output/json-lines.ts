@@ -1,10 +1,10 @@
 // Reads an answer that is a JSON value a line, as they come.
 
-import { errorOf } from "../request.js";
+import { refusalOf } from "../request.js";
 
 export async function* jsonLines<T>(url: string, signal: AbortSignal): AsyncGenerator<T> {
   const response = await fetch(url, { signal });
-  if (!response.ok || !response.body) throw new Error(await errorOf(response));
+  if (!response.ok || !response.body) throw await refusalOf(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {

@@ -1,7 +1,8 @@
 // A search through all of an output: the boss reads it, and says which lines match.
 
 import type { OutputMatches } from "../../src/wire/boss.js";
-import { again, reasonOf } from "../request.js";
+import { reasonOf } from "../refusal.js";
+import { again } from "../request.js";
 import { jsonLines } from "./json-lines.js";
 import { LineNumbers } from "./matches.js";
 import type { OutputSource } from "./output-source.js";

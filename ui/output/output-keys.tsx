@@ -20,12 +20,24 @@ export function OutputKeys(props: Props) {
     { keys: "/", words: "Search in the output", group, run: props.search },
     ...(props.hasQuery
       ? [
-          { keys: "n", words: "Next match", group, run: () => props.nextMatch(1) },
-          { keys: "N", words: "Match before", group, run: () => props.nextMatch(-1) },
+          { keys: "n", words: "Next match", group, repeats: true, run: () => props.nextMatch(1) },
+          {
+            keys: "N",
+            words: "Match before",
+            group,
+            repeats: true,
+            run: () => props.nextMatch(-1),
+          },
         ]
       : []),
-    { keys: "e", words: "First error, then the next", group, run: () => props.nextError(1) },
-    { keys: "E", words: "Error before", group, run: () => props.nextError(-1) },
+    {
+      keys: "e",
+      words: "First error, then the next",
+      group,
+      repeats: true,
+      run: () => props.nextError(1),
+    },
+    { keys: "E", words: "Error before", group, repeats: true, run: () => props.nextError(-1) },
     { keys: "Home", words: "Begin of the output", group, run: props.toStart },
     { keys: "End", words: "End of the output; follow it", group, run: props.toEnd },
     { keys: "g g", words: "Begin of the output", group, run: props.toStart },

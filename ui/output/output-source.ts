@@ -9,7 +9,8 @@ import type {
   OutputLines,
   OutputOutline,
 } from "../../src/wire/boss.js";
-import { ask, errorOf, fetchAgain, reasonOf } from "../request.js";
+import { isGone, reasonOf } from "../refusal.js";
+import { ask, fetchAgain, refusalOf } from "../request.js";
 import { type FoldKey, foldKey } from "./fold-map.js";
 import { jsonLines } from "./json-lines.js";
 import { lookAfter } from "./line-parts.js";
@@ -59,6 +60,8 @@ export class OutputSource {
   foldVersion = 0;
   /** Why there is nothing, or no more, for now. */
   problem: string | null = null;
+  /** Nor will there be anything, unless another boss has it. */
+  isGone = false;
 
   constructor(place: OutputPlace, changed: () => void) {
     this.place = place;
@@ -76,6 +79,7 @@ export class OutputSource {
 
   close(): void {
     this.#ended.abort();
+    this.#retry();
   }
 
   url(what: string, parameters: Readonly<Record<string, string | number>> = {}): string {
@@ -120,7 +124,7 @@ export class OutputSource {
       this.#pages.set(number, page);
       if (page.isComplete || (this.extent && this.extent.bytes <= page.bytes)) return;
     }
-    if (this.#asked.has(number) || this.#ended.signal.aborted) return;
+    if (this.#asked.has(number) || this.#ended.signal.aborted || this.isGone) return;
     if (this.extent && number * pageLines >= this.extent.lines && number > 0) return;
     void this.#load(number);
   }
@@ -135,7 +139,7 @@ export class OutputSource {
       const signal = AbortSignal.any([asked.signal, this.#ended.signal]);
       const url = this.url("/lines", { from, count: pageLines - kept.length });
       const response = await fetchAgain(url, { signal });
-      if (!response.ok) throw new Error(await errorOf(response));
+      if (!response.ok) throw await refusalOf(response);
       const answer: OutputLines = await response.json();
       const lines = [...kept, ...sourceLines(answer)];
       const { extent } = answer;
@@ -147,9 +151,8 @@ export class OutputSource {
       this.#grow(extent);
     } catch (error) {
       if (!asked.signal.aborted && !this.#ended.signal.aborted) {
-        this.problem = reasonOf(error);
-        this.#changed();
-        await pause(pageRetryMs, this.#ended.signal);
+        this.#fail(error);
+        if (!this.isGone) await pause(pageRetryMs, this.#ended.signal);
       }
     }
     this.#asked.delete(number);
@@ -176,6 +179,7 @@ export class OutputSource {
   /** Until the output ends; again and again where the connection breaks. */
   async #follow() {
     const { signal } = this.#ended;
+    let isAgain = false;
     for (let retryMs = 500; !signal.aborted; retryMs = Math.min(maxRetryMs, 2 * retryMs)) {
       try {
         for await (const told of jsonLines<OutputOutline>(
@@ -184,21 +188,37 @@ export class OutputSource {
         )) {
           retryMs = 500;
           this.problem = null;
+          if (isAgain) this.#forgetIfCut(told);
+          isAgain = false;
           this.#take(told);
         }
         if (this.extent?.ended) return;
       } catch (error) {
         if (signal.aborted) return;
-        this.problem = reasonOf(error);
-        this.#changed();
+        this.#fail(error);
       }
-      await Promise.race([
-        pause(retryMs, signal),
-        new Promise<void>((resolve) => {
-          this.#retry = resolve;
-        }),
-      ]);
+      isAgain = true;
+      const retried = new Promise<void>((resolve) => {
+        this.#retry = resolve;
+      });
+      await (this.isGone ? retried : Promise.race([pause(retryMs, signal), retried]));
+      this.isGone = false;
     }
+  }
+
+  #fail(error: unknown) {
+    this.problem = reasonOf(error);
+    this.isGone ||= isGone(error);
+    this.#changed();
+  }
+
+  /** The end may have gone with the boss's machine, and something else have come in its place. */
+  #forgetIfCut({ bytes }: OutputExtent) {
+    if (!this.extent || this.extent.bytes <= bytes) return;
+    this.extent = null;
+    this.#pages.clear();
+    this.folds.clear();
+    this.foldVersion += 1;
   }
 
   #take({ folds, ...extent }: OutputOutline) {

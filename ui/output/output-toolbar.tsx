@@ -1,8 +1,10 @@
 // What can be done with an output, above it.
 
 import { Component, type Ref } from "preact";
-import { dockerCommand } from "../../src/model/docker-command.js";
-import type { CallStarted } from "../../src/model/events.js";
+import { dockerScript } from "../../src/model/docker-command.js";
+import type { CallStarted, RunSource } from "../../src/model/events.js";
+import { taskLabel } from "../../src/model/pipeline.js";
+import type { AttemptState } from "../../src/model/run.js";
 import { plainText } from "../../src/model/terminal-line.js";
 import { fetchAgain } from "../request.js";
 import type { LineRange } from "../route.js";
@@ -20,6 +22,8 @@ interface Props {
   readonly attempts: number;
   readonly isLive: boolean;
   readonly calls: readonly CallStarted[];
+  readonly sources: readonly RunSource[];
+  readonly services: NonNullable<AttemptState["services"]>;
   readonly lines: LineRange | null;
   readonly chooseAttempt: (attempt: number) => void;
   readonly source: OutputSource;
@@ -77,7 +81,7 @@ export function OutputToolbar(props: Props) {
       <span class="out-links">
         {lines && <CopyButton words={linesWords(lines)} text={() => textOf(source, lines)} />}
         {props.calls.length > 0 && (
-          <CopyButton words="Copy as command" text={async () => commandsOf(props.calls)} />
+          <CopyButton words="Copy as command" text={async () => commandsOf(props)} />
         )}
         <a href={source.url("")} target="_blank" rel="noopener noreferrer">
           Raw
@@ -259,6 +263,10 @@ async function textOf(source: OutputSource, { from, to }: LineRange): Promise<st
   return (await response.text()).split("\n").map(plainText).join("\n");
 }
 
-function commandsOf(calls: readonly CallStarted[]): string {
-  return calls.map((call) => dockerCommand(call)).join("\n");
+function commandsOf({ calls, sources, services, run, stage, task }: Props): string {
+  const told = calls.map((call) => ({
+    ...call,
+    around: { sources, services: services[call.call] ?? [] },
+  }));
+  return dockerScript(told, ["bettertest", "repro", String(run), taskLabel({ stage, task })]);
 }

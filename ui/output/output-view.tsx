@@ -1,9 +1,10 @@
 // What a task printed: live and final, of any size.
 
 import { Component } from "preact";
-import type { CallStarted } from "../../src/model/events.js";
+import type { CallStarted, RunSource } from "../../src/model/events.js";
+import type { AttemptState } from "../../src/model/run.js";
 import type { OutputFold } from "../../src/wire/boss.js";
-import type { LineRange } from "../route.js";
+import { hrefOf, type LineRange } from "../route.js";
 import { AttemptsDiff } from "./attempts-diff.js";
 import type { Toggled } from "./fold-map.js";
 import { Folding, withLineShown, withToggled } from "./folding.js";
@@ -30,6 +31,10 @@ export interface OutputViewProps {
   /** The attempt ended red: the end of its output is where to look first. */
   readonly isRed?: boolean;
   readonly calls: readonly CallStarted[];
+  /** The code that the run tests. */
+  readonly sources: readonly RunSource[];
+  /** Beside the calls, by their numbers. */
+  readonly services: NonNullable<AttemptState["services"]>;
   /** Chosen by the address. */
   readonly lines: LineRange | null;
   readonly isConnected: boolean;
@@ -208,22 +213,26 @@ export class OutputView extends Component<OutputViewProps, State> {
     this.#search = search;
   }
 
-  #goToMatch(line: number) {
+  #goToMatch(line: number): number {
     this.setState({ current: line });
     this.#show(line);
+    return line;
   }
 
-  #step(found: { length: number; at(i: number): number; from(line: number): number }, by: 1 | -1) {
-    if (found.length === 0) return;
+  /** Returns the line that it leads to: the state has it only once it is drawn. */
+  #step(
+    found: { length: number; at(i: number): number; from(line: number): number },
+    by: 1 | -1,
+  ): number {
     const { current } = this.state;
     const from = current ?? this.#viewport?.topLine() ?? 1;
     const next = by > 0 ? found.from(current === null ? from : from + 1) : found.from(from) - 1;
     // Round and round.
-    this.#goToMatch(found.at((next + found.length) % found.length));
+    return this.#goToMatch(found.at((next + found.length) % found.length));
   }
 
   #nextMatch = (by: 1 | -1) => {
-    if (this.#search) this.#step(this.#search.found, by);
+    if (this.#search && this.#search.found.length > 0) this.#step(this.#search.found, by);
   };
 
   // The first error
@@ -247,9 +256,8 @@ export class OutputView extends Component<OutputViewProps, State> {
       return;
     }
     const isFirst = this.state.current === null || !found.has(this.state.current);
-    if (isFirst && by > 0) this.#goToMatch(found.at(0));
-    else this.#step(found, by);
-    const place = found.from(this.state.current ?? 0) + 1;
+    const line = isFirst && by > 0 ? this.#goToMatch(found.at(0)) : this.#step(found, by);
+    const place = found.from(line) + 1;
     this.#say(found.length === 1 ? "The only error" : `Error ${place} of ${found.length}`);
   };
 
@@ -291,9 +299,11 @@ export class OutputView extends Component<OutputViewProps, State> {
     this.#viewport = viewport;
   };
   #isMatch = (line: number) => this.#search?.found.has(line) ?? false;
+  /** All of it is named: the address may leave to the page which task it shows, and which attempt. */
   #hrefOf = (line: number) => {
-    const { attempt, attempts } = this.props;
-    return `${location.pathname}${attempt === attempts ? "" : `?attempt=${attempt}`}#L${line}`;
+    const { run, stage, task, attempt } = this.props;
+    const lines = { from: line, to: line };
+    return hrefOf({ page: "run", run, task: { stage, task }, attempt, lines });
   };
   #timeOf = (offset: number) => this.state.times?.since(offset) ?? null;
 
@@ -303,19 +313,22 @@ export class OutputView extends Component<OutputViewProps, State> {
     const map = this.#folding.mapOf(source, state.toggled);
     const { extent } = source;
     const isEmpty = extent !== null && extent.bytes === 0;
+    const isCompared = state.isCompared && props.attempts > 1;
     return (
       <div class="out">
-        <OutputKeys
-          hasQuery={state.query !== null}
-          search={() => this.#field?.select()}
-          nextMatch={this.#nextMatch}
-          nextError={(by) => void this.#nextError(by)}
-          toStart={() => this.#viewport?.goToStart()}
-          toEnd={() => this.#follow(true)}
-          toggleTimes={() => this.#change({ hasTimes: !state.settings.hasTimes })}
-          toggleWrap={() => this.#change({ isWrapped: !state.settings.isWrapped })}
-          toggleFollow={() => this.#follow(!state.isFollowing)}
-        />
+        {!isCompared && (
+          <OutputKeys
+            hasQuery={state.query !== null}
+            search={() => this.#field?.select()}
+            nextMatch={this.#nextMatch}
+            nextError={(by) => void this.#nextError(by)}
+            toStart={() => this.#viewport?.goToStart()}
+            toEnd={() => this.#follow(true)}
+            toggleTimes={() => this.#change({ hasTimes: !state.settings.hasTimes })}
+            toggleWrap={() => this.#change({ isWrapped: !state.settings.isWrapped })}
+            toggleFollow={() => this.#follow(!state.isFollowing)}
+          />
+        )}
         <OutputToolbar
           {...props}
           source={source}
@@ -341,7 +354,9 @@ export class OutputView extends Component<OutputViewProps, State> {
         </p>
         {source.problem !== null && (
           <p class="out-problem" role="alert">
-            The output cannot be read on: {source.problem}. Trying again.
+            {source.isGone
+              ? `The output is gone: ${source.problem}.`
+              : `The output cannot be read on: ${source.problem}. Trying again.`}
           </p>
         )}
         {extent === null && source.problem === null && (
@@ -352,7 +367,7 @@ export class OutputView extends Component<OutputViewProps, State> {
             {extent.ended ? "It printed nothing." : "Nothing printed yet."}
           </p>
         )}
-        {state.isCompared && props.attempts > 1 ? (
+        {isCompared ? (
           <AttemptsDiff key={props.attempt} {...props} />
         ) : (
           <Viewport

@@ -5,7 +5,6 @@ import { ask } from "../request.js";
 import type { OutputSource } from "./output-source.js";
 import { Times } from "./times.js";
 
-/** All marks come each time. */
 const everyMs = 1000;
 
 export class TimesFeed {
@@ -13,6 +12,7 @@ export class TimesFeed {
   readonly #loaded: (times: Times) => Promise<void>;
   /** How far the output went when they were asked for. */
   #bytes = -1;
+  #times = new Times([]);
   #soon: ReturnType<typeof setTimeout> | null = null;
   #isClosed = false;
 
@@ -25,9 +25,14 @@ export class TimesFeed {
     const bytes = this.#source.extent?.bytes ?? 0;
     if (bytes === this.#bytes) return;
     this.#bytes = bytes;
-    const view = await ask<OutputMarksView>(this.#source.url("/marks")).catch(() => null);
+    // Of one that has ended all once more: its middle may have been cut out.
+    const from = this.#source.extent?.ended ? 0 : this.#times.lastOffset;
+    const url = this.#source.url("/marks", { from });
+    const view = await ask<OutputMarksView>(url).catch(() => null);
     if (!view) this.#bytes = -1;
-    if (view && !this.#isClosed) await this.#loaded(new Times(view.marks));
+    if (!view || this.#isClosed) return;
+    this.#times = this.#times.withMarks(view.marks, from);
+    await this.#loaded(this.#times);
   }
 
   loadSoon(): void {

@@ -9,6 +9,15 @@ export class Times {
     this.#marks = marks;
   }
 
+  get lastOffset(): number {
+    return this.#marks.at(-1)?.[0] ?? 0;
+  }
+
+  /** These instead of those that it has from there on. */
+  withMarks(marks: OutputMarksView["marks"], from: number): Times {
+    return new Times([...this.#marks.filter(([offset]) => offset < from), ...marks]);
+  }
+
   /** Since the first byte, as "+3.25 s"; null where nothing is known. */
   since(offset: number): string | null {
     const at = this.at(offset);

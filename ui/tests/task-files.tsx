@@ -14,7 +14,8 @@ import {
 } from "../../src/model/test-results.js";
 import type { ArtifactsView, TestsView } from "../../src/wire/boss.js";
 import { formatBytes } from "../format.js";
-import { ask, reasonOf } from "../request.js";
+import { reasonOf } from "../refusal.js";
+import { ask } from "../request.js";
 
 interface Props {
   readonly run: number;
@@ -162,5 +163,5 @@ function urlOf(
 
 function downloadUrl(run: number, artifact: Artifact): string {
   const path = artifact.path.split("/").map(encodeURIComponent).join("/");
-  return urlOf(run, artifact, `artifacts/${path}`);
+  return urlOf(run, artifact, `artifacts/${path}`, { call: String(artifact.call) });
 }

@@ -5,7 +5,8 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { AttemptRef } from "../../src/model/events.js";
 import { describeDeath, type ServiceState } from "../../src/model/service.js";
 import { formatBytes } from "../format.js";
-import { fetchAgain, reasonOf } from "../request.js";
+import { reasonOf } from "../refusal.js";
+import { fetchAgain } from "../request.js";
 
 interface Props {
   readonly run: number;

@@ -6,24 +6,22 @@ import { Icon } from "./icons.js";
 import type { PageProps } from "./page.js";
 
 export function Banners({ state, actions }: PageProps) {
-  const { connection, lostAt, generation, health, problem, session, now } = state;
-  const dismiss = () => actions.send({ type: "problem-dismissed" });
-  useKeys([
-    ...(problem !== null
-      ? [{ keys: "Escape", words: "Dismiss the message", group: "Everywhere", run: dismiss }]
-      : []),
-  ]);
+  const { connection, lostAt, generation, health, problem, session, lostForMs } = state;
   return (
     <>
-      {connection === "lost" && lostAt !== null && (
+      {lostAt !== null && (
         <div class="banner is-bad" role="alert">
           <Icon name="offline" />
           <p>
-            <b>Connection lost, trying again.</b>{" "}
+            <b>
+              {connection === "lost"
+                ? "Connection lost, trying again."
+                : "Connected again, loading what has changed."}
+            </b>{" "}
             {generation === 0
               ? "The boss has not answered yet."
               : `What you see is as it was at ${formatTime(lostAt, lostAt)}`}
-            {generation > 0 && now - lostAt > 5000 && `, ${formatDuration(now - lostAt)} ago`}
+            {generation > 0 && lostForMs > 5000 && `, ${formatDuration(lostForMs)} ago`}
           </p>
         </div>
       )}
@@ -44,14 +42,22 @@ export function Banners({ state, actions }: PageProps) {
         </div>
       )}
       {problem !== null && (
-        <div class="banner is-bad" role="alert">
-          <Icon name="warning" />
-          <p>{problem}</p>
-          <button type="button" onClick={dismiss}>
-            Dismiss
-          </button>
-        </div>
+        <Problem words={problem} dismiss={() => actions.send({ type: "problem-dismissed" })} />
       )}
     </>
+  );
+}
+
+/** On its own, so that its key comes and goes with it: Escape is the message's before it is the page's. */
+function Problem({ words, dismiss }: { words: string; dismiss: () => void }) {
+  useKeys([{ keys: "Escape", words: "Dismiss the message", group: "Everywhere", run: dismiss }]);
+  return (
+    <div class="banner is-bad" role="alert">
+      <Icon name="warning" />
+      <p>{words}</p>
+      <button type="button" onClick={dismiss}>
+        Dismiss
+      </button>
+    </div>
   );
 }

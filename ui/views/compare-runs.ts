@@ -15,7 +15,10 @@ export interface TaskChange {
 export interface Comparison {
   readonly wentRed: readonly TaskChange[];
   readonly stillRed: readonly TaskChange[];
+  /** Passed, and did not before. */
   readonly wentGreen: readonly TaskChange[];
+  /** Cancelled, skipped or not at its end yet, and was something else before. */
+  readonly noResult: readonly TaskChange[];
   /** Passed in both, and took much longer; the worst first. */
   readonly slower: readonly TaskChange[];
   readonly faster: readonly TaskChange[];
@@ -34,6 +37,7 @@ export function compareRuns(before: Run, after: Run): Comparison {
     wentRed: [] as TaskChange[],
     stillRed: [] as TaskChange[],
     wentGreen: [] as TaskChange[],
+    noResult: [] as TaskChange[],
     slower: [] as TaskChange[],
     faster: [] as TaskChange[],
     added: [] as TaskChange[],
@@ -44,7 +48,7 @@ export function compareRuns(before: Run, after: Run): Comparison {
     const known = old.get(taskKey(ref));
     old.delete(taskKey(ref));
     const change = changeOf(ref, known?.task ?? null, task);
-    const kind = kindOf(change);
+    const kind = kindOf(change, task);
     if (kind === null) same += 1;
     else lists[kind].push(change);
   }
@@ -59,11 +63,11 @@ function changeOf(ref: TaskRef, before: TaskState | null, after: TaskState | nul
   return { ref, before, after, beforeMs: durationOf(before), afterMs: durationOf(after) };
 }
 
-function kindOf({ before, after, beforeMs, afterMs }: TaskChange) {
+function kindOf({ before, beforeMs, afterMs }: TaskChange, after: TaskState) {
   if (isRed(after)) return isRed(before) ? "stillRed" : "wentRed";
   if (before === null) return "added";
-  if (isRed(before)) return after?.status === "passed" ? "wentGreen" : null;
-  if (before.status !== "passed" || after?.status !== "passed") return null;
+  if (after.status !== before.status) return after.status === "passed" ? "wentGreen" : "noResult";
+  if (after.status !== "passed") return null;
   if (beforeMs === null || afterMs === null || Math.abs(afterMs - beforeMs) < muchMs) return null;
   if (afterMs > beforeMs * muchRatio) return "slower";
   return beforeMs > afterMs * muchRatio ? "faster" : null;

@@ -3,15 +3,16 @@
 import { useMemo } from "preact/hooks";
 import { taskKey, taskLabel } from "../../src/model/pipeline.js";
 import type { Run, TaskState } from "../../src/model/run.js";
-import type { RunSnapshot } from "../../src/wire/boss.js";
-import { answerTo } from "../fetched.js";
 import { formatDuration, formatTime } from "../format.js";
 import { hrefOf, runHref, taskHref } from "../route.js";
+import { comparedRun } from "../state.js";
+import { runUrl } from "../urls.js";
 import { useKeys } from "../use-keys.js";
 import { type Comparison, compareRuns, type TaskChange } from "./compare-runs.js";
+import { Outdated } from "./outdated.js";
 import type { PageProps } from "./page.js";
 import { Duration, StatusBadge, StatusIcon } from "./status.js";
-import { stepThrough } from "./step.js";
+import { stepKeys } from "./step.js";
 
 interface Props extends PageProps {
   readonly left: number;
@@ -19,13 +20,10 @@ interface Props extends PageProps {
 }
 
 export function ComparePage({ state, actions, left, right }: Props) {
-  const [before, after] = [left, right].map(
-    (id) => answerTo<RunSnapshot>(state.fetched, `/api/runs/${id}`)?.run,
-  );
+  const [before, after] = [left, right].map((id) => comparedRun(state, id));
   const group = "Compare";
   useKeys([
-    { keys: "j", words: "Next task", group, run: () => stepThrough("[data-item]", 1) },
-    { keys: "k", words: "Previous task", group, run: () => stepThrough("[data-item]", -1) },
+    ...stepKeys("task", group),
     {
       keys: "x",
       words: "The other way around",
@@ -33,9 +31,9 @@ export function ComparePage({ state, actions, left, right }: Props) {
       run: () => actions.go({ page: "compare", left: right, right: left }),
     },
   ]);
-  const problem = [left, right]
-    .map((id) => state.fetched.get(`/api/runs/${id}`)?.problem)
-    .find((words) => words);
+  const problem =
+    [left, right].map((id) => state.fetched.get(runUrl(id))?.problem).find((words) => words) ??
+    null;
   if (problem && !(before && after)) {
     return (
       <div class="empty">
@@ -48,6 +46,7 @@ export function ComparePage({ state, actions, left, right }: Props) {
   if (!before || !after) return <p class="loading">Loading both runs...</p>;
   return (
     <div class="compare">
+      <Outdated problem={problem} />
       <h1>
         Run {left} compared with run {right}
       </h1>
@@ -92,6 +91,7 @@ const sections: readonly {
 }[] = [
   { kind: "wentRed", words: "Went red" },
   { kind: "stillRed", words: "Still red" },
+  { kind: "noResult", words: "Without a result" },
   { kind: "wentGreen", words: "Went green" },
   { kind: "slower", words: "Slower" },
   { kind: "faster", words: "Faster" },

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { formatDuration } from "../format.js";
+import { moveByArrows } from "./arrows.js";
 import type { HistoryState } from "./history-stats.js";
 
 export interface PlotPoint {
@@ -38,7 +39,14 @@ export function DurationPlot({ points }: { points: readonly PlotPoint[] }) {
   return (
     <div class="plot" ref={frame}>
       {/* biome-ignore lint/a11y/useSemanticElements: a picture holds no fieldset */}
-      <svg width={width} height={height} role="group" aria-label="Durations, oldest run first">
+      <svg
+        width={width}
+        height={height}
+        role="group"
+        aria-label="Durations, oldest run first"
+        data-row
+        onKeyDown={moveByArrows}
+      >
         {[0, 0.5, 1].map((part) => (
           <g key={part}>
             <line
@@ -54,10 +62,15 @@ export function DurationPlot({ points }: { points: readonly PlotPoint[] }) {
           </g>
         ))}
         <polyline class="plot-path" points={line.map((at) => `${at.x},${at.y}`).join(" ")} />
-        {drawn.map(({ run, state, ms, href, x, y }) => {
+        {drawn.map(({ run, state, ms, href, x, y }, index) => {
           const words = `#${run} ${state} in ${formatDuration(ms)}`;
           return (
-            <a key={run} href={href} aria-label={words} tabIndex={-1}>
+            <a
+              key={run}
+              href={href}
+              aria-label={words}
+              tabIndex={index === drawn.length - 1 ? 0 : -1}
+            >
               <title>{words}</title>
               <circle class="plot-target" cx={x} cy={y} r="10" />
               {state === "passed" || state === "flaky" ? (

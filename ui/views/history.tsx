@@ -9,6 +9,7 @@ import { hrefOf, runHref } from "../route.js";
 import { mayAct } from "../state.js";
 import { historyUrl } from "../urls.js";
 import { useKeys } from "../use-keys.js";
+import { moveByArrows } from "./arrows.js";
 import { DurationPlot, type PlotPoint } from "./duration-plot.js";
 import { Cells } from "./history-cells.js";
 import {
@@ -19,8 +20,9 @@ import {
   statsOf,
   type TaskStats,
 } from "./history-stats.js";
+import { Outdated } from "./outdated.js";
 import type { PageProps } from "./page.js";
-import { stepThrough } from "./step.js";
+import { stepKeys } from "./step.js";
 import { VirtualList } from "./virtual-list.js";
 
 const orders: readonly { readonly order: Order; readonly words: string }[] = [
@@ -35,7 +37,7 @@ const rowHeight = 30;
 export function HistoryPage({ state, actions, pipeline }: PageProps & { pipeline: string }) {
   const url = historyUrl(pipeline);
   const history = answerTo<HistoryView>(state.fetched, url);
-  const problem = state.fetched.get(url)?.problem;
+  const problem = state.fetched.get(url)?.problem ?? null;
   if (problem && !history) {
     return (
       <div class="empty">
@@ -66,7 +68,12 @@ export function HistoryPage({ state, actions, pipeline }: PageProps & { pipeline
       </div>
     );
   }
-  return <Loaded history={history} now={state.now} go={(href) => actions.go(href)} />;
+  return (
+    <>
+      <Outdated problem={problem} />
+      <Loaded history={history} now={state.now} go={(href) => actions.go(href)} />
+    </>
+  );
 }
 
 interface LoadedProps {
@@ -91,8 +98,7 @@ function Loaded({ history, now, go }: LoadedProps) {
   const shown = stats.find(({ task }) => taskKey(task) === chosen);
   const group = "History";
   useKeys([
-    { keys: "j", words: "Next task", group, run: () => stepThrough("[data-item]", 1) },
-    { keys: "k", words: "Previous task", group, run: () => stepThrough("[data-item]", -1) },
+    ...stepKeys("task", group),
     { keys: "/", words: "Filter the tasks", group, run: () => field.current?.focus() },
   ]);
   return (
@@ -121,7 +127,7 @@ function Loaded({ history, now, go }: LoadedProps) {
         </section>
         <Compare history={history} now={now} go={go} />
       </div>
-      <section aria-labelledby="tasks-title">
+      <section aria-labelledby="tasks-title" onKeyDown={moveByArrows}>
         <div class="history-tools">
           <h2 id="tasks-title">Tasks by runs</h2>
           <input
@@ -167,7 +173,7 @@ function Loaded({ history, now, go }: LoadedProps) {
           heightOf={heightOf}
           keyOf={keyOf}
           render={({ task, red, flaky, runs: count, medianMs, longestMs }) => (
-            <div class={taskKey(task) === chosen ? "grid-row is-shown" : "grid-row"}>
+            <div class={taskKey(task) === chosen ? "grid-row is-shown" : "grid-row"} data-row>
               <button
                 type="button"
                 class="grid-name"

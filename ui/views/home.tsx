@@ -1,13 +1,13 @@
 // The pipelines, what runs now and what waits, the last runs, the workers.
 
-import type { RunSummary } from "../../src/wire/boss.js";
+import type { QueueView, RunSummary } from "../../src/wire/boss.js";
 import { dayOf } from "../format.js";
 import { listedRuns } from "../state.js";
 import { useKeys } from "../use-keys.js";
 import type { PageProps } from "./page.js";
 import { PipelineCard } from "./pipeline-card.js";
 import { RunRow } from "./run-row.js";
-import { stepThrough } from "./step.js";
+import { stepKeys } from "./step.js";
 import { usualRunMs } from "./usual.js";
 import { WorkerList } from "./worker-list.js";
 
@@ -19,8 +19,7 @@ export function HomePage({ state, actions }: PageProps) {
   const red = runs.find(({ status }) => status === "failed" || status === "errored");
   const group = "Home";
   useKeys([
-    { keys: "j", words: "Next run", group, run: () => stepThrough("[data-item]", 1) },
-    { keys: "k", words: "Previous run", group, run: () => stepThrough("[data-item]", -1) },
+    ...stepKeys("run", group),
     {
       keys: "Enter",
       words: "Open the newest run, or the chosen one",
@@ -43,9 +42,7 @@ export function HomePage({ state, actions }: PageProps) {
         now={run.finishedAt === null ? now : 0}
         usualMs={usualRunMs(state, run.pipeline)}
       />
-      {run.status === "queued" && (
-        <p class="queue-reason">{whyQueued(run, queue?.waiting ?? [], queue?.concurrentRuns)}</p>
-      )}
+      {run.status === "queued" && <p class="queue-reason">{whyQueued(run, queue)}</p>}
     </li>
   );
   return (
@@ -105,11 +102,10 @@ export function HomePage({ state, actions }: PageProps) {
 }
 
 /** What a run in the queue waits for. */
-export function whyQueued(
-  { id }: Pick<RunSummary, "id">,
-  waiting: readonly number[],
-  concurrentRuns: number | undefined,
-): string {
+export function whyQueued({ id }: Pick<RunSummary, "id">, queue: QueueView | null): string | null {
+  // Why is not known yet: to guess would be to say it wrong for a moment.
+  if (queue === null) return null;
+  const { waiting, concurrentRuns } = queue;
   const before = waiting.indexOf(id);
   if (before < 0) return "Loading its pipedef.";
   const limit = `${concurrentRuns} ${concurrentRuns === 1 ? "run is" : "runs are"} under way, which is as many as this boss runs at once (--concurrent-runs)`;

@@ -40,7 +40,7 @@ function actionsOf(state: State, { go, send, rerun, cancel }: Actions): Item[] {
   const items: Item[] = [];
   const add = (words: string, run: () => void, detail = "") =>
     items.push({ kind: "action", words, detail, run });
-  const run = shownRun(state)?.run;
+  const run = shownRun(state);
   if (run && mayAct(state)) {
     if (isFinished(run)) {
       add(`Run ${run.id} again`, () => rerun(run.id, {}), "r");
@@ -56,7 +56,7 @@ function actionsOf(state: State, { go, send, rerun, cancel }: Actions): Item[] {
 }
 
 function tasksOf(state: State, { go }: Actions): Item[] {
-  const run = shownRun(state)?.run;
+  const run = shownRun(state);
   if (!run) return [];
   return run.stages.flatMap((stage) =>
     stage.tasks.map(({ name, status }): Item => {

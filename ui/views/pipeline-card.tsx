@@ -3,7 +3,7 @@ import { taskLabel } from "../../src/model/pipeline.js";
 import type { PipelineView, RunSummary } from "../../src/wire/boss.js";
 import { formatAgo, formatCounts } from "../format.js";
 import { hrefOf, runHref } from "../route.js";
-import { mayAct, runsOf } from "../state.js";
+import { lacksTrend, mayAct, runsOf } from "../state.js";
 import { Icon } from "./icons.js";
 import type { PageProps } from "./page.js";
 import { Duration, StatusIcon } from "./status.js";
@@ -17,6 +17,7 @@ export function PipelineCard({ view, state, actions }: PageProps & { view: Pipel
   const may = mayAct(state) && pipeline !== null;
   const runs = runsOf(state, name);
   const [last] = runs;
+  const isUnknown = !last && lacksTrend(state, name);
   const start = (only: string[]) =>
     actions.start({ pipeline: name, ...(only.length > 0 && { only }) });
   return (
@@ -36,7 +37,11 @@ export function PipelineCard({ view, state, actions }: PageProps & { view: Pipel
           </div>
           {last && <LastRun run={last} now={state.now} />}
         </div>
-        <Trend runs={runs} now={state.now} />
+        {isUnknown ? (
+          <span class="quiet">Loading its runs...</span>
+        ) : (
+          <Trend runs={runs} now={state.now} />
+        )}
         <button type="button" class="primary" disabled={!may} onClick={() => start([])}>
           <Icon name="play" /> Run
         </button>
@@ -58,7 +63,7 @@ export function PipelineCard({ view, state, actions }: PageProps & { view: Pipel
       ))}
       {!pipeline && problem === null && <p class="quiet padded">Loading the pipedef...</p>}
       {pipeline && (
-        <details class="card-stages" open={state.runsLoaded && runs.length === 0}>
+        <details class="card-stages" open={!last && !isUnknown}>
           <summary>{stagesInWords(pipeline.stages)}</summary>
           <div class="stage-columns">
             {pipeline.stages.map((stage, index) => (

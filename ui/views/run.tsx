@@ -3,9 +3,9 @@
 import { useMemo } from "preact/hooks";
 import { describeFault } from "../../src/model/failure.js";
 import { taskKey } from "../../src/model/pipeline.js";
-import type { Run, TaskState } from "../../src/model/run.js";
-import { type RunRoute, taskHref } from "../route.js";
-import { type ShownTask, shownRun, shownTask } from "../state.js";
+import { isFinished, type Run, type TaskState } from "../../src/model/run.js";
+import { type RunRoute, runHref, taskHref } from "../route.js";
+import { type ShownTask, shownEntry, shownRun, shownTask } from "../state.js";
 import { RunTests } from "../tests/run-tests.js";
 import { useKeys } from "../use-keys.js";
 import type { PageProps } from "./page.js";
@@ -18,10 +18,11 @@ import { usualOf } from "./usual.js";
 import { VirtualList } from "./virtual-list.js";
 
 export function RunPage({ state, actions, route }: PageProps & { route: RunRoute }) {
-  const entry = shownRun(state);
+  const entry = shownEntry(state);
+  const run = shownRun(state);
   if (entry?.missing) return <MissingRun id={route.run} reason={entry.missing} />;
-  if (!entry?.run) return <p class="loading">Loading run {route.run}...</p>;
-  return <LoadedRun state={state} actions={actions} route={route} run={entry.run} />;
+  if (!run) return <LoadingRun id={route.run} problem={entry?.problem ?? null} />;
+  return <LoadedRun state={state} actions={actions} route={route} run={run} />;
 }
 
 export function MissingRun({ id, reason }: { id: number; reason: string }) {
@@ -35,6 +36,15 @@ export function MissingRun({ id, reason }: { id: number; reason: string }) {
       </p>
       <a href="/">To the pipelines</a>
     </div>
+  );
+}
+
+export function LoadingRun({ id, problem }: { id: number; problem: string | null }) {
+  if (problem === null) return <p class="loading">Loading run {id}...</p>;
+  return (
+    <p class="warning padded" role="alert">
+      Run {id} has not come yet: {problem}. Trying again.
+    </p>
   );
 }
 
@@ -57,23 +67,28 @@ function LoadedRun({ state, actions, route, run }: LoadedProps) {
     const next = tasks[at < 0 ? (step > 0 ? 0 : tasks.length - 1) : at + step];
     if (next) go(taskHref(run.id, next.ref), "replace");
   };
+  const enter = () => {
+    // On a narrow screen the task is seen only once it is chosen.
+    if (shown && !route.task) go(taskHref(run.id, shown.ref));
+    // Once that is drawn; from then on the keys that scroll scroll it.
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(".out-scroll")?.focus());
+  };
   const group = "Run";
   useKeys([
-    { keys: "j", words: "Next task", group, run: () => move(1) },
-    { keys: "k", words: "Previous task", group, run: () => move(-1) },
-    {
-      keys: "Enter",
-      words: "Into the output of the task",
-      group,
-      run: () => shown && go(taskHref(run.id, shown.ref)),
-    },
-    {
-      keys: "Escape",
-      words: "Back to the run",
-      group,
-      run: () => route.task && go(`/runs/${run.id}`),
-    },
+    { keys: "j", words: "Next task", group, repeats: true, run: () => move(1) },
+    { keys: "k", words: "Previous task", group, repeats: true, run: () => move(-1) },
+    ...(shown ? [{ keys: "Enter", words: "Into the output of the task", group, run: enter }] : []),
+    ...(route.task
+      ? [{ keys: "Escape", words: "Back to the run", group, run: () => go(runHref(run.id)) }]
+      : []),
   ]);
+  if (run.stages.length === 0 && isFinished(run) && !run.fault)
+    return (
+      <>
+        <RunHeading state={state} actions={actions} run={run} />
+        <p class="quiet padded">It ended before its pipedef was loaded. No task has run.</p>
+      </>
+    );
   return (
     <>
       <RunHeading state={state} actions={actions} run={run} />

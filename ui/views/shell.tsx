@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { keys } from "../keys.js";
 import { lazy } from "../lazy.js";
 import { hrefOf, type Route } from "../route.js";
-import { listedRuns, pipelineOf, type State, shownRun } from "../state.js";
+import { listedRuns, pipelineOf, type State, shownEntry } from "../state.js";
 import { storedTheme, storeTheme, type Theme } from "../theme.js";
 import { useKeys } from "../use-keys.js";
 import { Banners } from "./banners.js";
@@ -24,7 +24,7 @@ const KeysHelp = lazy(async () => (await import("./keys-help.js")).KeysHelp);
 export function Shell({ state, actions }: PageProps) {
   const { send, go } = actions;
   const pipeline = pipelineOf(state);
-  const shown = shownRun(state)?.summary;
+  const shown = shownEntry(state)?.summary;
   const group = "Everywhere";
   useKeys([
     {
@@ -133,7 +133,7 @@ function Page(props: PageProps) {
     case "run":
       return <RunPage {...props} route={route} />;
     case "timeline":
-      return <TimelinePage {...props} />;
+      return <TimelinePage {...props} run={route.run} />;
     case "history":
       return <HistoryPage {...props} pipeline={route.pipeline} />;
     case "compare":

@@ -1,6 +1,7 @@
 import { Component } from "preact";
 import { describeFailure, describeFault } from "../../src/model/failure.js";
 import {
+  type AttemptState,
   type StageState,
   type TaskState,
   type TaskStatus,
@@ -75,7 +76,7 @@ export class TaskRow extends Component<RowProps> {
           </span>
         )}
         <Duration from={last?.startedAt ?? null} to={last?.finishedAt ?? null} now={now} />
-        {isRed && <bdi class="reason">{shortReason(task)}</bdi>}
+        {isRed && last && <bdi class="reason">{shortReason(last)}</bdi>}
       </a>
     );
   }
@@ -96,17 +97,10 @@ function Progress({ elapsedMs, usualMs }: { elapsedMs: number; usualMs: number |
   );
 }
 
-export function reasonOf(task: TaskState): string | null {
-  const end = task.attempts.at(-1)?.end;
-  if (end?.status === "failed") return describeFailure(end.failure);
+/** Why it is red; without the command where it has only this one: it says nothing that tells it from others. */
+export function shortReason({ end, calls }: AttemptState): string | null {
   if (end?.status === "errored") return describeFault(end.fault);
-  return task.skippedBecause;
-}
-
-/** Without the command where a task has only this one: it says nothing that tells it from others. */
-export function shortReason(task: TaskState): string | null {
-  const last = task.attempts.at(-1);
-  const reason = reasonOf(task);
-  if (last?.calls.length !== 1 || last.end?.status !== "failed") return reason;
-  return reason?.replace(`: ${last.calls[0]?.command}`, () => "") ?? null;
+  if (end?.status !== "failed") return null;
+  const reason = describeFailure(end.failure);
+  return calls.length === 1 ? reason.replace(`: ${calls[0]?.command}`, () => "") : reason;
 }

@@ -1,6 +1,6 @@
 // Draws a timeline: ten thousand bars in one picture, so no elements.
 
-import { formatDuration } from "../format.js";
+import { formatDuration, workerName } from "../format.js";
 import type { Bar, Timeline } from "./timeline-lanes.js";
 
 export interface Viewport {
@@ -12,8 +12,10 @@ export interface Viewport {
   readonly scrollTop: number;
 }
 
-export const laneHeight = 26;
-export const topHeight = 44;
+const laneHeight = 26;
+const topHeight = 44;
+/** The name of a worker, above its lanes. */
+const nameHeight = 18;
 const barHeight = 20;
 const sidePx = 12;
 
@@ -49,16 +51,20 @@ export function drawTimeline(canvas: HTMLCanvasElement, timeline: Timeline, view
   context.beginPath();
   context.rect(0, topHeight, view.width, view.height - topHeight);
   context.clip();
-  drawLanes(context, timeline, view, paint);
+  const tops = laneTops(timeline);
+  const topOf = (bar: Bar) => tops[bar.lane]! - view.scrollTop + 3;
+  drawWorkers(context, timeline, view, paint, tops);
   const critical = new Set(timeline.critical);
-  for (const bar of timeline.bars) drawBar(context, bar, view, paint, x, critical.has(bar));
-  drawPath(context, timeline, view, paint, x);
+  for (const bar of timeline.bars)
+    drawBar(context, bar, view, paint, { x, top: topOf(bar), isCritical: critical.has(bar) });
+  drawPath(context, timeline, paint, x, topOf);
   context.restore();
 }
 
 export function barAt(timeline: Timeline, view: Viewport, x: number, y: number): Bar | null {
   if (y < topHeight) return null;
-  const lane = Math.floor((y - topHeight + view.scrollTop) / laneHeight);
+  const place = y + view.scrollTop;
+  const lane = laneTops(timeline).findIndex((top) => top <= place && place < top + laneHeight);
   for (const bar of timeline.bars) {
     if (bar.lane !== lane) continue;
     const from = placeOf(timeline, view, bar.from);
@@ -66,6 +72,21 @@ export function barAt(timeline: Timeline, view: Viewport, x: number, y: number):
     if (x >= from && x <= to) return bar;
   }
   return null;
+}
+
+/** Where each lane begins; those of a worker stand below its name. */
+function laneTops({ lanes }: Timeline): number[] {
+  let next = topHeight;
+  return lanes.map((worker, lane) => {
+    if (worker !== lanes[lane - 1]) next += nameHeight;
+    const top = next;
+    next += laneHeight;
+    return top;
+  });
+}
+
+export function timelineHeight(timeline: Timeline): number {
+  return (laneTops(timeline).at(-1) ?? topHeight) + laneHeight;
 }
 
 function placeOf(timeline: Timeline, view: Viewport, at: number): number {
@@ -127,16 +148,20 @@ function niceStep(ms: number): number {
   return steps.find((step) => step >= ms) ?? Math.ceil(ms / 7_200_000) * 7_200_000;
 }
 
-function drawLanes(
+function drawWorkers(
   context: CanvasRenderingContext2D,
   { lanes }: Timeline,
   view: Viewport,
   paint: Paint,
+  tops: readonly number[],
 ) {
+  context.fillStyle = paint.quiet;
   lanes.forEach((worker, lane) => {
-    if (lane === 0 || lanes[lane - 1] === worker) return;
-    context.fillStyle = paint.quiet;
-    context.fillRect(0, topHeight + lane * laneHeight - view.scrollTop, view.width, 1);
+    if (lanes[lane - 1] === worker) return;
+    const top = tops[lane]! - nameHeight - view.scrollTop;
+    if (lane > 0) context.fillRect(0, top, view.width, 1);
+    const name = fitting(context, workerName(worker), view.width - 10);
+    context.fillText(name, 5, top + nameHeight / 2 + 1);
   });
 }
 
@@ -145,12 +170,11 @@ function drawBar(
   bar: Bar,
   view: Viewport,
   paint: Paint,
-  x: (at: number) => number,
-  isCritical: boolean,
+  at: { readonly x: (at: number) => number; readonly top: number; readonly isCritical: boolean },
 ) {
+  const { x, top, isCritical } = at;
   const left = x(bar.from);
   const width = Math.max(2, x(bar.to) - left - 1);
-  const top = topHeight + bar.lane * laneHeight - view.scrollTop + 3;
   if (left + width < 0 || left > view.width || top > view.height || top + barHeight < topHeight)
     return;
   const status = bar.status in paint ? (bar.status as keyof Paint) : "cancelled";
@@ -181,14 +205,13 @@ function drawBar(
 function drawPath(
   context: CanvasRenderingContext2D,
   { critical }: Timeline,
-  view: Viewport,
   paint: Paint,
   x: (at: number) => number,
+  topOf: (bar: Bar) => number,
 ) {
   context.strokeStyle = paint.text;
   context.lineWidth = 1.5;
-  const middle = (bar: Bar) =>
-    topHeight + bar.lane * laneHeight - view.scrollTop + 3 + barHeight / 2;
+  const middle = (bar: Bar) => topOf(bar) + barHeight / 2;
   context.beginPath();
   for (let index = 1; index < critical.length; index += 1) {
     const [one, next] = [critical[index - 1]!, critical[index]!];

@@ -89,20 +89,27 @@ function inLanes(loose: readonly Omit<Bar, "lane">[]): { bars: Bar[]; lanes: str
  * Backwards from what ended last: each waited for what ended last before it began, be it for its slot, for its
  * stage or for its own attempt before.
  */
-function criticalPath(bars: readonly Bar[]): Bar[] {
+export function criticalPath(bars: readonly Bar[]): readonly Bar[] {
   const byEnd = [...bars].sort((a, b) => a.to - b.to);
-  const path: Bar[] = [];
+  const retried = retriedOnes(bars);
   const seen = new Set<Bar>();
   for (let at = byEnd.at(-1); at && !seen.has(at); ) {
     seen.add(at);
-    path.unshift(at);
-    const { from, ref } = at;
-    const own = byEnd.findLast(
-      (bar) => taskKey(bar.ref) === taskKey(ref) && bar.to <= from + toleranceMs && !seen.has(bar),
-    );
-    at = own ?? latestBefore(byEnd, at, seen);
+    const own = at.attempt > 1 ? retried.get(attemptKey(at.ref, at.attempt - 1)) : undefined;
+    const waitedForOwn = own && own.to <= at.from + toleranceMs && !seen.has(own);
+    at = waitedForOwn ? own : latestBefore(byEnd, at, seen);
   }
-  return path;
+  return [...seen].reverse();
+}
+
+/** Every attempt that another one came after, so that it is found without looking through all. */
+function retriedOnes(bars: readonly Bar[]): Map<string, Bar> {
+  const all = bars.filter(({ attempt, attempts }) => attempt < attempts);
+  return new Map(all.map((bar) => [attemptKey(bar.ref, bar.attempt), bar]));
+}
+
+function attemptKey(ref: TaskRef, attempt: number): string {
+  return `${attempt} ${taskKey(ref)}`;
 }
 
 /** Of those that ended at about the same time the one whose slot it took over. */

@@ -3,24 +3,24 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { taskKey, taskLabel } from "../../src/model/pipeline.js";
 import type { Run } from "../../src/model/run.js";
-import { formatDuration } from "../format.js";
+import { formatDuration, workerName } from "../format.js";
 import { taskHref } from "../route.js";
-import { shownRun } from "../state.js";
+import { shownEntry, shownRun } from "../state.js";
 import { useKeys } from "../use-keys.js";
 import type { PageProps } from "./page.js";
-import { MissingRun } from "./run.js";
+import { LoadingRun, MissingRun } from "./run.js";
 import { RunHeading } from "./run-heading.js";
 import { StatusIcon } from "./status.js";
-import { barAt, drawTimeline, laneHeight, topHeight } from "./timeline-canvas.js";
+import { barAt, drawTimeline, timelineHeight } from "./timeline-canvas.js";
 import { type Bar, type Timeline, timelineOf } from "./timeline-lanes.js";
 
 const maxZoom = 400;
 
-export function TimelinePage({ state, actions }: PageProps) {
-  const entry = shownRun(state);
-  if (entry?.missing) return <MissingRun id={entry.id} reason={entry.missing} />;
-  if (!entry?.run) return <p class="loading">Loading the run...</p>;
-  const { run } = entry;
+export function TimelinePage({ state, actions, run: id }: PageProps & { run: number }) {
+  const entry = shownEntry(state);
+  const run = shownRun(state);
+  if (entry?.missing) return <MissingRun id={id} reason={entry.missing} />;
+  if (!run) return <LoadingRun id={id} problem={entry?.problem ?? null} />;
   return (
     <>
       <RunHeading state={state} actions={actions} run={run} />
@@ -78,8 +78,8 @@ function Lanes({ run, now, go }: LanesProps) {
   };
   const group = "Timeline";
   useKeys([
-    { keys: "+", words: "Closer", group, run: () => zoomBy(1.6) },
-    { keys: "-", words: "Farther", group, run: () => zoomBy(1 / 1.6) },
+    { keys: "+", words: "Closer", group, repeats: true, run: () => zoomBy(1.6) },
+    { keys: "-", words: "Farther", group, repeats: true, run: () => zoomBy(1 / 1.6) },
     { keys: "0", words: "All of it", group, run: () => setZoom(1) },
   ]);
 
@@ -93,7 +93,7 @@ function Lanes({ run, now, go }: LanesProps) {
   };
   const busy = timeline.bars.reduce((sum, { from, to }) => sum + to - from, 0);
   const whole = Math.max(1, timeline.to - timeline.from);
-  const spaceHeight = topHeight + timeline.lanes.length * laneHeight + 8;
+  const spaceHeight = timelineHeight(timeline) + 8;
   const used = Math.round((busy / (whole * Math.max(1, timeline.lanes.length))) * 100);
   if (timeline.bars.length === 0)
     return <p class="quiet padded">No task has started yet, so there is nothing to draw.</p>;
@@ -170,6 +170,11 @@ function Lanes({ run, now, go }: LanesProps) {
               from {formatDuration(hovered.bar.from - timeline.from)} on
               {hovered.bar.attempts > 1 && `, attempt ${hovered.bar.attempt}`}
             </span>
+            {hovered.bar.worker !== "" && (
+              <span class="quiet">
+                on <bdi>{workerName(hovered.bar.worker)}</bdi>
+              </span>
+            )}
           </div>
         )}
       </section>

@@ -3,19 +3,24 @@
 import type { RunSummary } from "../../src/wire/boss.js";
 import { formatDuration } from "../format.js";
 import { runHref } from "../route.js";
-
-const shown = 30;
+import { trendRuns } from "../urls.js";
+import { moveByArrows } from "./arrows.js";
 
 export function Trend({ runs, now }: { runs: readonly RunSummary[]; now: number }) {
-  const bars = runs.slice(0, shown).reverse();
+  const bars = runs.slice(0, trendRuns).reverse();
   if (bars.length === 0) return <span class="quiet">No run yet</span>;
   const longest = Math.max(
     1,
     ...bars.flatMap((run) => (run.finishedAt === null ? [] : [durationOf(run, now)])),
   );
   return (
-    <ul class="trend" aria-label={`The last ${bars.length} runs, oldest first`}>
-      {bars.map((run) => {
+    <ul
+      class="trend"
+      aria-label={`The last ${bars.length} runs, oldest first`}
+      data-row
+      onKeyDown={moveByArrows}
+    >
+      {bars.map((run, index) => {
         const ms = durationOf(run, now);
         const words = `#${run.id} ${run.status}${ms > 0 ? ` in ${formatDuration(ms)}` : ""}`;
         return (
@@ -25,7 +30,7 @@ export function Trend({ runs, now }: { runs: readonly RunSummary[]; now: number 
               href={runHref(run.id)}
               title={words}
               aria-label={words}
-              tabIndex={-1}
+              tabIndex={index === bars.length - 1 ? 0 : -1}
             >
               <span style={{ height: `${Math.min(100, Math.round((ms / longest) * 100))}%` }} />
             </a>

@@ -1,5 +1,5 @@
 import type { WorkerView } from "../../src/wire/boss.js";
-import type { Status } from "../format.js";
+import { type Status, workerName } from "../format.js";
 import { StatusIcon } from "./status.js";
 
 /** As many are drawn one by one; of more only the numbers are told. */
@@ -32,16 +32,22 @@ const icons: Record<WorkerView["status"], Status> = {
   lost: "failed",
 };
 
+/** One that answers and takes nothing, since its engine is away or it stops, is as bad as none. */
+function iconOf({ status, problem }: WorkerView): Status {
+  return status === "connected" && problem !== null ? "errored" : icons[status];
+}
+
 function sandboxes(count: number): string {
   return `${count} ${count === 1 ? "sandbox" : "sandboxes"}`;
 }
 
-function Worker({ worker: { url, status, info, problem } }: { worker: WorkerView }) {
+function Worker({ worker }: { worker: WorkerView }) {
+  const { url, status, info, problem } = worker;
   return (
     <li class={`worker is-${status}`}>
       <p class="worker-name">
-        <StatusIcon status={icons[status]} />
-        <bdi>{url.replace(/^https?:\/\//, "")}</bdi>
+        <StatusIcon status={iconOf(worker)} />
+        <bdi>{workerName(url)}</bdi>
       </p>
       {info && status === "connected" && (
         <>

@@ -14,9 +14,22 @@ const command = [
   "echo 'Error: boom'; exit 1",
 ].join("; ");
 
-const slack = 3;
+/** A machine of half the usual speed, and others at work beside this one, came to a factor of almost three. */
+const slack = 4;
 
-const row = (page: Page, line: number) => page.locator(`.out-row[data-line="${line}"]`);
+const row = (page: Page, line: number) => page.locator(rowOf(line));
+const rowOf = (line: number) => `.out-row[data-line="${line}"]`;
+
+/** Looks at every frame; a locator that waits looks only twice a second. */
+const shown = (page: Page, selector: string, text = "") =>
+  page.evaluate(`new Promise((done) => {
+    const look = () => {
+      const found = document.querySelector(${JSON.stringify(selector)});
+      if (found?.textContent.includes(${JSON.stringify(text)})) done();
+      else requestAnimationFrame(look);
+    };
+    look();
+  })`);
 
 describe("a million lines", { skip: noBrowser }, () => {
   let rig: Rig;
@@ -52,34 +65,32 @@ describe("a million lines", { skip: noBrowser }, () => {
 
     await took("first lines", 1000, async () => {
       await page.goto(`${rig.url}/runs/1/Unit/large#L1`);
-      await row(page, 1).getByText("0000001 test").waitFor();
+      await shown(page, rowOf(1), "0000001 test");
     });
     await took("End", 500, async () => {
       await page.keyboard.press("End");
-      await row(page, lines + 1)
-        .getByText("Error: boom")
-        .waitFor();
+      await shown(page, rowOf(lines + 1), "Error: boom");
     });
     await took("Home", 500, async () => {
       await page.keyboard.press("Home");
-      await row(page, 1).getByText("0000001 test").waitFor();
+      await shown(page, rowOf(1), "0000001 test");
     });
     await took("first error", 3000, async () => {
       await page.keyboard.press("e");
-      await page.locator(".out-row.is-current").getByText("Error: boom").waitFor();
+      await shown(page, ".out-row.is-current", "Error: boom");
     });
     await page.keyboard.press("Home");
     await took("search", 3000, async () => {
       await page.keyboard.press("/");
       await page.keyboard.type("number 999999");
       await page.keyboard.press("Enter");
-      await page.locator(".out-count").getByText("1 of 1 line").waitFor();
-      await row(page, 999_999).locator("mark").waitFor();
+      await shown(page, ".out-count", "1 of 1 line");
+      await shown(page, `${rowOf(999_999)} mark`);
     });
     await took("pattern that matches everywhere", 3000, async () => {
       await page.getByRole("button", { name: "Regular expression" }).click();
       await page.getByRole("searchbox", { name: "Search in the output" }).fill("\\d+ ms");
-      await page.locator(".out-count").getByText("1,000,000 lines").waitFor();
+      await shown(page, ".out-count", "1,000,000 lines");
     });
 
     const cdp = await page.context().newCDPSession(page);

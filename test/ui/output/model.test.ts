@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { dockerCommand } from "../../../src/model/docker-command.js";
+import { dockerCommand, dockerScript } from "../../../src/model/docker-command.js";
 import { shellWord } from "../../../src/model/shell-word.js";
 import type { OutputFold } from "../../../src/wire/boss.js";
 import { FoldMap, foldKey } from "../../../ui/output/fold-map.js";
@@ -235,6 +235,36 @@ test("a call as a command holds its limits, and names of secrets only", () => {
   );
 });
 
+test("a call that sees its source mounts a checkout of it, and says what else it needs", () => {
+  const call = { image: "node:22", command: "npm test", sourcePath: "/my src" };
+  const sources = [
+    { kind: "git", url: "https://h/r", ref: "main", commit: "c0", tree: "t" },
+  ] as const;
+  const services = [{ name: "db", image: "postgres:17" }];
+  const whole = ["bettertest", "repro", "4", "unit.red one"];
+  const script = (more: object, around = { sources, services }) =>
+    dockerScript([{ ...call, ...more, around }], whole).split("\n");
+  assert.deepEqual(script({}), [
+    "# bettertest repro 4 'unit.red one'",
+    "# 'to be run in a checkout of https://h/r at c0'",
+    "# 'without its service db (postgres:17)'",
+    `docker run --rm --init -w '/my src' -v "$PWD"':/my src' --entrypoint sh node:22 -c 'npm test'`,
+  ]);
+  assert.match(script({ workdir: "/elsewhere" }).at(-1)!, / -w \/elsewhere /);
+  assert.deepEqual(script({ image: "bettertest-image:ab", secrets: ["KEY"] }).slice(2, 4), [
+    "# 'set these yourself before: KEY'",
+    "# 'bettertest-image:ab is an image that a worker has built: build it here, and name yours instead'",
+  ]);
+  assert.deepEqual(script({ builds: true, command: "docker build ." }).slice(1, 2), [
+    "# 'to be run in a checkout of https://h/r at c0'",
+  ]);
+  const bare = dockerScript(
+    [{ image: "i", command: "true", around: { sources, services: [] } }],
+    whole,
+  );
+  assert.equal(bare, "docker run --rm --init --entrypoint sh i -c true", "it lacks nothing");
+});
+
 test("times count from the first byte, and say where the last command's output ends", () => {
   const times = new Times([
     [0, 1000, 0],
@@ -248,4 +278,25 @@ test("times count from the first byte, and say where the last command's output e
   assert.equal(times.endOfCalls(120), 100);
   assert.equal(new Times([]).since(5), null);
   assert.equal(new Times([[0, 5, 0]]).endOfCalls(9), null);
+});
+
+test("times go on behind what is known of them", () => {
+  const known = new Times([
+    [0, 0, 0],
+    [5, 1000, 1],
+  ]);
+  assert.equal(known.lastOffset, 5);
+  const more = known.withMarks(
+    [
+      [5, 1500, 1],
+      [9, 2000, 0],
+    ],
+    5,
+  );
+  assert.deepEqual(
+    [4, 5, 9].map((offset) => more.at(offset)),
+    [0, 1500, 2000],
+  );
+  assert.equal(more.endOfCalls(20), 9);
+  assert.equal(more.withMarks([], 0).at(9), null);
 });
