@@ -56,7 +56,7 @@ export const sourcesBench: Bench = {
           rounds,
           async () => {
             edit(root);
-            return timed(() => near.bring());
+            return near.bring();
           },
           async () => {
             edit(root);
@@ -166,8 +166,8 @@ class Boss {
     };
   }
 
-  /** As a boss that has just been started, so with nothing but what it finds on disk. */
-  async bring(tasks = 1): Promise<void> {
+  /** As a boss that has just been started, so with nothing but what it finds on disk. Returns the milliseconds. */
+  async bring(tasks = 1): Promise<number> {
     const sources = new Sources({
       folder: this.#cache,
       secret: () => undefined,
@@ -183,10 +183,13 @@ class Boss {
     });
     const never = new AbortController().signal;
     setMaxListeners(0, never);
-    const asked = Array.from({ length: tasks }, () =>
-      ofRun({ kind: "workspace" }, this.#client, never),
+    const ms = await timed(() =>
+      Promise.all(
+        Array.from({ length: tasks }, () => ofRun({ kind: "workspace" }, this.#client, never)),
+      ),
     );
-    await Promise.all(asked);
+    await sources.close();
+    return ms;
   }
 
   close(): void {
@@ -203,7 +206,7 @@ async function firstSync(root: string, { folder, rounds }: BenchContext): Promis
       {
         await using worker = await startWorkerStand(own, [], "process");
         const boss = new Boss(root, own, worker.url);
-        ms = await timed(() => boss.bring());
+        ms = await boss.bring();
         boss.close();
       }
       rmSync(own, { recursive: true });
@@ -245,9 +248,9 @@ async function roundTrips(root: string, near: Boss, { folder, rounds, worker, co
     delayMs,
   );
   await using toRsync = await startDelayedLink({ host: "127.0.0.1", port: daemon.port }, delayMs);
-  const changedMs = async (work: () => Promise<unknown>) => {
+  const changedMs = async (work: () => Promise<number>) => {
     edit(root);
-    return timed(work);
+    return work();
   };
   const rsync = (at: number) => () =>
     commandMs("rsync", ["-a", `${root}/`, `rsync://127.0.0.1:${at}/copy`]);

@@ -250,6 +250,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
       await pipelines.close();
       await hostPool.close();
       workers.close();
+      await sources.close();
       stopped.abort();
       metrics.close();
       await retention.idle();

@@ -4,9 +4,11 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { gitEnv } from "./git-env.js";
 
+/** Untracked and not ignored. Byte strings, relative to the folder asked for; those that end in / are repos of their own. */
+export type Untracked = readonly string[];
+
 export interface GitStatus {
-  /** Untracked and not ignored. Byte strings, relative to the folder asked for; those that end in / are repos of their own. */
-  readonly untracked: readonly string[];
+  readonly untracked: Untracked;
   /** Null before the first commit. */
   readonly commit: string | null;
   /** Null where none is checked out. */
@@ -20,19 +22,27 @@ const largestListBytes = 2 ** 30;
 /** There is a `.git`, and what it names is no repo. */
 class LostRepo extends Error {}
 
-/** Null: the folder belongs to no repo, or there is no git. */
-export async function gitStatus(folder: string): Promise<GitStatus | null> {
+/**
+ * `only`: of these tracked files alone, and of nothing untracked. Null: the folder belongs to no repo, or there is no
+ * git.
+ */
+export async function gitStatus(
+  folder: string,
+  only?: readonly string[],
+): Promise<GitStatus | null> {
   // One walk tells both what is untracked and whether anything differs.
   const status = await git(folder, [
+    "--literal-pathspecs",
     "status",
     "-z",
     "--porcelain=v2",
     "--branch",
-    "--untracked-files=all",
+    `--untracked-files=${only ? "no" : "all"}`,
     "--no-renames",
     // They are asked by themselves; one that is broken would end this.
     "--ignore-submodules=dirty",
-    ".",
+    "--",
+    ...(only ? pathspecsOf(only) : ["."]),
   ]);
   if (status === null) return null;
   const prefix = await prefixOf(folder, status);
@@ -77,12 +87,24 @@ export async function listOfRepo(
   }
 }
 
+/** Null: the folder belongs to no repo, or there is no git. */
+export async function untrackedByGit(
+  folder: string,
+  env?: NodeJS.ProcessEnv,
+): Promise<Untracked | null> {
+  const listed = await git(folder, ["ls-files", "-z", "--others", "--exclude-standard"], env);
+  return listed?.split("\0").slice(0, -1) ?? null;
+}
+
 /** All that the repo would not ignore if it tracked nothing, so that no folder is a submodule to it. */
-export async function listUntracked(folder: string): Promise<readonly string[]> {
-  const listed = await git(folder, ["ls-files", "-z", "--others", "--exclude-standard"], {
-    GIT_INDEX_FILE: "/nonexistent/index",
-  });
-  return listed?.split("\0").slice(0, -1) ?? [];
+export async function listUntracked(folder: string): Promise<Untracked> {
+  return (await untrackedByGit(folder, { GIT_INDEX_FILE: "/nonexistent/index" })) ?? [];
+}
+
+/** Whether the index holds just what that commit does. */
+export async function isCommitted(folder: string, commit: string): Promise<boolean> {
+  const staged = ["diff-index", "-z", "--cached", "--raw", "--no-renames", commit, "--"];
+  return (await git(folder, staged)) === "";
 }
 
 /**
@@ -103,10 +125,23 @@ export async function touchedSinceIndex(
     "-z",
     "--raw",
     "--no-renames",
-    "--ignore-submodules=all",
+    "--ignore-submodules=dirty",
   ]).catch(() => null);
   if (listed === null) return null;
   return new Set(listed.split("\0").filter((_, index) => index % 2 === 1));
+}
+
+const mostPathspecs = 256;
+
+/** Arguments are texts, and names of files are bytes. */
+function pathspecsOf(paths: readonly string[]): readonly string[] {
+  // Git's own folder: nothing in it is ever tracked.
+  if (paths.length === 0) return [".git"];
+  const bytes = paths.slice(0, mostPathspecs).map((path) => Buffer.from(path, "latin1"));
+  const isPassable =
+    paths.length <= mostPathspecs &&
+    bytes.every((path) => Buffer.from(path.toString()).equals(path));
+  return isPassable ? bytes.map(String) : ["."];
 }
 
 /** Of paths in a status, that part which leads from the top of the repo to the folder. */

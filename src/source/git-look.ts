@@ -5,10 +5,13 @@ import { findGitIndex, type GitIndexPlace } from "./git-index.js";
 import {
   type GitStatus,
   gitStatus,
+  isCommitted,
   listOfRepo,
   listUntracked,
   touchedSinceIndex,
   trackedByGit,
+  type Untracked,
+  untrackedByGit,
 } from "./git-list.js";
 import type { ListedTree, Run } from "./listed-tree.js";
 import { pathBytes } from "./manifest.js";
@@ -24,7 +27,7 @@ export interface GitSight extends GitStatus {
 export class GitLook {
   readonly #root: string;
   readonly #sureBefore: number;
-  readonly #status: Promise<GitStatus | null>;
+  readonly #untracked: Promise<Untracked | null>;
   readonly #place: GitIndexPlace | null;
   readonly #touched: Promise<ReadonlySet<string> | null>;
   /** How the index looked when it was first asked for; null: it is not to be relied on. */
@@ -39,8 +42,8 @@ export class GitLook {
     this.#touched = this.#place
       ? touchedSinceIndex(root, this.#place.gitFolder)
       : Promise.resolve(null);
-    this.#status = gitStatus(root);
-    this.#status.catch(() => {});
+    this.#untracked = untrackedByGit(root);
+    this.#untracked.catch(() => {});
   }
 
   /** Entries of a known tree, 1 for yes, as far as can be told before git has answered. */
@@ -58,10 +61,13 @@ export class GitLook {
 
   /** Null: there is no repo, or it has nothing to do with this folder. What is not vouched for is no longer. */
   async seen(walk: Walk): Promise<GitSight | null> {
-    const [looked, touched] = await Promise.all([this.#status, this.#touched]);
+    const [untracked, touched] = await Promise.all([this.#untracked, this.#touched]);
     const isSteady = this.#isSteady();
     // What was untracked may be tracked by now, and another commit may be checked out.
-    const status = isSteady || !this.#place ? looked : await gitStatus(this.#root);
+    const status =
+      isSteady && untracked && touched
+        ? await this.#statusWith(untracked, touched)
+        : await gitStatus(this.#root);
     if (status && touched && isSteady && walk.isOneDisk()) this.#vouched?.except(touched);
     else {
       this.#vouched?.none();
@@ -83,6 +89,17 @@ export class GitLook {
   /** What of it is still true of a tree that was made from the known one. */
   indexOf(tree: ListedTree, runs: readonly Run[]): KnownIndex | null {
     return this.#vouched?.inTree(tree, runs) ?? null;
+  }
+
+  /** Like git's own, which would look at each file once more. */
+  async #statusWith(untracked: Untracked, touched: ReadonlySet<string>): Promise<GitStatus | null> {
+    const status = await gitStatus(this.#root, [...touched]);
+    if (!status?.commit) return gitStatus(this.#root);
+    const { commit } = status;
+    const isKnown = this.#vouched?.committed === commit;
+    const isClean = isKnown || (await isCommitted(this.#root, commit));
+    if (isClean) this.#vouched?.isCommitted(commit);
+    return { ...status, untracked, dirty: status.dirty || !isClean || untracked.length > 0 };
   }
 
   async #allTracked(isSteady: boolean): Promise<Pick<Vouched, "tracked" | "others">> {

@@ -96,15 +96,30 @@ export function wasScanned(folder: string, root: string): boolean {
 export interface StatCache {
   of(root: string): Promise<KnownTree | null>;
   keep(root: string, tree: KnownTree): void;
-  /** What was kept is where it outlives the process. */
+  /** Where it outlives the process, what was kept is there now. */
   saved(): Promise<void>;
 }
+
+/** Whoever has just scanned waits for other things than what a later scan will want to know. */
+const saveAfterMs = 200;
 
 /** `folder`: where it outlives the process; absent: nowhere. */
 export function createStatCache(folder?: string): StatCache {
   const known = new Map<string, KnownTree>();
+  const unsaved = new Map<string, KnownTree>();
+  let timer: NodeJS.Timeout | undefined;
   /** One after the other: the last one counts. */
   let saving: Promise<void> = Promise.resolve();
+  const saveAll = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    for (const [root, tree] of unsaved) {
+      // Losing it costs time, no more.
+      saving = saving.then(() => save(folder!, root, tree)).catch(() => {});
+    }
+    unsaved.clear();
+    return saving;
+  };
   return {
     async of(root) {
       const found = known.get(root) ?? (folder === undefined ? null : await load(folder, root));
@@ -114,10 +129,10 @@ export function createStatCache(folder?: string): StatCache {
     keep(root, tree) {
       known.set(root, tree);
       if (folder === undefined) return;
-      // Losing it costs time, no more.
-      saving = saving.then(() => save(folder, root, tree)).catch(() => {});
+      unsaved.set(root, tree);
+      timer ??= setTimeout(saveAll, saveAfterMs);
     },
-    saved: () => saving,
+    saved: saveAll,
   };
 }
 
@@ -176,7 +191,13 @@ function isIndexHead(index: unknown): index is Head["index"] {
   if (typeof index !== "object") return false;
   if (!("look" in index && "tracked" in index && "others" in index)) return false;
   const { look, tracked, others } = index;
-  return typeof look === "string" && typeof tracked === "number" && Array.isArray(others);
+  const committed = "committed" in index ? index.committed : undefined;
+  return (
+    typeof look === "string" &&
+    typeof tracked === "number" &&
+    (committed === null || typeof committed === "string") &&
+    Array.isArray(others)
+  );
 }
 
 async function save(
@@ -204,9 +225,7 @@ async function save(
     vouched,
     Buffer.from(tree.text, "latin1"),
   ]);
-  await writeFile(aside, Buffer.concat([Buffer.from(`${hashOfText(rest)}\n`), rest]), {
-    mode: 0o600,
-  });
+  await writeFile(aside, [Buffer.from(`${hashOfText(rest)}\n`), rest], { mode: 0o600 });
   await rename(aside, path);
 }
 

@@ -17,6 +17,8 @@ export interface KnownIndex {
   readonly look: string;
   /** How many files it tracks. */
   readonly tracked: number;
+  /** The commit that holds the same, as far as one is known. */
+  readonly committed: string | null;
   /** For each entry of the tree: 1, where it vouches. */
   readonly entries: Uint8Array;
   /** Tracked files for which it does not. */
@@ -33,11 +35,13 @@ export class Vouched {
   readonly entries: Uint8Array;
   readonly #tree: ListedTree;
   readonly #index: Pick<KnownIndex, "look" | "tracked">;
+  #committed: string | null;
   readonly #others: string[];
 
-  private constructor(tree: ListedTree, { entries, others, ...index }: KnownIndex) {
+  private constructor(tree: ListedTree, { entries, others, committed, ...index }: KnownIndex) {
     this.#tree = tree;
     this.#index = index;
+    this.#committed = committed;
     this.entries = entries;
     this.#others = [...others];
   }
@@ -63,7 +67,7 @@ export class Vouched {
       if (isAsItWas) entries[entry] = 1;
       else others.push(path);
     }
-    return new Vouched(tree, { look, tracked: paths.length, entries, others });
+    return new Vouched(tree, { look, tracked: paths.length, committed: null, entries, others });
   }
 
   static remembered(tree: ListedTree, index: KnownIndex): Vouched {
@@ -72,6 +76,14 @@ export class Vouched {
 
   get tracked(): number {
     return this.#index.tracked;
+  }
+
+  get committed(): string | null {
+    return this.#committed;
+  }
+
+  isCommitted(commit: string): void {
+    this.#committed = commit;
   }
 
   /** Tracked files that are to be looked at. */
@@ -102,6 +114,6 @@ export class Vouched {
     }
     const all = (flags: Uint8Array) => flags.reduce((sum, flag) => sum + flag, 0);
     if (all(entries) !== all(this.entries)) return null;
-    return { ...this.#index, entries, others: this.#others };
+    return { ...this.#index, committed: this.#committed, entries, others: this.#others };
   }
 }

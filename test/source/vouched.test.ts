@@ -248,6 +248,15 @@ async function assertSame(root: string, cache: StatCache): Promise<void> {
   const anew = await scan(root, createStatCache());
   assert.deepEqual(known.manifest, anew.manifest);
   assert.equal(known.hash, anew.hash);
+  assert.deepEqual([known.dirty, known.commit, known.branch], toldByGit(root));
+}
+
+/** Whether anything differs from the commit, which one that is, and of which branch. */
+function toldByGit(root: string): readonly [boolean, string, string] {
+  const told = (...args: string[]) => execFileSync("git", args, { cwd: root, encoding: "utf8" });
+  const changes = told("status", "--porcelain", "--untracked-files=all");
+  const branch = told("rev-parse", "--abbrev-ref", "HEAD").trim();
+  return [changes !== "", told("rev-parse", "HEAD").trim(), branch];
 }
 
 test("a clock that was set is no witness", async () => {
@@ -359,7 +368,9 @@ const random = fc.oneof(
   fc.record({ what: fc.constant("remove"), path }),
   fc.record({ what: fc.constant("rename"), path, to: path }),
   fc.record({
-    what: fc.constantFrom("add", "commit", "stash", "checkout", "reset", "refresh"),
+    what: fc.constantFrom(
+      ...["add", "intend", "commit", "uncommit", "stash", "checkout", "reset", "refresh"],
+    ),
     path,
   }),
 );
@@ -376,6 +387,8 @@ function apply(root: string, { what, path, content, to }: Random): void {
     else if (what === "remove") rmSync(place);
     else if (what === "rename") renameSync(place, join(root, to!));
     else if (what === "add") git(root, "add", "--", path);
+    else if (what === "intend") git(root, "add", "--intent-to-add", "--", path);
+    else if (what === "uncommit") git(root, "reset", "-q", "--soft", "HEAD~1");
     else if (what === "commit") git(root, "commit", "-qam", "more");
     else if (what === "stash") git(root, "stash");
     else if (what === "checkout") git(root, "checkout", "-q", "--", path);
@@ -404,6 +417,7 @@ test("whatever is done to a repo, what is known of it makes the same tree as a l
       const known = await scan(root, cache);
       const anew = await scan(root, createStatCache());
       assert.deepEqual(known.manifest, anew.manifest, words);
+      assert.deepEqual([known.dirty, known.commit, known.branch], toldByGit(root), words);
     }
   }
 });

@@ -196,6 +196,10 @@ export class Sources {
     };
   }
 
+  close(): Promise<void> {
+    return this.#cache.saved();
+  }
+
   /** Once for each worker, whoever asks and however many at a time. */
   #once(
     tree: string,
