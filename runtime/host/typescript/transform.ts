@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import type * as esbuild from "esbuild";
 import { handOverClasses } from "./declared-classes.js";
 import type { KeptTransform, KeptTransforms } from "./kept-transforms.js";
+import { withoutThreads } from "./without-threads.js";
 
 export type TransformResult =
   | { readonly ok: true; readonly code: string; readonly warnings: readonly SourceNote[] }
@@ -33,7 +34,7 @@ let loaded: typeof esbuild | undefined;
 
 /** Loaded by the first file that it is asked for. */
 function transformer(): typeof esbuild {
-  loaded ??= fromHere("esbuild") as typeof esbuild;
+  loaded ??= withoutThreads(() => fromHere("esbuild") as typeof esbuild);
   return loaded;
 }
 

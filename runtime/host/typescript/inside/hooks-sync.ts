@@ -1,7 +1,7 @@
 // The hooks of newer Nodes, where tsx's are synchronous and run in this thread: then ours must be so too.
 // They cannot wait for the boss's esbuild, so each file that is not kept costs a short-lived one of its own.
 
-import Module from "node:module";
+import Module, { isBuiltin } from "node:module";
 import { pathToFileURL } from "node:url";
 import { KeptTransforms } from "../kept-transforms.js";
 import { transformSourceSync } from "../transform.js";
@@ -32,7 +32,7 @@ interface Context {
   readonly format?: string | null | undefined;
   readonly importAttributes?: { readonly type?: string | undefined };
 }
-interface SyncHooks {
+export interface SyncHooks {
   resolve(specifier: string, context: Context, next: (s: string, c: Context) => Resolved): Resolved;
   load(url: string, context: Context, next: (u: string, c: Context) => Loaded): Loaded;
 }
@@ -44,20 +44,48 @@ export function tsxHooksAreSync([major = 0, minor = 0, patch = 0]: readonly numb
   return major === 25 ? minor >= 1 : major > 25;
 }
 
-/** Called after tsx's, so that these are asked first. */
-export function registerSyncHooks(seen: SeenByHooks): void {
+/** What tsx would register. Throws where it registers nothing. */
+export function hooksOf(register: () => void): SyncHooks {
+  const name = "registerHooks";
+  const registerHooks: unknown = Reflect.get(Module, name);
+  let given: SyncHooks | undefined;
+  Reflect.set(Module, name, (hooks: SyncHooks) => {
+    given = hooks;
+    return { deregister: () => {} };
+  });
+  try {
+    register();
+  } finally {
+    Reflect.set(Module, name, registerHooks);
+  }
+  if (!given) throw new Error("tsx has registered no hooks");
+  return given;
+}
+
+/** `tsx`: its hooks, which are loaded when they are first asked for; most pipedefs need none of them. */
+export function registerSyncHooks(seen: SeenByHooks, tsx: () => SyncHooks): void {
   const registerHooks: unknown = Reflect.get(Module, "registerHooks");
   if (typeof registerHooks !== "function") throw new Error("this Node has no synchronous hooks");
+  const byTsx: SyncHooks["resolve"] = (specifier, context, next) => {
+    if (isBuiltin(specifier)) return next(specifier, context);
+    if (isOurs(context.parentURL)) {
+      const resolved = next(specifier, context);
+      // The pipedef, by its whole path. What we and tsx need ourselves comes by here too.
+      if (!specifier.startsWith("file:")) return resolved;
+      if (moduleFormat(pathOf(resolved.url), resolved.format) === "module") return resolved;
+    }
+    return tsx().resolve(specifier, context, next);
+  };
   const hooks: SyncHooks = {
     resolve(specifier, context, next) {
       // `require` has its own patches.
-      if (context.conditions?.includes("require")) return next(specifier, context);
+      if (context.conditions?.includes("require")) return byTsx(specifier, context, next);
       const ours = resolveApi(specifier, apiUrl);
       if (ours === "inside") return next(specifier, { ...context, parentURL: apiUrl });
       if (ours) return ours;
       const importer = context.parentURL?.startsWith("file:") ? pathOf(context.parentURL) : null;
       try {
-        const resolved = next(specifier, context);
+        const resolved = byTsx(specifier, context, next);
         if (!resolved.url.startsWith("file:")) return resolved;
         const path = pathOf(resolved.url);
         if (importer && isOwnSource(path)) seen.imported(importer, path);
@@ -74,10 +102,10 @@ export function registerSyncHooks(seen: SeenByHooks): void {
       }
     },
     load(url, context, next) {
+      if (url.startsWith("node:") || isOurs(url)) return next(url, context);
       if (!url.startsWith("file:") || context.conditions?.includes("require"))
-        return next(url, context);
+        return tsx().load(url, context, next);
       const path = pathOf(url);
-      if (isBuiltMachinery(path)) return next(url, context);
       if (isOwnSource(path)) seen.touch(path);
       switch (loadKind(path, context)) {
         case "transform":
@@ -89,13 +117,17 @@ export function registerSyncHooks(seen: SeenByHooks): void {
         }
         default: {
           const source = path.endsWith(".json") ? pinnedSource(path) : undefined;
-          if (!source) return next(url, context);
+          if (!source) return tsx().load(url, context, next);
           return { format: "json", source: Buffer.from(source).toString(), shortCircuit: true };
         }
       }
     },
   };
   registerHooks(hooks);
+}
+
+function isOurs(url: string | undefined): boolean {
+  return url?.startsWith("file:") === true && isBuiltMachinery(pathOf(url));
 }
 
 let kept: KeptTransforms | undefined;

@@ -7,10 +7,17 @@ import { MessageChannel } from "node:worker_threads";
 import type * as TsxForCommonJs from "tsx/cjs/api";
 import type * as TsxForModules from "tsx/esm/api";
 import * as api from "../../../index.js";
+import { withoutThreads } from "../without-threads.js";
 import type { AskedOfHooks, FromHooks, HookData, ToHooks } from "./hooks.js";
-import { registerSyncHooks, type SeenByHooks, tsxHooksAreSync } from "./hooks-sync.js";
+import {
+  hooksOf,
+  registerSyncHooks,
+  type SeenByHooks,
+  type SyncHooks,
+  tsxHooksAreSync,
+} from "./hooks-sync.js";
 import type { Link } from "./link.js";
-import { apiUrl } from "./machinery.js";
+import { apiUrl, isBuiltMachinery } from "./machinery.js";
 import { isOwnSource } from "./module-kinds.js";
 import { findPinned, patchReadFile, pin } from "./pinned.js";
 
@@ -88,24 +95,26 @@ export function prepareLoader(link: Link): Loader {
     },
   };
   const sync = tsxHooksAreSync(process.versions.node.split(".").map(Number));
+  let tsxHooks: SyncHooks | undefined;
+  const addTsx = patchRequire(seen, () => {
+    if (sync) tsxHooks = hooksOf(registerTsx);
+  });
   if (sync) {
-    const tsx: typeof TsxForModules = withoutThreads(() => fromHere("tsx/esm/api"));
-    tsx.register({ tsconfig: false });
-    registerSyncHooks(seen);
+    registerSyncHooks(seen, () => {
+      addTsx();
+      return tsxHooks ?? passOn;
+    });
     port2.close();
   } else {
     const data: HookData = { port: port2, apiUrl };
     register("./hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
   }
   patchReadFile();
-  const tsxForCommonJs = patchRequire(seen);
-  // There it has hooks of its own that count on it.
-  if (sync) tsxForCommonJs();
   hooks.unref();
 
   return {
     async prepare() {
-      tsxForCommonJs();
+      addTsx();
       await ask("prepare");
     },
     async pin(sources) {
@@ -130,11 +139,23 @@ export function prepareLoader(link: Link): Loader {
   };
 }
 
+function registerTsx(): void {
+  const tsx: typeof TsxForModules = withoutThreads(() => fromHere("tsx/esm/api"));
+  tsx.register({ tsconfig: false });
+}
+
+/** For what tsx itself requires. */
+const passOn: SyncHooks = {
+  resolve: (specifier, context, next) => next(specifier, context),
+  load: (url, context, next) => next(url, context),
+};
+
 /**
  * `require("bettertest")` is the running installation, and required files are reported like imported ones. With the first
- * one comes tsx, for those that are no plain JavaScript, or when the function that is returned is called.
+ * one comes tsx, for those that are no plain JavaScript, or when the function that is returned is called. `first`: what of
+ * tsx is to be there before.
  */
-function patchRequire(seen: SeenByHooks): () => void {
+function patchRequire(seen: SeenByHooks, first: () => void): () => void {
   const apiPath = fileURLToPath(apiUrl);
   const loaded = new Module(apiPath);
   loaded.exports = api;
@@ -152,6 +173,7 @@ function patchRequire(seen: SeenByHooks): () => void {
     const current: unknown = Reflect.get(Module, name);
     Reflect.set(Module, name, resolve);
     try {
+      first();
       const tsx: typeof TsxForCommonJs = withoutThreads(() => fromHere("tsx/cjs/api"));
       tsx.register();
       resolve = Reflect.get(Module, name);
@@ -163,10 +185,10 @@ function patchRequire(seen: SeenByHooks): () => void {
     const [specifier, parent] = given;
     if (specifier === "bettertest") return apiPath;
     if (typeof specifier === "string" && isBuiltin(specifier)) return specifier;
-    addTsx();
-    if (typeof resolve !== "function") throw new Error("this Node resolves nothing");
     const importer: unknown =
       typeof parent === "object" && parent && Reflect.get(parent, "filename");
+    if (typeof importer !== "string" || !isBuiltMachinery(importer)) addTsx();
+    if (typeof resolve !== "function") throw new Error("this Node resolves nothing");
     try {
       const path: unknown = Reflect.apply(resolve, this, given);
       if (typeof path === "string" && isAbsolute(path) && isOwnSource(path) && path !== apiPath) {
@@ -183,19 +205,6 @@ function patchRequire(seen: SeenByHooks): () => void {
   }
   Reflect.set(Module, name, patched);
   return addTsx;
-}
-
-/** Loaded so, esbuild waits for a process of its own. From a thread of its own nobody would take that away again. */
-function withoutThreads<T>(load: () => T): T {
-  const name = "ESBUILD_WORKER_THREADS";
-  const before = process.env[name];
-  process.env[name] = "0";
-  try {
-    return load();
-  } finally {
-    if (before === undefined) delete process.env[name];
-    else process.env[name] = before;
-  }
 }
 
 function pushTo(map: Map<string, string[]>, key: string, value: string): void {

@@ -11,14 +11,14 @@ const folders = ["dist", "runtime", "src"].map((folder) => `${installation}${fol
 export const apiUrl = new URL("../../../index.js", import.meta.url).href;
 
 export function isMachinery(path: string): boolean {
-  return folders.some((folder) => path.startsWith(folder)) || isTsx(path);
+  return folders.some((folder) => path.startsWith(folder)) || isLoader(path);
 }
 
 /** The files themselves. */
 export function isBuiltMachinery(path: string): boolean {
-  return path.startsWith(`${installation}dist${sep}`) || isTsx(path);
+  return path.startsWith(`${installation}dist${sep}`) || isLoader(path);
 }
 
-function isTsx(path: string): boolean {
-  return /[\\/]node_modules[\\/]tsx[\\/]/.test(path);
+function isLoader(path: string): boolean {
+  return /[\\/]node_modules[\\/](?:tsx|esbuild)[\\/]/.test(path);
 }
