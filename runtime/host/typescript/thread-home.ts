@@ -6,6 +6,7 @@ import { ChildrenOfHome } from "./children-of-home.js";
 import type { Home } from "./home.js";
 import type { ThreadData } from "./inside/thread-link.js";
 import { nodeFlags } from "./node-flags.js";
+import { ownBytes } from "./own-bytes.js";
 import { outOfMemory } from "./process-exit.js";
 import { createCredits, creditsTaken } from "./thread-credits.js";
 
@@ -31,7 +32,7 @@ export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number 
   const home: Home = {
     send(head, body) {
       if (head.type === "prepare") settling.begin();
-      port.postMessage({ head, body: body ?? null });
+      port.postMessage({ head, body: body ? ownBytes(body) : null });
     },
     receive(handler) {
       port.on(

@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ToBoss, ToHome, ToKeeper } from "../messages.js";
+import { ownBytes } from "../own-bytes.js";
 import { creditsTaken, messageCost } from "../thread-credits.js";
 import { type Link, noBytes } from "./link.js";
 
@@ -14,8 +15,7 @@ export function createThreadLink({ port, credits }: ThreadData): Link {
     send(head: ToBoss | ToKeeper, body = noBytes) {
       const cost = messageCost(body);
       taken.acquire(cost);
-      // A Buffer may be a window on a larger one, which would be copied as a whole.
-      port.postMessage({ cost, head, body: body.byteLength === 0 ? null : body.slice() });
+      port.postMessage({ cost, head, body: body.byteLength === 0 ? null : ownBytes(body) });
     },
     receive(handler) {
       port.on("message", ({ head, body }: { head: ToHome; body: Uint8Array | null }) =>

@@ -272,3 +272,16 @@ for (const home of homes) {
     });
   });
 }
+
+test("a line that a thread prints brings no more memory along than it takes", async () => {
+  await using repo = await makeRepo({ "pipedef.ts": pipedef });
+  await using opened = await openTestHost(repo.path("pipedef.ts"), { home: "thread" });
+  await opened.load();
+  const sizes: number[] = [];
+  const write = (bytes: Uint8Array) => {
+    sizes.push(bytes.buffer.byteLength);
+    return undefined;
+  };
+  await opened.run("Prints.task_left", { io: { write } });
+  assert.deepEqual(sizes, Array(5).fill("left\n".length));
+});
