@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import type { PipedefHost } from "../../runtime/host/host.js";
-import { createHostPool, type HostPool, openHost } from "../../runtime/host/open-host.js";
+import { createHostPool, type HomeSource, openHost } from "../../runtime/host/open-host.js";
 import { repoRoot } from "../../runtime/host/repo-root.js";
 import type { Run } from "../model/run.js";
 import type { BegunScan } from "../source/scan.js";
@@ -134,7 +134,7 @@ export async function createEngine(given: EngineOptions): Promise<Engine> {
   });
   const hostPool = options.homes ?? createHostPool({ spares: options.once ? 0 : 1 });
   const openFrom = async (
-    pool: Pick<HostPool, "take">,
+    pool: HomeSource,
     pipedef: string,
     kept?: PipedefSources,
   ): Promise<PipedefHost> => {

@@ -11,18 +11,18 @@ import { Heartbeat } from "./heartbeat.js";
 import type { Home } from "./home.js";
 import { KeptTransforms } from "./kept-transforms.js";
 import { type DiscoveredStage, FromHome, type LoadFailure } from "./messages.js";
-import { createHostPool, type HostPool } from "./pool.js";
+import { createHostPool, type HomeSource } from "./pool.js";
 import { outOfMemory } from "./process-exit.js";
 import { Sources } from "./sources.js";
 
 /** A pool makes it quick; without one, a home is started for this pipedef alone. */
 export async function openTypeScriptHost(
   options: HostOptions,
-  pool?: Pick<HostPool, "take">,
+  pool?: HomeSource,
 ): Promise<PipedefHost> {
   const from = pool ?? createHostPool({ spares: 0 });
   const home = await from.take(options);
-  return new TypeScriptHost(home, options);
+  return new TypeScriptHost(home, options, from);
 }
 
 function inBase64(sources: ReadonlyMap<string, Uint8Array>): Record<string, string> {
@@ -58,10 +58,12 @@ class TypeScriptHost implements PipedefHost {
   });
   #closing: Promise<void> | undefined;
   readonly #loadOutput: (bytes: Uint8Array) => void;
+  readonly #needsTsx: () => void;
   #heartbeat: Heartbeat;
 
-  constructor(home: Home, options: HostOptions) {
+  constructor(home: Home, options: HostOptions, { needsTsx }: Pick<HomeSource, "needsTsx">) {
     this.#home = home;
+    this.#needsTsx = needsTsx;
     this.#options = options;
     this.#loadOutput = boundedLoadOutput(options.onLoadOutput);
     const { pipedef, cacheFolder } = options;
@@ -171,6 +173,9 @@ class TypeScriptHost implements PipedefHost {
     switch (message.type) {
       case "file":
         this.#sources.add(message.path);
+        return undefined;
+      case "needs-tsx":
+        this.#needsTsx();
         return undefined;
       case "transform":
         return this.#transform(message.id, message.path, body);

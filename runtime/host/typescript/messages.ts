@@ -102,6 +102,8 @@ export const FromHome = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ready") }),
   /** A file of the pipedef is about to be read; those it imports follow. */
   z.object({ type: z.literal("file"), path: text }),
+  /** The pipedef imports what Node alone may not find or understand. */
+  z.object({ type: z.literal("needs-tsx") }),
   /** Bytes: the source. */
   z.object({ type: z.literal("transform"), id, path: text }),
   z.object({

@@ -19,17 +19,22 @@ export interface HostPool {
   /** A home that has run nobody's code yet. */
   take(kind: HomeKind): Promise<Home>;
   /** For a load alone: the next one begins at once. No task is disturbed, and a run may come with the same save. */
-  readonly forLoads: Pick<HostPool, "take">;
+  readonly forLoads: HomeSource;
+  /** A pipedef has needed tsx: from now on it is part of each spare. */
+  needsTsx(): void;
   /** Starts one now, for a `take` that is about to come. */
   warm(kind: HomeKind): void;
   /** Ends the spare homes; those taken belong to who took them. */
   close(): Promise<void>;
 }
 
+export type HomeSource = Pick<HostPool, "take" | "needsTsx">;
+
 /** `spares` homes of each kind that was taken are kept warm. */
 export function createHostPool({ spares = 1, afterMs = spareAfterMs } = {}): HostPool {
   const waiting = new Map<string, Home[]>();
   const timers = new Set<NodeJS.Timeout>();
+  let hasTsx = false;
   let closed = false;
 
   function waitingOf({ home, memoryBytes }: HomeKind): Home[] {
@@ -40,7 +45,8 @@ export function createHostPool({ spares = 1, afterMs = spareAfterMs } = {}): Hos
   }
 
   function addSpare(homes: Home[], kind: HomeKind): void {
-    add(homes, kind).send({ type: "prepare" });
+    const home = add(homes, kind);
+    if (hasTsx) home.send({ type: "prepare" });
   }
 
   function add(homes: Home[], kind: HomeKind): Home {
@@ -80,12 +86,19 @@ export function createHostPool({ spares = 1, afterMs = spareAfterMs } = {}): Hos
     return home;
   }
 
+  function needsTsx(): void {
+    if (hasTsx) return;
+    hasTsx = true;
+    for (const home of [...waiting.values()].flat()) home.send({ type: "prepare" });
+  }
+
   return {
     get spare() {
       return [...waiting.values()].reduce((sum, homes) => sum + homes.length, 0);
     },
     take: (kind) => take(kind, fillBeside),
-    forLoads: { take: (kind) => take(kind, (_, homes) => addSpare(homes, kind)) },
+    forLoads: { take: (kind) => take(kind, (_, homes) => addSpare(homes, kind)), needsTsx },
+    needsTsx,
     warm(kind) {
       if (!closed) add(waitingOf(kind), kind);
     },

@@ -9,7 +9,7 @@ import { endChildren, trackChildren } from "./children.js";
 import { isBuiltMachinery } from "./machinery.js";
 import { isOwnSource, loadKind, moduleFormat, pathOf, resolveApi } from "./module-kinds.js";
 import { deletedCommonJs, findPinned, pin, pinnedSource } from "./pinned.js";
-import { tsxHooks } from "./tsx-hooks.js";
+import { type TsxHooks, tsxHooks } from "./tsx-hooks.js";
 
 export interface HookData {
   readonly port: MessagePort;
@@ -21,6 +21,7 @@ export type FromHooks =
   | { readonly type: "file"; readonly path: string }
   | { readonly type: "import"; readonly importer: string; readonly path: string }
   | { readonly type: "missing"; readonly importer: string; readonly specifier: string }
+  | { readonly type: "needs-tsx" }
   | {
       readonly type: "transform";
       readonly id: number;
@@ -45,6 +46,7 @@ let lastId = 0;
 const machinery = new Set<string>();
 /** How many of them are being read. */
 let oursAtWork = 0;
+let saidNeed = false;
 const waiting = new Map<number, (code: Uint8Array | null) => void>();
 
 export function initialize(data: HookData): void {
@@ -101,7 +103,7 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
 
 export const load: LoadHook = async (url, context, next) => {
   if (url.startsWith("node:")) return next(url, context);
-  if (!url.startsWith("file:")) return (await tsxHooks()).load(url, context, next);
+  if (!url.startsWith("file:")) return (await neededTsx()).load(url, context, next);
   if (isOurs(url)) return loadOurs(url, context, next);
   const path = pathOf(url);
   if (isOwnSource(path)) post({ type: "file", path });
@@ -115,7 +117,7 @@ export const load: LoadHook = async (url, context, next) => {
     }
     default: {
       const source = path.endsWith(".json") ? pinnedSource(path) : undefined;
-      if (!source) return (await tsxHooks()).load(url, context, next);
+      if (!source) return (await neededTsx()).load(url, context, next);
       // No bytes: those would be taken away, and with them whatever else is in the same buffer.
       return { format: "json", source: Buffer.from(source).toString(), shortCircuit: true };
     }
@@ -153,8 +155,14 @@ const resolvedByTsx: ResolveHook = async (specifier, context, next) => {
     // The pipedef, by its whole path.
     if (moduleFormat(pathOf(resolved.url), resolved.format) === "module") return resolved;
   }
-  return (await tsxHooks()).resolve(specifier, context, next);
+  return (await neededTsx()).resolve(specifier, context, next);
 };
+
+function neededTsx(): Promise<TsxHooks> {
+  if (!saidNeed) post({ type: "needs-tsx" });
+  saidNeed = true;
+  return tsxHooks();
+}
 
 function isOurs(url: string | undefined): boolean {
   if (!url?.startsWith("file:")) return false;

@@ -52,6 +52,8 @@ export function prepareLoader(link: Link): Loader {
     link.send({ type: "file", path });
   }
 
+  const needsTsx = () => link.send({ type: "needs-tsx" });
+
   const { port1: hooks, port2 } = new MessageChannel();
   hooks.on("message", (message: FromHooks) => {
     switch (message.type) {
@@ -63,6 +65,9 @@ export function prepareLoader(link: Link): Loader {
         break;
       case "missing":
         missing = message;
+        break;
+      case "needs-tsx":
+        needsTsx();
         break;
       case "transform":
         link.send({ type: "transform", id: message.id, path: message.path }, message.source);
@@ -96,11 +101,15 @@ export function prepareLoader(link: Link): Loader {
   };
   const sync = tsxHooksAreSync(process.versions.node.split(".").map(Number));
   let tsxHooks: SyncHooks | undefined;
-  const addTsx = patchRequire(seen, () => {
-    if (sync) tsxHooks = hooksOf(registerTsx);
+  const addTsx = patchRequire(seen, {
+    first() {
+      if (sync) tsxHooks = hooksOf(registerTsx);
+    },
+    needsTsx,
   });
   if (sync) {
     registerSyncHooks(seen, () => {
+      if (!tsxHooks) needsTsx();
       addTsx();
       return tsxHooks ?? passOn;
     });
@@ -155,7 +164,10 @@ const passOn: SyncHooks = {
  * one comes tsx, for those that are no plain JavaScript, or when the function that is returned is called. `first`: what of
  * tsx is to be there before.
  */
-function patchRequire(seen: SeenByHooks, first: () => void): () => void {
+function patchRequire(
+  seen: SeenByHooks,
+  { first, needsTsx }: { readonly first: () => void; readonly needsTsx: () => void },
+): () => void {
   const apiPath = fileURLToPath(apiUrl);
   const loaded = new Module(apiPath);
   loaded.exports = api;
@@ -187,7 +199,10 @@ function patchRequire(seen: SeenByHooks, first: () => void): () => void {
     if (typeof specifier === "string" && isBuiltin(specifier)) return specifier;
     const importer: unknown =
       typeof parent === "object" && parent && Reflect.get(parent, "filename");
-    if (typeof importer !== "string" || !isBuiltMachinery(importer)) addTsx();
+    if (!hasTsx && (typeof importer !== "string" || !isBuiltMachinery(importer))) {
+      needsTsx();
+      addTsx();
+    }
     if (typeof resolve !== "function") throw new Error("this Node resolves nothing");
     try {
       const path: unknown = Reflect.apply(resolve, this, given);

@@ -3,7 +3,7 @@
 
 import type { InitializeHook, LoadHook, ResolveHook } from "node:module";
 
-interface TsxHooks {
+export interface TsxHooks {
   readonly initialize: InitializeHook<unknown>;
   readonly resolve: ResolveHook;
   readonly load: LoadHook;

@@ -155,6 +155,34 @@ test("beside a load without tasks the next home begins at once", async () => {
   await pool.close();
 });
 
+test("a spare home has tsx once a pipedef has needed it", async () => {
+  const tells = `import { createRequire } from "node:module";
+  stage("A", { tells() {
+    console.log(Object.keys(createRequire(import.meta.url).cache).some((path) => path.includes("node_modules/tsx/")));
+  } });`;
+  await using repo = await makeRepo({
+    "alone.ts": `import { stage } from "bettertest";\n${tells}`,
+    "imports.ts": `import { stage } from "bettertest";\nimport "./other";\n${tells}`,
+    "requires.cts":
+      'const { stage } = require("bettertest");\nrequire("./other");\nstage("A", { tells() {} });',
+    "other.ts": "export {};",
+  });
+  for (const needing of ["imports.ts", "requires.cts"]) {
+    const pool = createHostPool({ afterMs: 3_600_000 });
+    const toldBy = async (name: string) => {
+      await using opened = await openTestHost(repo.path(name), {}, pool.forLoads);
+      await opened.load();
+      return (await opened.run("A.tells")).output.trim();
+    };
+    assert.equal(await toldBy("alone.ts"), "false");
+    assert.equal(await toldBy("alone.ts"), "false");
+    await toldBy(needing);
+    assert.equal(await toldBy("alone.ts"), "true", "the one that waited beside that load");
+    assert.equal(await toldBy("alone.ts"), "true", "one that began later");
+    await pool.close();
+  }
+});
+
 test("a spare home that dies while it waits is not handed out", {
   skip: !linux && "reads /proc",
 }, async () => {

@@ -12,7 +12,7 @@ import type {
   TaskIo,
 } from "../../../../runtime/host/host.js";
 import { openTypeScriptHost } from "../../../../runtime/host/typescript/host.js";
-import type { HostPool } from "../../../../runtime/host/typescript/pool.js";
+import type { HomeSource } from "../../../../runtime/host/typescript/pool.js";
 import type { TaskEnd } from "../../../../src/model/failure.js";
 import type { AskedCommand, Outcome } from "../../../../src/wire/worker.js";
 
@@ -63,7 +63,7 @@ export interface TestHost extends AsyncDisposable {
 export async function openTestHost(
   pipedef: string,
   options: Partial<HostOptions> = {},
-  pool?: Pick<HostPool, "take">,
+  pool?: HomeSource,
 ): Promise<TestHost> {
   let printed = "";
   const host = await openTypeScriptHost(
