@@ -10,6 +10,9 @@ import { ownBytes } from "./own-bytes.js";
 import { outOfMemory } from "./process-exit.js";
 import { createCredits, creditsTaken } from "./thread-credits.js";
 
+/** Node's own limit, three times 16 MiB, lets what is not used any more lie there for long. Most tasks only wait for commands. */
+const maxYoungGenerationSizeMb = 12;
+
 export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number }): Home {
   const { port1: port, port2 } = new MessageChannel();
   const credits = createCredits();
@@ -24,7 +27,10 @@ export function startThreadHome({ memoryBytes }: { readonly memoryBytes: number 
     stdin: false,
     stdout: true,
     stderr: true,
-    resourceLimits: { maxOldGenerationSizeMb: Math.max(16, Math.floor(memoryBytes / 2 ** 20)) },
+    resourceLimits: {
+      maxOldGenerationSizeMb: Math.max(16, Math.floor(memoryBytes / 2 ** 20)),
+      maxYoungGenerationSizeMb,
+    },
   });
   const settling = new Settling(thread);
   const children = new ChildrenOfHome(() => home.send({ type: "end-children" }));
