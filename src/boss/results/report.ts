@@ -87,8 +87,8 @@ const placePatterns: readonly RegExp[] = [
   /File "(?<file>[^"\n<>]+)", line (?<line>\d+)/,
   // JavaScript: at name (file:///src/a.test.js:12:3)
   /^\s*at (?:[^\n]*\()?(?:file:\/\/)?(?<file>\/?[^\s():]+):(?<line>\d+):\d+\)?$/m,
-  // jest and vitest: ❯ test/a.test.ts:12:3
-  /^\s*❯ (?:\S+ )?(?<file>[^\s:]+):(?<line>\d+):\d+/m,
+  // jest and vitest: \u276f test/a.test.ts:12:3. The character itself would double the memory of the program's text.
+  /^\s*\u276f (?:\S+ )?(?<file>[^\s:]+):(?<line>\d+):\d+/m,
   // Go: "    a_test.go:12: ..."
   /^\s*(?<file>[\w./-]+_test\.go):(?<line>\d+):/m,
   // Java: at pkg.Name(NameTest.java:12)
