@@ -257,7 +257,10 @@ function changeTask(
 }
 
 function changedAt<T>(list: readonly T[], place: number, change: (item: T) => T): T[] {
-  return list.map((item, index) => (index === place ? change(item) : item));
+  const changed = list.slice();
+  const item = list[place];
+  if (item !== undefined) changed[place] = change(item);
+  return changed;
 }
 
 export function findTask(run: Run, ref: TaskRef): TaskState | undefined {

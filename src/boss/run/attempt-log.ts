@@ -4,7 +4,7 @@
 import type { CallFinished, CallSent, LoggedEvent } from "../../model/events.js";
 import { type TaskRef, taskKey } from "../../model/pipeline.js";
 import type { Store } from "../store/store.js";
-import { isRefused } from "./call-execution.js";
+import { isRefused } from "./call-end.js";
 
 export interface LoggedCall {
   readonly call: number;

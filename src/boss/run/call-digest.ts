@@ -3,24 +3,23 @@ import type { CallRequest } from "../../../runtime/host/host.js";
 
 /** Alike for alike calls, whatever order their options were written in. Stored, so it must stay as it is. */
 export function digestOf({ worker, request }: CallRequest): string {
-  return hash(
-    "sha256",
-    `[["request",${textOf(request)}],["worker",${textOf(worker)}]]`,
-    "base64url",
-  );
+  const text = JSON.stringify([
+    ["request", listed(request)],
+    ["worker", worker],
+  ]);
+  return hash("sha256", text, "base64url");
 }
 
-/** JSON in which an object is the list of its fields, by their names. */
-function textOf(value: unknown): string {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  if (Array.isArray(value)) return `[${value.map(textOf).join()}]`;
-  let fields = "";
+/** Each object as the list of its fields, by their names. */
+function listed(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(listed);
+  const fields: unknown[] = [];
   for (const key of inOrder(Object.keys(value))) {
     const field: unknown = Reflect.get(value, key);
-    if (field === undefined) continue;
-    fields += `${fields && ","}[${JSON.stringify(key)},${textOf(field)}]`;
+    if (field !== undefined) fields.push([key, listed(field)]);
   }
-  return `[${fields}]`;
+  return fields;
 }
 
 /** They are few: the general way to sort takes longer than all the rest. */

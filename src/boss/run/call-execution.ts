@@ -4,155 +4,230 @@
 // back knows of every command that may run, and can ask for everything it has not got.
 
 import type { CallRequest, CallResult } from "../../../runtime/host/host.js";
-import { asError } from "../../lib/as-error.js";
-import type {
-  AttemptRef,
-  CallOutcome,
-  KeptNot,
-  KeptSandbox,
-  RunEvent,
-} from "../../model/events.js";
-import type { ServiceEnded } from "../../model/service.js";
-import type { KeptNote, Outcome } from "../../wire/worker.js";
-import { type LeftBehind, nothingLeft } from "../../wire/worker-client.js";
+import type { AttemptRef, RunEvent } from "../../model/events.js";
+import type { ServiceSent } from "../../model/service.js";
+import type { Outcome } from "../../wire/worker.js";
+import { type ExecutionIo, type LeftBehind, nothingLeft } from "../../wire/worker-client.js";
+import type { OutputTaker } from "../../wire/worker-output.js";
 import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
 import { OutputTail } from "../output/output-tail.js";
 import type { ServiceOutputs } from "../output/service-outputs.js";
-import { maskedOutput } from "../secrets/masked-output.js";
+import { type MaskedOutput, maskedOutput } from "../secrets/masked-output.js";
 import type { Secrets } from "../secrets/secrets.js";
 import type { LostWorker, SentTo, Workers } from "../workers.js";
 import type { LoggedCall } from "./attempt-log.js";
-import { bringSources, type RunBuilds, secretInArguments, withKnownOrigin } from "./call-builds.js";
+import { bringSources, type RunBuilds, secretInArguments } from "./call-builds.js";
 import { mountsCaches } from "./call-caches.js";
 import { digestOf } from "./call-digest.js";
+import { finishCall, isLost, isRefused } from "./call-end.js";
 import { CallFiles } from "./call-files.js";
 import { toldOptions } from "./call-options.js";
 import { CallServices, servicesIn } from "./call-services.js";
 import type { RunExpectations } from "./expectations.js";
 import type { RunSources } from "./sources.js";
 
-export interface CallContext {
-  readonly attempt: AttemptRef;
-  readonly output: PrintedOutput;
-  /** Of the output; what commands leave is kept beside it. */
-  readonly outputPath: string;
-  /** Of one command. */
-  readonly maxArtifactBytes: number;
-  readonly serviceOutputs: Pick<ServiceOutputs, "open" | "close">;
-  /** For sandboxes of red commands; undefined: as the worker does by itself. */
-  readonly keepFailedMs: number | undefined;
-  readonly secrets: Secrets;
+/** What all calls of a run have in common. */
+export interface CallDependencies {
   readonly emit: (event: RunEvent) => void;
   readonly now: () => number;
   readonly workers: Pick<Workers, "execute" | "resume">;
   readonly expectations: Pick<RunExpectations, "called">;
   readonly sources: RunSources;
   readonly builds: RunBuilds;
+  /** Most that is kept of the files that one command has left. */
+  readonly maxArtifactBytes: number;
+  /** For sandboxes of red commands; undefined: as the worker does by itself. */
+  readonly keepFailedMs?: number | undefined;
+  readonly outputs: { readonly services: Pick<ServiceOutputs, "open" | "close"> };
+  readonly secrets: Secrets;
+}
+
+/** Of one attempt. */
+export interface CallContext {
+  readonly attempt: AttemptRef;
+  readonly output: PrintedOutput;
+  /** Of the output; what commands leave is kept beside it. */
+  readonly outputPath: string;
   /** Own workers to be chosen only where there is no other. */
   readonly avoid: ReadonlySet<string>;
-  readonly lose: (worker: LostWorker) => void;
+  lose(worker: LostWorker): void;
+  readonly deps: CallDependencies;
 }
 
 /** Never rejects. */
-export async function executeCall(
+export function executeCall(
   call: number,
-  { worker, request }: CallRequest,
+  asked: CallRequest,
   signal: AbortSignal,
   context: CallContext,
 ): Promise<CallResult> {
-  const { attempt, output, secrets, emit, now, workers, avoid, sources, builds } = context;
-  const services = servicesIn(request);
-  const beside = new CallServices(
-    services.map(({ name }) => name),
-    { call, ...context },
-  );
-  const { keepFailedMs } = context;
-  const tail = new OutputTail();
-  const startedAt = performance.now();
-  let chosen = worker ?? "";
-  let sentAs = "";
-  let isSent = false;
-  const sent = ({ url, execution }: SentTo) => {
-    if (isSent) return;
-    isSent = true;
-    chosen = url;
-    sentAs = execution;
-    emit({
-      type: "call-sent",
-      at: now(),
-      ...attempt,
+  return new NewCall(call, asked, context).execute(signal);
+}
+
+/** One object, and not a function for each thing that may come of it: a thousand calls may be under way. */
+class NewCall implements ExecutionIo {
+  readonly #call: number;
+  readonly #asked: CallRequest;
+  readonly #context: CallContext;
+  readonly #services: readonly ServiceSent[];
+  readonly #beside: CallServices | null;
+  readonly #files: CallFiles;
+  readonly service?: (name: string) => OutputTaker;
+  readonly #tail = new OutputTail();
+  readonly #copy: MaskedOutput;
+  readonly #startedAt = performance.now();
+  #worker: string;
+  #execution = "";
+  #isSent = false;
+  #durationMs = 0;
+  #end: Outcome | undefined;
+
+  constructor(call: number, asked: CallRequest, context: CallContext) {
+    const { output, deps } = context;
+    this.#call = call;
+    this.#asked = asked;
+    this.#context = context;
+    this.#worker = asked.worker ?? "";
+    this.#services = servicesIn(asked.request);
+    this.#beside = besideCall(
       call,
+      this.#services.map(({ name }) => name),
+      context,
+    );
+    if (this.#beside) this.service = this.#beside.take;
+    this.#files = filesOfCall(call, context);
+    this.#copy = maskedOutput(deps.secrets, (bytes) => {
+      this.#tail.push(bytes);
+      return output.append(call, bytes);
+    });
+  }
+
+  async execute(signal: AbortSignal): Promise<CallResult> {
+    const { worker, request } = this.#asked;
+    const { attempt, avoid, deps } = this.#context;
+    const { keepFailedMs, secrets } = deps;
+    const sendable = secrets.withValues(request);
+    const refused = sendable.ok ? secretInArguments(request, secrets) : sendable.outcome;
+    if (!sendable.ok || refused) {
+      const outcome = refused ?? { kind: "cancelled" };
+      await this.settled(outcome, nothingLeft);
+      return this.#result(outcome);
+    }
+    const bring = bringSources(request, deps.sources, () => ({
+      ...deps.builds.origin,
+      task: `${attempt.stage}.${attempt.task}`,
+    }));
+    // Folders of its own are not made ahead; nor is the sandbox of a build, which may need none.
+    if (!request.build?.only && !request.filesBuild && !mountsCaches(request))
+      deps.expectations.called(attempt.stage, worker, request);
+    const outcome = await deps.workers.execute(
+      { worker, avoid, ...(bring && { bring }) },
+      keepFailedMs === undefined ? sendable.request : { ...sendable.request, keepFailedMs },
+      this,
+      signal,
+    );
+    return this.#result(this.#end ?? outcome);
+  }
+
+  chosen({ url, execution }: SentTo): void {
+    if (this.#isSent) return;
+    this.#isSent = true;
+    this.#worker = url;
+    this.#execution = execution;
+    const { attempt, output, deps } = this.#context;
+    deps.emit({
+      type: "call-sent",
+      at: deps.now(),
+      stage: attempt.stage,
+      task: attempt.task,
+      attempt: attempt.attempt,
+      call: this.#call,
       worker: url,
       execution,
-      ...(worker === null && { any: true }),
-      digest: digestOf({ worker, request }),
+      ...(this.#isForAny && { any: true }),
+      digest: digestOf(this.#asked),
       printedBytes: output.receivedFrom(ownSource),
-      ...(services.length > 0 && { services }),
+      ...(this.#beside && { services: this.#services }),
     });
-  };
-  let durationMs = 0;
-  const files = new CallFiles({ call, ...context });
-  let end: Outcome | undefined;
-  const settled = async (outcome: Outcome, left: LeftBehind) => {
-    // Where it went to nobody: that it was made must be known as well.
-    sent({ url: chosen, execution: "" });
-    void copy.release();
-    durationMs = Math.round(performance.now() - startedAt);
-    if (isLost(outcome)) {
-      context.lose({ url: chosen, any: worker === null, refused: isRefused(outcome) });
-    }
-    const kept = keptAt({ worker: chosen, execution: sentAs }, left.kept);
-    end = await finishCall(call, outcome, { durationMs, files, beside, left, kept }, context);
-  };
-  const copy = maskedOutput(secrets, (bytes) => {
-    tail.push(bytes);
-    return output.append(call, bytes);
-  });
-  const sendable = secrets.withValues(request);
-  const refused = sendable.ok ? secretInArguments(request, secrets) : sendable.outcome;
-  if (!sendable.ok || refused) {
-    const outcome = refused ?? { kind: "cancelled" };
-    await settled(outcome, nothingLeft);
-    return { outcome, durationMs, output: tail.bytes(), outputBytes: 0 };
   }
-  const bring = bringSources(request, sources, () => ({
-    ...builds.origin,
-    task: `${attempt.stage}.${attempt.task}`,
-  }));
-  // Folders of its own are not made ahead; nor is the sandbox of a build, which may need none.
-  if (!request.build?.only && !request.filesBuild && !mountsCaches(request))
-    context.expectations.called(attempt.stage, worker, request);
-  const outcome = await workers.execute(
-    {
-      worker,
-      avoid,
-      ...(bring && { bring }),
-    },
-    { ...sendable.request, ...(keepFailedMs !== undefined && { keepFailedMs }) },
-    {
-      chosen: sent,
-      started: (sandbox) => {
-        const { command, image } = request;
-        emit({
-          type: "call-started",
-          at: now(),
-          ...attempt,
-          call,
-          command,
-          image,
-          worker: chosen,
-          sandbox,
-          ...toldOptions(request),
-        });
-      },
-      output: copy.write,
-      files: files.take,
-      ...(services.length > 0 && { service: beside.take }),
-      settled,
-    },
-    signal,
-  );
-  return { outcome: end ?? outcome, durationMs, output: tail.bytes(), outputBytes: tail.total };
+
+  get output() {
+    return this.#copy.write;
+  }
+
+  get files() {
+    return this.#files.take;
+  }
+
+  started(sandbox: string): void {
+    const { request } = this.#asked;
+    const { attempt, deps } = this.#context;
+    deps.emit({
+      type: "call-started",
+      at: deps.now(),
+      stage: attempt.stage,
+      task: attempt.task,
+      attempt: attempt.attempt,
+      call: this.#call,
+      command: request.command,
+      image: request.image,
+      worker: this.#worker,
+      sandbox,
+      ...toldOptions(request),
+    });
+  }
+
+  settled(outcome: Outcome, left: LeftBehind): Promise<void> {
+    // Where it went to nobody: that it was made must be known as well.
+    this.chosen({ url: this.#worker, execution: "" });
+    void this.#copy.release();
+    this.#durationMs = Math.round(performance.now() - this.#startedAt);
+    if (isLost(outcome)) {
+      const refused = isRefused(outcome);
+      this.#context.lose({ url: this.#worker, any: this.#isForAny, refused });
+    }
+    const ended = {
+      call: this.#call,
+      durationMs: this.#durationMs,
+      files: this.#files,
+      beside: this.#beside,
+      left,
+      at: { worker: this.#worker, execution: this.#execution },
+    };
+    return finishCall(outcome, ended, this.#context).then((end) => {
+      this.#end = end;
+    });
+  }
+
+  get #isForAny(): boolean {
+    return this.#asked.worker === null;
+  }
+
+  #result(outcome: Outcome): CallResult {
+    const { total } = this.#tail;
+    return {
+      outcome,
+      durationMs: this.#durationMs,
+      output: this.#tail.bytes(),
+      outputBytes: total,
+    };
+  }
+}
+
+function filesOfCall(call: number, { outputPath, deps }: CallContext): CallFiles {
+  const { secrets, maxArtifactBytes } = deps;
+  return new CallFiles({ call, outputPath, secrets, maxArtifactBytes });
+}
+
+/** Null: nothing runs beside it. */
+function besideCall(
+  call: number,
+  names: readonly string[],
+  { outputPath, deps }: CallContext,
+): CallServices | null {
+  if (names.length === 0) return null;
+  const { secrets, outputs } = deps;
+  return new CallServices(names, { call, outputPath, secrets, serviceOutputs: outputs.services });
 }
 
 /** Takes up again what an earlier boss had sent; `request` comes when the task's code has made it again. Never rejects. */
@@ -162,7 +237,8 @@ export async function resumeCall(
   signal: AbortSignal,
   context: CallContext,
 ): Promise<CallResult> {
-  const { attempt, output, secrets, emit, now, workers } = context;
+  const { attempt, output, deps } = context;
+  const { secrets, emit, now, workers } = deps;
   const tail = new OutputTail();
   const had = output.receivedFrom(call);
   tail.push((await output.earlierEndOf(call, OutputTail.limitBytes)) ?? new Uint8Array());
@@ -177,8 +253,8 @@ export async function resumeCall(
     return output.append(call, news);
   });
   let durationMs = 0;
-  const files = new CallFiles({ call, ...context });
-  const beside = new CallServices(services, { call, ...context });
+  const files = filesOfCall(call, context);
+  const beside = besideCall(call, services, context);
   let end: Outcome | undefined;
   const outcome = await workers.resume(
     { url: worker, any },
@@ -195,12 +271,12 @@ export async function resumeCall(
       },
       output: copy.write,
       files: files.take,
-      ...(services.length > 0 && { service: beside.take }),
+      ...(beside && { service: beside.take }),
       settled: async (settled, left) => {
         void copy.release();
         durationMs = Math.max(0, now() - sentAt);
-        const kept = keptAt({ worker, execution }, left.kept);
-        end = await finishCall(call, settled, { durationMs, files, beside, left, kept }, context);
+        const at = { worker, execution };
+        end = await finishCall(settled, { call, durationMs, files, beside, left, at }, context);
       },
     },
     signal,
@@ -217,65 +293,4 @@ export async function recallCall(
   if (!finished || !end) return null;
   const { outcome, durationMs } = finished;
   return { outcome, durationMs, output: end, outputBytes: output.receivedFrom(call) };
-}
-
-/** Gives the outcome that counts: tests that have failed make a command red that says it has passed. */
-async function finishCall(
-  call: number,
-  given: Outcome,
-  {
-    durationMs,
-    files,
-    beside,
-    left,
-    kept,
-  }: {
-    readonly durationMs: number;
-    readonly files: CallFiles;
-    readonly beside: CallServices;
-    readonly left: LeftBehind;
-    readonly kept: KeptSandbox | KeptNot | null;
-  },
-  { attempt, output, emit, now, builds }: CallContext,
-): Promise<Outcome> {
-  let outcome = given;
-  let services: ServiceEnded[] | null = null;
-  try {
-    await output.flush();
-    const collecting = files.finish(left.files);
-    const found = collecting && (await collecting);
-    if (found) emit({ type: "call-files", at: now(), ...attempt, call, files: found });
-    const ending = beside.finish(left.services);
-    services = ending && (await ending);
-    const failedTests = found?.tests?.failed ?? 0;
-    const known = files.named(withKnownOrigin(given, builds));
-    outcome = known.kind === "exited" && failedTests > 0 ? { ...known, failedTests } : known;
-  } catch (error) {
-    // What it left may say that it is red.
-    if (given.kind === "exited" && given.exitCode === 0)
-      outcome = {
-        kind: "faulted",
-        message: `what it has left was lost: ${asError(error).message}`,
-      };
-  }
-  const ended = { outcome, durationMs, ...(services && { services }), ...(kept && { kept }) };
-  emit({ type: "call-finished", at: now(), ...attempt, call, ...ended });
-  return outcome;
-}
-
-function keptAt(
-  where: Pick<KeptSandbox, "worker" | "execution">,
-  note: KeptNote | null,
-): KeptSandbox | KeptNot | null {
-  if (!note || "problem" in note) return note;
-  return { ...where, id: note.id, until: note.until ?? 0 };
-}
-
-export function isLost(outcome: Outcome): boolean {
-  return outcome.kind === "faulted" && outcome.workerLost === true;
-}
-
-/** A worker that is told to stop refuses what comes; that says nothing of the next one. */
-export function isRefused(outcome: CallOutcome): boolean {
-  return outcome.kind === "faulted" && outcome.notStarted === true;
 }

@@ -43,12 +43,8 @@ export class CallServices {
   };
   readonly #opening: Promise<unknown>[] = [];
 
-  /** When all has been taken; null: there are none. */
-  finish(ends: Readonly<Record<string, ServiceEnd>>): Promise<ServiceEnded[]> | null {
-    return this.#names.length === 0 ? null : this.#finish(ends);
-  }
-
-  async #finish(ends: Readonly<Record<string, ServiceEnd>>): Promise<ServiceEnded[]> {
+  /** When all has been taken. */
+  async finish(ends: Readonly<Record<string, ServiceEnd>>): Promise<ServiceEnded[]> {
     await Promise.allSettled(this.#opening);
     for (const copy of this.#copies) await copy.release();
     return Promise.all(

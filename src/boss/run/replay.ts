@@ -12,7 +12,7 @@ import { asError } from "../../lib/as-error.js";
 import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
 import type { AttemptLog, LoggedCall, Step } from "./attempt-log.js";
 import { digestOf } from "./call-digest.js";
-import { isLost } from "./call-execution.js";
+import { isLost } from "./call-end.js";
 
 export interface ReplayOptions {
   readonly log: AttemptLog;

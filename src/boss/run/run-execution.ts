@@ -223,7 +223,8 @@ async function executeStage(
   // One after the other asks for a slot: so many wait for none, and those of several runs take turns.
   let left = waiting.length;
   deps.expectations.stageStarted(stage.name, () => left);
-  for (const [index, ref] of waiting.entries()) {
+  for (let index = 0; index < waiting.length; index++) {
+    const ref = waiting[index]!;
     queue.tellOf(index - (waiting.length - queue.refs.length));
     if (crew.hasFailed) break;
     const release = await deps.slots.acquire(context.gone);

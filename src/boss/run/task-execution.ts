@@ -1,55 +1,32 @@
 // One task of a run: its attempts. One that a boss was killed in the middle of is brought back to where it was.
 
-import type { PipedefHost, TaskIo } from "../../../runtime/host/host.js";
-import { asError } from "../../lib/as-error.js";
-import { onAbort } from "../../lib/on-abort.js";
-import type { AttemptRef, RunEvent, StoredOutput } from "../../model/events.js";
-import type { Fault, TaskEnd } from "../../model/failure.js";
+import type { PipedefHost } from "../../../runtime/host/host.js";
+import type { StoredOutput } from "../../model/events.js";
 import {
   type Pipeline,
   type StageDefinition,
   type TaskRef,
   taskPosition,
 } from "../../model/pipeline.js";
-import { ownSource, type PrintedOutput } from "../output/attempt-output.js";
+import type { PrintedOutput } from "../output/attempt-output.js";
 import type { OutputRef } from "../output/outputs.js";
-import { maskedOutput } from "../secrets/masked-output.js";
-import type { Secrets } from "../secrets/secrets.js";
-import type { LostWorker, Workers } from "../workers.js";
-import { type AttemptLog, noPast, type TaskPast } from "./attempt-log.js";
-import type { RunBuilds } from "./call-builds.js";
-import {
-  type CallContext,
-  executeCall,
-  isLost,
-  isRefused,
-  recallCall,
-  resumeCall,
-} from "./call-execution.js";
+import type { Workers } from "../workers.js";
+import { executeAttempt } from "./attempt-execution.js";
+import { noPast, type TaskPast } from "./attempt-log.js";
+import type { CallDependencies } from "./call-execution.js";
 import type { RunExpectations } from "./expectations.js";
-import { Replay } from "./replay.js";
-import type { RunSources } from "./sources.js";
 
 /** Nothing was started, so these cost little; but somebody who says no for ever must not be asked for ever. */
 const mostRefusals = 20;
 
-export interface TaskDependencies {
-  readonly emit: (event: RunEvent) => void;
+export interface TaskDependencies extends CallDependencies {
   readonly workers: Pick<Workers, "execute" | "resume" | "mayReturn" | "returned">;
   readonly expectations: RunExpectations;
   /** How often a task is tried again whose worker was lost. */
   readonly infraRetries: number;
   readonly outputs: TaskOutputs;
-  readonly sources: RunSources;
-  readonly builds: RunBuilds;
-  /** Most that is kept of the files that one command has left. */
-  readonly maxArtifactBytes: number;
-  /** For sandboxes of red commands; undefined: as the worker does by itself. */
-  readonly keepFailedMs?: number | undefined;
-  readonly secrets: Secrets;
   /** Why no attempt that was under way can go on. */
   readonly hurdle?: string;
-  readonly now: () => number;
   readonly stop: Stop;
 }
 
@@ -58,7 +35,7 @@ export interface TaskOutputs {
   open(ref: OutputRef, options: { readonly reopen: boolean }): PrintedOutput;
   close(ref: OutputRef): Promise<StoredOutput>;
   path(ref: OutputRef): string;
-  readonly services: CallContext["serviceOutputs"];
+  readonly services: CallDependencies["outputs"]["services"];
 }
 
 /** How a boss stops that leaves its runs to the next one. */
@@ -119,7 +96,8 @@ export async function executeTask(
     deps.emit({
       type: "attempt-finished",
       at: deps.now(),
-      ...ref,
+      stage: ref.stage,
+      task: ref.task,
       attempt,
       end,
       ...(retried && { retried }),
@@ -144,166 +122,4 @@ export async function executeTask(
       return;
     }
   }
-}
-
-interface AttemptResult {
-  readonly end: TaskEnd;
-  readonly output?: StoredOutput;
-  /** The worker that was lost on the way, if one was. */
-  readonly lost: LostWorker | null;
-  /** It ended since a boss was stopped or killed. */
-  readonly byBoss?: true;
-}
-
-async function executeAttempt(
-  attempt: AttemptRef,
-  avoid: ReadonlySet<string>,
-  context: TaskContext,
-  open: AttemptLog | null,
-): Promise<AttemptResult> {
-  const { id, pipeline, deps } = context;
-  const ref: OutputRef = { run: id, pipeline, attempt };
-  // Opened before anybody hears of the attempt, so that whoever hears of it finds its output.
-  const output = openOutput(deps.outputs, ref, open !== null);
-  if (!open) deps.emit({ type: "attempt-started", at: deps.now(), ...attempt });
-  try {
-    if (output instanceof Error) throw output;
-    const outputPath = deps.outputs.path(ref);
-    const result = await runAttempt(attempt, { output, outputPath }, { avoid, open }, context);
-    return { output: await deps.outputs.close(ref), ...result };
-  } catch (error) {
-    // A started attempt always finishes, exactly once.
-    await deps.outputs.close(ref).catch(() => {});
-    const message = `the task's output cannot be stored: ${asError(error).message}`;
-    return { end: { status: "errored", fault: { message } }, lost: null };
-  }
-}
-
-function openOutput(outputs: TaskOutputs, ref: OutputRef, reopen: boolean): PrintedOutput | Error {
-  try {
-    return outputs.open(ref, { reopen });
-  } catch (error) {
-    return asError(error);
-  }
-}
-
-async function runAttempt(
-  attempt: AttemptRef,
-  { output, outputPath }: Pick<CallContext, "output" | "outputPath">,
-  { avoid, open }: { readonly avoid: ReadonlySet<string>; readonly open: AttemptLog | null },
-  { host, signal, leaving, gone, deps }: TaskContext,
-): Promise<AttemptResult> {
-  // Only one that is brought back may have to end by itself.
-  const own = open && new AbortController();
-  const unheard = own && followAbort(leaving, own);
-  const ended = own?.signal ?? leaving;
-  let again: Fault | null = null;
-  const endBecause = (fault: Fault) => {
-    again ??= fault;
-    own?.abort();
-  };
-
-  let lost: LostWorker | null = null;
-  const { emit, now, workers, expectations, secrets, sources, builds } = deps;
-  const { maxArtifactBytes, keepFailedMs } = deps;
-  const calls: CallContext = {
-    attempt,
-    output,
-    outputPath,
-    maxArtifactBytes,
-    serviceOutputs: deps.outputs.services,
-    keepFailedMs,
-    secrets,
-    emit,
-    now,
-    workers,
-    expectations,
-    sources,
-    builds,
-    avoid,
-    lose: (worker) => {
-      lost = worker;
-    },
-  };
-  const replay =
-    open &&
-    new Replay({
-      log: open,
-      output,
-      recall: async (call) => {
-        const { finished, worker, any } = call;
-        if (finished && isLost(finished.outcome)) {
-          calls.lose({ url: worker, any, refused: isRefused(finished.outcome) });
-        }
-        return recallCall(call, output);
-      },
-      resume: (call, request, callSignal) => resumeCall(call, request, callSignal, calls),
-      execute: (call, request, callSignal) => executeCall(call, request, callSignal, calls),
-      giveUp: (reason) => endBecause(cannotGoOn(reason)),
-    });
-  const printed = maskedOutput(secrets, (bytes) =>
-    replay ? replay.write(bytes) : output.append(ownSource, bytes),
-  );
-  /** Of the first command that the machinery kept from giving an answer. */
-  let trouble: Fault | null = null;
-  const io: TaskIo = {
-    write: printed.write,
-    call: async (call, callSignal) => {
-      // What the task printed before it called stands before what the command prints.
-      void printed.release();
-      const result = await (replay
-        ? replay.call(call, callSignal)
-        : executeCall(call.call, call, callSignal, calls));
-      if (result.outcome.kind === "faulted") trouble ??= faultOf(result.outcome);
-      return result;
-    },
-  };
-  let end: TaskEnd;
-  try {
-    if (open && deps.hurdle !== undefined) endBecause(cannotGoOn(deps.hurdle));
-    if (output.hasGap) endBecause(cannotGoOn("not all of its output could be stored"));
-    end = withoutBlame(await host.runTask(attempt, io, ended), trouble);
-    void printed.release();
-    if (!ended.aborted && !gone.aborted) replay?.checkEnd();
-  } finally {
-    if (replay) await replay.close();
-    unheard?.();
-  }
-  // What else may have happened is no news.
-  if (signal.aborted) return { end: { status: "cancelled" }, lost };
-  const fault: Fault | null = again ?? (deps.stop.over.aborted ? stopped : null);
-  const isHostGone = gone.aborted && !deps.stop.over.aborted;
-  if (fault && !isHostGone) return { end: { status: "errored", fault }, lost, byBoss: true };
-  return { end, lost };
-}
-
-const stopped: Fault = { message: "the boss was stopped; it is run again at its next start" };
-
-function faultOf({
-  message,
-  hint,
-}: {
-  readonly message: string;
-  readonly hint?: string | undefined;
-}): Fault {
-  return { message, ...(hint !== undefined && { hint }) };
-}
-
-/**
- * Code that collects or wraps what its commands threw ends with an error of its own. Where one of them was trouble of the
- * machinery, that error says nothing of the code under test.
- */
-function withoutBlame(end: TaskEnd, trouble: Fault | null): TaskEnd {
-  if (!trouble || end.status !== "failed" || end.failure.kind !== "thrown") return end;
-  return { status: "errored", fault: trouble };
-}
-
-function followAbort(signal: AbortSignal, controller: AbortController): () => void {
-  if (signal.aborted) controller.abort();
-  return onAbort(signal, () => controller.abort());
-}
-
-function cannotGoOn(reason: string): Fault {
-  const message = `the boss was killed in the middle of this attempt, which cannot be brought back: ${reason}`;
-  return { message, hint: "It is run again from its beginning." };
 }

@@ -2,18 +2,16 @@
 
 import { onAbort } from "../../lib/on-abort.js";
 
-interface Waiting {
-  readonly start: () => void;
-  readonly forget: () => void;
-}
+type Start = (release: (() => void) | null) => void;
 
 export class TaskSlots {
   readonly #capacity: () => number;
   #used = 0;
   #stopped = false;
   #idle: () => void = () => {};
-  // A Set keeps the order and forgets an aborted waiter at once, however long the queue.
-  readonly #queue = new Set<Waiting>();
+  // With what keeps its signal from ending the wait. A Map keeps the order and forgets an aborted waiter at once,
+  // however long the queue.
+  readonly #queue = new Map<Start, () => void>();
 
   constructor(capacity: () => number) {
     this.#capacity = capacity;
@@ -23,14 +21,11 @@ export class TaskSlots {
   acquire(signal: AbortSignal): Promise<(() => void) | null> {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve(null);
-      const waiting: Waiting = {
-        start: () => resolve(this.#take()),
-        forget: onAbort(signal, () => {
-          this.#queue.delete(waiting);
-          resolve(null);
-        }),
+      const giveUp = () => {
+        this.#queue.delete(resolve);
+        resolve(null);
       };
-      this.#queue.add(waiting);
+      this.#queue.set(resolve, onAbort(signal, giveUp));
       this.pump();
     });
   }
@@ -53,11 +48,11 @@ export class TaskSlots {
   pump(): void {
     if (this.#stopped) return;
     const capacity = Math.max(1, this.#capacity());
-    for (const waiting of this.#queue) {
+    for (const [start, unheard] of this.#queue) {
       if (this.#used >= capacity) return;
-      this.#queue.delete(waiting);
-      waiting.forget();
-      waiting.start();
+      this.#queue.delete(start);
+      unheard();
+      start(this.#take());
     }
   }
 

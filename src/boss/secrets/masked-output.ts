@@ -1,3 +1,4 @@
+import type { Masker } from "../../lib/masker.js";
 import type { Secrets } from "./secrets.js";
 
 type Write = (bytes: Uint8Array) => Promise<void> | undefined;
@@ -15,7 +16,12 @@ const easeAfterMs = 50;
 /** For one source of bytes: what another one writes in between must not tear a secret apart. */
 export function maskedOutput(secrets: Secrets, write: Write): MaskedOutput {
   const masker = secrets.masker();
-  if (!masker) return { write, release: () => undefined };
+  return masker ? maskedBy(masker, write) : { write, release: nothingHeld };
+}
+
+function nothingHeld(): undefined {}
+
+function maskedBy(masker: Masker, write: Write): MaskedOutput {
   let timer: NodeJS.Timeout | undefined;
   const pass = (bytes: Uint8Array) => (bytes.length > 0 ? write(bytes) : undefined);
   return {
