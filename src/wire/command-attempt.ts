@@ -71,11 +71,11 @@ export interface AttemptOptions {
   readonly io: ExecutionIo;
   readonly path: string;
   readonly leaseMs: number;
-  /** Aborted when nobody waits for the outcome any more. */
-  readonly over: AbortSignal;
 }
 
 const openOutputAfterMs = 250;
+/** One for all: most commands end by it, nobody reads it, and to make one takes the stack. */
+const overNow = new Error("nobody waits for the command any more");
 const awayNow = { workerLost: true, notStarted: true } as const;
 
 export class CommandAttempt {
@@ -90,6 +90,9 @@ export class CommandAttempt {
   readonly #instance: string | undefined;
   #mayStart: boolean;
   #isCancelled = false;
+  #isOver = false;
+  /** Of the connection that there is, or of the pause before the next one. */
+  #current: AbortController | null = null;
   /** While a request that starts is on its way: until its answer. */
   #starting: Promise<unknown> | null = null;
   #reached = false;
@@ -136,6 +139,12 @@ export class CommandAttempt {
     if (this.#starting) await within(patienceMs, this.#starting, () => {});
   }
 
+  /** Nobody waits for the outcome any more. */
+  leave(): void {
+    this.#isOver = true;
+    this.#current?.abort(overNow);
+  }
+
   /** Whether the worker may still hold something of this execution. */
   get mayBeKept(): boolean {
     return !this.#mayStart;
@@ -153,18 +162,19 @@ export class CommandAttempt {
         const pauseMs = this.#pauseBeforeRetry(error, retryMs);
         if (pauseMs === null) return this.#fault(error);
         if (pauseMs > 0) {
-          await wait(pauseMs, undefined, { signal: this.#options.over }).catch(() => {});
+          const pause = new AbortController();
+          this.#current = pause;
+          await wait(pauseMs, undefined, { signal: pause.signal }).catch(() => {});
           retryMs = Math.min(retryMs * 2, this.#worker.longestRetryMs);
         }
-        if (this.#options.over.aborted) return this.#fault(error);
+        if (this.#isOver) return this.#fault(error);
       }
     }
   }
 
   /** Null: there is no hope. */
   #pauseBeforeRetry(error: unknown, retryMs: number): number | null {
-    if (this.#options.over.aborted || error instanceof TakerError || error instanceof WorkerError)
-      return null;
+    if (this.#isOver || error instanceof TakerError || error instanceof WorkerError) return null;
     if (error instanceof WorkerBusyError) return jittered(this.#worker.longestRetryMs);
     if (error instanceof UnknownExecutionError) {
       // The same worker as before the request: then that never arrived, and starting is the first start.
@@ -198,7 +208,8 @@ export class CommandAttempt {
   /** Over one connection; rejects when that is lost. */
   async #follow(): Promise<Outcome> {
     const connection = new AbortController();
-    const signal = AbortSignal.any([connection.signal, this.#options.over]);
+    this.#current = connection;
+    const { signal } = connection;
     let broken: (error: unknown) => void = () => {};
     const lost = new Promise<never>((_, reject) => {
       broken = reject;
@@ -224,7 +235,7 @@ export class CommandAttempt {
       };
       return await Promise.race([followed(), lost]);
     } finally {
-      connection.abort();
+      connection.abort(overNow);
     }
   }
 

@@ -44,6 +44,9 @@ export function sseResponse(
   });
 }
 
+/** One for all: nobody reads it, and to make one takes the stack. */
+const left = new Error("nobody reads the stream any more");
+
 function encoded(produce: (signal: AbortSignal) => AsyncIterable<string>) {
   return async function* (signal: AbortSignal) {
     for await (const text of produce(signal)) yield Buffer.from(text);
@@ -61,7 +64,7 @@ function streamOf(
   const end = () => {
     if (ended) return;
     ended = true;
-    leaving.abort();
+    leaving.abort(left);
     // return() waits for a next() under way, which the signal ends.
     void chunks.return?.(undefined).catch(() => {});
     closed?.();

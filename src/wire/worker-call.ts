@@ -1,6 +1,6 @@
 // One command on one worker, from the first request until the worker has forgotten it.
 
-import { setMaxListeners } from "node:events";
+import { onAbort } from "../lib/on-abort.js";
 import { CommandAttempt, type ExecutionIo, nothingLeft } from "./command-attempt.js";
 import type { CommandRequest, Outcome } from "./worker.js";
 import type { WorkerConnection } from "./worker-connection.js";
@@ -29,7 +29,6 @@ export async function executeOn(
 ): Promise<Outcome> {
   const { request, execution, io, signal } = call;
   const path = executionPath(execution.id);
-  const over = new AbortController();
   const forget = () =>
     worker.open({ method: "DELETE", path, timeoutMs: worker.connectTimeoutMs }).then(
       (response) => void response.resume(),
@@ -47,8 +46,8 @@ export async function executeOn(
     io,
     path,
     leaseMs,
-    over: over.signal,
   });
+  let unheard = () => {};
   const cancelled = new Promise<Outcome>((resolve) => {
     const cancel = async () => {
       // A start that came to the worker behind this would run with nobody to end it.
@@ -57,15 +56,14 @@ export async function executeOn(
       await forget();
       resolve({ kind: "cancelled" });
     };
-    signal.addEventListener("abort", cancel, { once: true, signal: over.signal });
+    unheard = onAbort(signal, cancel);
   });
-  // One signal may stand for a whole run with hundreds of commands; that is no leak.
-  setMaxListeners(0, signal);
 
   const first = await Promise.race([attempt.outcome(), cancelled]);
   // Once aborted, what else happened is no news: the sandbox is to be gone, and that is worth the wait.
   const outcome = signal.aborted ? await cancelled : first;
-  over.abort();
+  unheard();
+  attempt.leave();
   await io.settled?.(outcome, outcome.kind === "cancelled" ? nothingLeft : attempt.left);
   if (outcome.kind !== "cancelled" && attempt.mayBeKept) void forget();
   return outcome;
