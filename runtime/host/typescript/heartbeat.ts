@@ -14,13 +14,18 @@ export interface HeartbeatOptions {
 export class Heartbeat {
   #options: HeartbeatOptions;
   #timer: NodeJS.Timeout | undefined;
+  #heardAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
   }
 
   start(): void {
-    if (this.#timer === undefined) this.#ping();
+    if (this.#timer !== undefined) return;
+    // Short tasks come one after the other, and each would ask anew.
+    const leftMs = this.#heardAt + betweenPingsMs - performance.now();
+    if (leftMs > 0) this.#timer = setTimeout(() => this.#ping(), leftMs);
+    else this.#ping();
   }
 
   stop(): void {
@@ -29,6 +34,7 @@ export class Heartbeat {
   }
 
   pong(): void {
+    this.#heardAt = performance.now();
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#ping(), betweenPingsMs);
