@@ -36,18 +36,39 @@ export function openWorkerTokens({ file, fixed, local }: WorkerTokensOptions): W
     return given;
   }
 
+  // Asked for each request, of few workers; to take an address apart costs more than all the rest.
+  const places = new Map<string, Place | null>();
+
   return {
     tokenFor(url, own) {
-      const key = originOf(url);
-      if (key === null) return undefined;
+      let place = places.get(url);
+      if (place === undefined) {
+        place = placeOf(url);
+        places.set(url, place);
+      }
+      if (place === null) return undefined;
+      const { origin, localPort } = place;
       const { byOrigin, alone } = current();
-      const found = fixed?.get(key) ?? byOrigin.get(key) ?? (own ? alone : undefined);
-      if (found !== undefined) return found;
-      const { hostname, port, protocol } = new URL(key);
-      const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
-      return isHere ? local?.(Number(port || (protocol === "https:" ? 443 : 80))) : undefined;
+      const found = fixed?.get(origin) ?? byOrigin.get(origin) ?? (own ? alone : undefined);
+      return found ?? (localPort === null ? undefined : local?.(localPort));
     },
   };
+}
+
+interface Place {
+  readonly origin: string;
+  /** Null: on another machine, as far as its name tells. */
+  readonly localPort: number | null;
+}
+
+/** Null: no server's. */
+function placeOf(url: string): Place | null {
+  const origin = originOf(url);
+  if (origin === null) return null;
+  const { hostname, port, protocol } = new URL(origin);
+  const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+  const localPort = isHere ? Number(port || (protocol === "https:" ? 443 : 80)) : null;
+  return { origin, localPort };
 }
 
 export function originOf(url: string): string | null {

@@ -1,5 +1,6 @@
 // Where a boss or worker keeps what outlives it, unless --data says otherwise.
 
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { readTokenFile } from "../access/token-file.js";
@@ -30,8 +31,11 @@ export function sourcesFolder(data: string | undefined): string {
  */
 export function localToken(role: "boss" | "worker", port: number): string | undefined {
   const paths = accessPaths(dataFolder(role, { port }));
+  const path = role === "boss" ? paths.token : paths.workerToken;
+  // Asked for each request, and an error costs more than a look.
+  if (!existsSync(path)) return undefined;
   try {
-    const token = readTokenFile(role === "boss" ? paths.token : paths.workerToken);
+    const token = readTokenFile(path);
     return isOwnServer(port) ? token : undefined;
   } catch {
     return undefined;
