@@ -19,9 +19,13 @@ import type { KnownTree } from "./stat-cache.js";
 import { type KnownIndex, Vouched } from "./vouched.js";
 import type { Walk } from "./walk.js";
 
-export interface GitSight extends GitStatus {
+export type Revision = Pick<GitStatus, "commit" | "branch" | "dirty">;
+
+export interface GitSight {
   /** Those that belong to the repo, without the ones that git vouches for. Some may not be there any more. */
   readonly paths: readonly string[];
+  /** Comes later: a tree need not wait for its name. */
+  readonly revision: Promise<Revision>;
 }
 
 export class GitLook {
@@ -64,26 +68,26 @@ export class GitLook {
     const [untracked, touched] = await Promise.all([this.#untracked, this.#touched]);
     const isSteady = this.#isSteady();
     // What was untracked may be tracked by now, and another commit may be checked out.
-    const status =
-      isSteady && untracked && touched
-        ? await this.#statusWith(untracked, touched)
-        : await gitStatus(this.#root);
-    if (status && touched && isSteady && walk.isOneDisk()) this.#vouched?.except(touched);
+    const isQuick = isSteady && untracked !== null && touched !== null;
+    const whole = isQuick ? null : await gitStatus(this.#root);
+    const others = isQuick ? untracked : whole?.untracked;
+    if (others && touched && isSteady && walk.isOneDisk()) this.#vouched?.except(touched);
     else {
       this.#vouched?.none();
       this.#vouched = null;
     }
-    if (!status) return null;
-    const { tracked, others } = this.#vouched ?? (await this.#allTracked(isSteady));
-    const isOther = tracked + status.untracked.length === 0 && status.commit !== null;
+    if (!others) return null;
+    const tracked = this.#vouched ?? (await this.#allTracked(isSteady));
+    const told = whole
+      ? Promise.resolve(whole)
+      : this.#revision([...(touched ?? [])], others.length > 0);
+    told.catch(() => {});
+    const isOther = tracked.tracked + others.length === 0 && (await told).commit !== null;
     if (isOther) return null;
-    const { paths, dirty } = await withInner(
-      this.#root,
-      "",
-      [...others, ...status.untracked],
-      walk,
-    );
-    return { ...status, paths, dirty: status.dirty || dirty };
+    const { paths, dirty } = await withInner(this.#root, "", [...tracked.others, ...others], walk);
+    const revision = told.then((own) => ({ ...own, dirty: own.dirty || dirty }));
+    revision.catch(() => {});
+    return { paths, revision };
   }
 
   /** What of it is still true of a tree that was made from the known one. */
@@ -91,15 +95,17 @@ export class GitLook {
     return this.#vouched?.inTree(tree, runs) ?? null;
   }
 
-  /** Like git's own, which would look at each file once more. */
-  async #statusWith(untracked: Untracked, touched: ReadonlySet<string>): Promise<GitStatus | null> {
-    const status = await gitStatus(this.#root, [...touched]);
-    if (!status?.commit) return gitStatus(this.#root);
-    const { commit } = status;
+  /** Git would look at each file once more to tell it at once. */
+  async #revision(touched: readonly string[], hasUntracked: boolean): Promise<Revision> {
+    const status = await gitStatus(this.#root, touched);
+    const commit = status?.commit ?? null;
+    if (!status || commit === null) {
+      return (await gitStatus(this.#root)) ?? { commit: null, branch: null, dirty: true };
+    }
     const isKnown = this.#vouched?.committed === commit;
     const isClean = isKnown || (await isCommitted(this.#root, commit));
     if (isClean) this.#vouched?.isCommitted(commit);
-    return { ...status, untracked, dirty: status.dirty || !isClean || untracked.length > 0 };
+    return { commit, branch: status.branch, dirty: status.dirty || !isClean || hasUntracked };
   }
 
   async #allTracked(isSteady: boolean): Promise<Pick<Vouched, "tracked" | "others">> {

@@ -8,13 +8,16 @@ import type { Manifest, TreeChanges, TreeEntry } from "./manifest.js";
 import { clockStart, isSameClock, Stamps, type StatCache } from "./stat-cache.js";
 import { Walk } from "./walk.js";
 
-export interface Scan {
+export interface FoundTree {
   readonly hash: string;
   readonly manifest: Manifest;
   /** How many there are that are no folders. */
   readonly files: number;
   /** From what the scan before found, which a worker may still know. */
   readonly since: { readonly base: string; readonly changes: TreeChanges } | null;
+}
+
+export interface Scan extends FoundTree {
   readonly commit: string | null;
   readonly branch: string | null;
   /** Null: there is no repo to differ from. */
@@ -47,11 +50,18 @@ export function beginScan(root: string, git = true): BegunScan {
 /** Files that are saved meanwhile are missed, as those are that are saved while a scan is under way. */
 const longestBegunMs = 500;
 
-/** `git: false`: everything counts, whatever git says. */
+export interface ScanOptions {
+  /** False: everything counts, whatever git says. */
+  readonly git?: boolean;
+  readonly begun?: BegunScan | undefined;
+  /** Called once the tree is known; what git calls it takes longer. */
+  readonly onTree?: (tree: FoundTree) => void;
+}
+
 export async function scan(
   root: string,
   cache: StatCache,
-  { git = true, begun }: { readonly git?: boolean; readonly begun?: BegunScan | undefined } = {},
+  { git = true, begun, onTree }: ScanOptions = {},
 ): Promise<Scan> {
   const isOfNow = begun && performance.now() - begun.at < longestBegunMs;
   const { sureBefore, clock, look } = isOfNow ? begun : beginScan(root, git);
@@ -72,6 +82,15 @@ export async function scan(
 
   // 3. The tree, and what is sure of its files from now on.
   const { tree, runs } = walk.tree.with(changes);
+  const found: FoundTree = {
+    hash: tree.hash,
+    get manifest() {
+      return tree.manifest;
+    },
+    files: tree.files,
+    since: known && { base: known.tree.hash, changes },
+  };
+  onTree?.(found);
   const stamps = Stamps.none(tree.paths.length);
   if (known) for (const run of runs) stamps.take(known.stamps, run);
   for (const [path, stamp] of walk.stamps) {
@@ -79,20 +98,11 @@ export async function scan(
     if (entry >= 0) stamps.set(entry, stamp);
   }
   stamps.forgetFrom(sureBefore);
+  const revision = (await sight?.revision) ?? { commit: null, branch: null, dirty: null };
   cache.keep(root, { tree, stamps, words, clock, index: look?.indexOf(tree, runs) ?? null });
-  return {
-    hash: tree.hash,
-    get manifest() {
-      return tree.manifest;
-    },
-    files: tree.files,
-    since: known && { base: known.tree.hash, changes },
-    commit: sight?.commit ?? null,
-    branch: sight?.branch ?? null,
-    dirty: sight?.dirty ?? null,
-    filesRead: walk.filesRead,
-    looked: walk.looked,
-  };
+  const { commit, branch, dirty } = revision;
+  const { filesRead, looked } = walk;
+  return Object.assign(found, { commit, branch, dirty, filesRead, looked });
 }
 
 interface Belonging {

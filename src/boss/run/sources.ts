@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { orAborted } from "../../lib/or-else.js";
 import type { RunEvent, RunSource } from "../../model/events.js";
 import { type FileEntry, type Manifest, pathBytes } from "../../source/manifest.js";
-import { type BegunScan, type Scan, scan } from "../../source/scan.js";
+import { type BegunScan, type FoundTree, type Scan, scan } from "../../source/scan.js";
 import { createStatCache, type StatCache } from "../../source/stat-cache.js";
 import { type OutgoingTree, UnknownTreeError } from "../../wire/send-tree.js";
 import type { AskedSource, CommandSource, LeftBy } from "../../wire/source.js";
@@ -153,31 +153,21 @@ export class Sources {
   }
 
   /**
-   * For what is most likely about to be asked for: a tree that was looked at before is looked at, and brought to the
-   * worker where there is just one. Null: it was not, or cannot be. Whoever asks for it then hears why.
+   * For what is most likely about to be asked for: a tree that was looked at before. Null: it was not, or cannot be.
+   * Whoever asks for it then hears why.
    */
   async ahead(root: string, begun?: BegunScan): Promise<FoundWorkspace | null> {
     try {
       if (!(await this.#cache.of(root))) return null;
-      const found = await this.look(root, begun);
-      const [worker, another] = this.#options.workers();
-      const { tree } = found.source;
-      const { signal } = new AbortController();
-      if (worker && !another)
-        void this.#once(tree, worker, signal, () => this.#send(this.#here(tree), worker)).catch(
-          () => {},
-        );
-      return found;
+      return await this.look(root, begun);
     } catch {
       return null;
     }
   }
 
   async look(root: string, begun?: BegunScan): Promise<FoundWorkspace> {
-    const found = await scan(root, this.#cache, { begun });
-    this.#scans.set(found.hash, outgoing(root, found));
-    const [oldest] = this.#scans.keys();
-    if (this.#scans.size > 8 && oldest !== undefined) this.#scans.delete(oldest);
+    const onTree = (tree: FoundTree) => this.#bringAhead(root, tree);
+    const found = await scan(root, this.#cache, { begun, onTree });
     const { commit, branch, dirty, hash, files } = found;
     const source = {
       kind: "workspace" as const,
@@ -194,6 +184,19 @@ export class Sources {
         return found.manifest;
       },
     };
+  }
+
+  /** Where there is just one worker, it is the one that will ask. */
+  #bringAhead(root: string, found: FoundTree): void {
+    const tree = outgoing(root, found);
+    this.#scans.set(tree.hash, tree);
+    const [oldest] = this.#scans.keys();
+    if (this.#scans.size > 8 && oldest !== undefined) this.#scans.delete(oldest);
+    const [worker, another] = this.#options.workers();
+    if (!worker || another) return;
+    const { signal } = new AbortController();
+    // Whoever asks for it hears what is wrong.
+    void this.#once(tree.hash, worker, signal, () => this.#send(tree, worker)).catch(() => {});
   }
 
   close(): Promise<void> {
@@ -336,7 +339,7 @@ const smallBytes = 512 * 1024;
 
 class ChangedFile extends Error {}
 
-export function outgoing(root: string, found: Scan): OutgoingTree {
+export function outgoing(root: string, found: FoundTree): OutgoingTree {
   const { hash, since } = found;
   return {
     hash,
