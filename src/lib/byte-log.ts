@@ -1,17 +1,17 @@
 // An append-only file of bytes that many readers follow while it grows. The worker spools a command's
 // output in one, the boss keeps a task's output in one.
 //
-// Readers pull from the file at their own pace, so a slow one costs a file descriptor and one buffer,
-// and never holds up the writer or another reader. Those who keep up share the bytes that came last.
+// Readers pull from the file at their own pace, so a slow one costs one buffer at most, and never holds up the
+// writer or another reader. Those who keep up share the bytes that came last, those who are behind what they read.
 
 import { statSync, truncateSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { Bell } from "./bell.js";
 import { FileWriter, type Missing } from "./file-writer.js";
+import { SharedReads } from "./shared-reads.js";
 import { numbersAfter, TailFile } from "./tail-file.js";
 import { formatBytes } from "./units.js";
 
-const readSize = 256 * 1024;
 const lineFeed = 10;
 
 export interface ByteLogOptions {
@@ -72,6 +72,7 @@ export class ByteLog {
   #ending: Promise<void> | undefined;
   #closed = false;
   readonly #changes = new Bell();
+  readonly #reads: SharedReads;
 
   constructor(path: string, options: ByteLogOptions = {}) {
     const { limitBytes = Number.POSITIVE_INFINITY, reopen = false, cut } = options;
@@ -80,6 +81,7 @@ export class ByteLog {
     this.#endBytes = endBytes(limitBytes);
     this.#overLimit = overLimit(limitBytes);
     this.#cut = cut;
+    this.#reads = new SharedReads(path);
     let lost = 0;
     this.#writer = new FileWriter(path, {
       ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
@@ -270,10 +272,12 @@ export class ByteLog {
     let position = offset;
     if (this.#writer.isOpen) {
       const forget = this.#writer.recent.follow();
+      const leave = this.#reads.follow();
       try {
         position = yield* this.#followWritten(offset, signal);
       } finally {
         forget();
+        await leave();
       }
     }
     if (signal?.aborted) return;
@@ -283,31 +287,18 @@ export class ByteLog {
 
   async *#followWritten(offset: number, signal?: AbortSignal): AsyncGenerator<Uint8Array, number> {
     let position = offset;
-    // Whoever keeps up never needs it.
-    let file: FileHandle | undefined;
-    try {
-      while (!signal?.aborted) {
-        const { written, held, recent } = this.#writer;
-        if (position >= written) {
-          if (this.error) throw this.error;
-          if (this.#closed) break;
-          await this.#changes.heard(signal);
-          continue;
-        }
-        const near = held ? held.subarray(position) : recent.from(position);
-        if (near) {
-          position += near.length;
-          yield near;
-          continue;
-        }
-        file ??= await open(this.path, "r");
-        const buffer = Buffer.allocUnsafe(Math.min(readSize, written - position));
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
-        position += bytesRead;
-        yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead);
+    while (!signal?.aborted) {
+      const { written, held, recent } = this.#writer;
+      if (position >= written) {
+        if (this.error) throw this.error;
+        if (this.#closed) break;
+        await this.#changes.heard(signal);
+        continue;
       }
-    } finally {
-      await file?.close();
+      const near = held ? held.subarray(position) : recent.from(position);
+      const bytes = near ?? (await this.#reads.from(position, written));
+      position += bytes.length;
+      yield bytes;
     }
     return position;
   }

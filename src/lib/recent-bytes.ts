@@ -4,9 +4,17 @@
 /** A reader further behind reads the file. */
 const mostBytes = 1024 * 1024;
 
+/** What a reader takes at once costs nearly the same, however much it is. */
+const joinedBytes = 256 * 1024;
+
+interface Piece {
+  readonly start: number;
+  readonly bytes: Uint8Array;
+}
+
 export class RecentBytes {
   /** Without a gap between them. */
-  #pieces: { readonly start: number; readonly bytes: Uint8Array }[] = [];
+  #pieces: Piece[] = [];
   #length = 0;
   #followers = 0;
 
@@ -38,15 +46,38 @@ export class RecentBytes {
     if (old > 0) this.#pieces = this.#pieces.slice(old);
   }
 
-  /** Those from there to the end of their piece; null where they are not here. */
+  /** Some of those from there on; null where they are not here. */
   from(position: number): Uint8Array | null {
     // Readers are near the end.
     for (let n = this.#pieces.length - 1; n >= 0; n--) {
       const { start, bytes } = this.#pieces[n]!;
       if (position < start) continue;
-      return position < start + bytes.length ? bytes.subarray(position - start) : null;
+      if (position >= start + bytes.length) return null;
+      return position === start ? this.#joined(n) : bytes.subarray(position - start);
     }
     return null;
+  }
+
+  /** With those behind it, for all readers who come to it. */
+  #joined(n: number): Uint8Array {
+    const { start, bytes } = this.#pieces[n]!;
+    // To copy them for one reader alone costs more than it spares.
+    if (this.#followers === 1) return bytes;
+    let length = bytes.length;
+    let end = n + 1;
+    for (; end < this.#pieces.length; end++) {
+      const next = this.#pieces[end]!.bytes.length;
+      if (length + next > joinedBytes) break;
+      length += next;
+    }
+    // So no byte is copied for each piece that comes after it, but only when what it is part of has doubled.
+    if (length < 2 * bytes.length) return bytes;
+    const joined = Buffer.concat(
+      this.#pieces.slice(n, end).map((piece) => piece.bytes),
+      length,
+    );
+    this.#pieces.splice(n, end - n, { start, bytes: joined });
+    return joined;
   }
 
   #clear() {

@@ -96,6 +96,48 @@ test("readers beside the writer and far behind it get the same bytes, however th
   }
 });
 
+/** What is left for each, when one piece after the other is taken of all. */
+async function restOf(readers: readonly AsyncGenerator<Uint8Array>[]): Promise<Uint8Array[][]> {
+  const got: Uint8Array[][] = readers.map(() => []);
+  for (let left = readers.length; left > 0; ) {
+    left = readers.length;
+    for (const [index, reader] of readers.entries()) {
+      const { value, done } = await reader.next();
+      if (done) left -= 1;
+      else got[index]!.push(value);
+    }
+  }
+  return got;
+}
+
+function assertShared(got: readonly Uint8Array[][], expected: Uint8Array) {
+  for (const pieces of got) assert.ok(Buffer.concat(pieces).equals(expected));
+  for (const index of got[0]!.keys()) {
+    assert.equal(new Set(got.map((pieces) => pieces[index]!.buffer)).size, 1);
+  }
+}
+
+test("small pieces reach readers who are a little behind as few large ones, which they share", async () => {
+  const log = newLog();
+  log.append(Buffer.from("begun"));
+  const readers = [log.follow(), log.follow()];
+  for (const reader of readers) await reader.next();
+  const lines = Array.from({ length: 20_000 }, (_, n) => Buffer.from(`line ${n} of many\n`));
+  for (const line of lines) log.append(line);
+  await log.end();
+  const got = await restOf(readers);
+  assertShared(got, Buffer.concat(lines));
+  assert.ok(got[0]!.length <= 3, `${got[0]!.length} pieces`);
+});
+
+test("readers who are far behind share what is read for them", async () => {
+  const log = newLog();
+  const all = Buffer.from(Array.from({ length: 3_000_000 }, (_, n) => n % 251));
+  for (let at = 0; at < all.length; at += 100_000) await log.append(all.subarray(at, at + 100_000));
+  await log.end();
+  assertShared(await restOf(Array.from({ length: 5 }, () => log.follow())), all);
+});
+
 test("a reader that stopped in the middle holds up neither the writer nor another reader", async () => {
   const log = newLog();
   log.append(Buffer.from("x"));
