@@ -83,9 +83,12 @@ function carry(
 ): void {
   from.setNoDelay(true);
   let waiting = 0;
+  // Timers that are set for the same moment, one after the other, may come in another order.
+  const works: (() => void)[] = [];
   const later = (work: () => void) => {
     const dueAt = Math.max(performance.now(), openAt) + roundTripMs / 2;
-    setTimeout(work, dueAt - performance.now());
+    works.push(work);
+    setTimeout(() => works.shift()!(), dueAt - performance.now());
   };
   from.on("data", (bytes: Buffer) => {
     waiting += bytes.length;
