@@ -188,7 +188,7 @@ async function loaded(boss: BossClient): Promise<void> {
 
 const tickMs = 10;
 
-/** Linux. With its children that have ended. */
+/** Linux. Of all its threads, and none of its children. */
 function cpuMsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
   return [11, 12].reduce((sum, at) => sum + Number(fields[at]), 0) * tickMs;
