@@ -32,6 +32,8 @@ export class GitLook {
   readonly #root: string;
   readonly #sureBefore: number;
   readonly #untracked: Promise<Untracked | null>;
+  /** Null: it is asked for only where the index turns out not to do. */
+  readonly #whole: Promise<GitStatus | null> | null;
   readonly #place: GitIndexPlace | null;
   readonly #touched: Promise<ReadonlySet<string> | null>;
   /** How the index looked when it was first asked for; null: it is not to be relied on. */
@@ -46,8 +48,10 @@ export class GitLook {
     this.#touched = this.#place
       ? touchedSinceIndex(root, this.#place.gitFolder)
       : Promise.resolve(null);
-    this.#untracked = untrackedByGit(root);
+    this.#untracked = this.#place ? untrackedByGit(root) : Promise.resolve(null);
     this.#untracked.catch(() => {});
+    this.#whole = this.#place ? null : gitStatus(root);
+    this.#whole?.catch(() => {});
   }
 
   /** Entries of a known tree, 1 for yes, as far as can be told before git has answered. */
@@ -69,7 +73,7 @@ export class GitLook {
     const isSteady = this.#isSteady();
     // What was untracked may be tracked by now, and another commit may be checked out.
     const isQuick = isSteady && untracked !== null && touched !== null;
-    const whole = isQuick ? null : await gitStatus(this.#root);
+    const whole = isQuick ? null : await (this.#whole ?? gitStatus(this.#root));
     const others = isQuick ? untracked : whole?.untracked;
     if (others && touched && isSteady && walk.isOneDisk()) this.#vouched?.except(touched);
     else {
