@@ -3,10 +3,18 @@
 
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { type Bench, interleaved } from "./measure.js";
+import { type Bench, interleaved, type Row } from "./measure.js";
 import { connected, settled } from "./sandboxes.js";
 import { edit, edited, makeRepo } from "./sources.js";
-import { commandMs, dockerRun, image, program, startWorkerStand, writePipedef } from "./stand.js";
+import {
+  commandMs,
+  dockerRun,
+  image,
+  program,
+  startBossStand,
+  startWorkerStand,
+  writePipedef,
+} from "./stand.js";
 
 export const editedRunBench: Bench = {
   name: "edit",
@@ -18,39 +26,44 @@ export const editedRunBench: Bench = {
     const size = quick ? { files: 500, bytes: 10e6 } : { files: 10_000, bytes: 200e6 };
     makeRepo(root, size);
     // Not committed, and one change more each time: the tree is dirty.
-    const pipedef = writePipedef(
-      root,
-      `import { run, stage, workspace } from "bettertest";
+    const text = `import { run, stage, workspace } from "bettertest";
 stage("unit").task("one", () => run("${image}", "tail -n 1 ${edited}", { source: workspace() }));
-`,
-    );
+`;
+    const pipedef = writePipedef(root, text);
     await using stand = await startWorkerStand(join(folder, "worker"), ["--pool-max", "2"]);
     await using worker = connected(stand.url);
-    const run = () => {
+    await using boss = await startBossStand(join(folder, "boss"), text, stand, root);
+    const run = (...where: readonly string[]) => {
       const line = edit(root);
-      return firstLineMs(["run", pipedef, "--worker", stand.url, "--output", "all"], root, line);
+      return firstLineMs(["run", pipedef, "--output", "all", ...where], root, line);
     };
-    // The first one brings the tree, and the worker learns what its pool is asked for.
-    await run();
-    const pairs = await interleaved(
-      rounds,
-      async () => {
-        await worker.expect([{ image, count: 2 }]);
-        await settled(async () => (await worker.info()).ready, 2);
-        return run();
-      },
-      () => commandMs("docker", dockerRun("echo hi")),
-    );
-    return [
-      {
-        what: `run --worker from the shell, one of ${size.files.toLocaleString("en")} files changed, to the test's first line`,
+    const ways = [
+      { how: "run --worker", where: ["--worker", stand.url] },
+      { how: "run --boss", where: ["--boss", boss.url] },
+    ];
+    const rows: Row[] = [];
+    for (const { how, where } of ways) {
+      // The first one brings the tree, and the worker learns what its pool is asked for.
+      await run(...where);
+      const pairs = await interleaved(
+        rounds,
+        async () => {
+          await worker.expect([{ image, count: 2 }]);
+          await settled(async () => (await worker.info()).ready, 2);
+          return run(...where);
+        },
+        () => commandMs("docker", dockerRun("echo hi")),
+      );
+      rows.push({
+        what: `${how} from the shell, one of ${size.files.toLocaleString("en")} files changed, to the test's first line`,
         against: "docker run --rm of a trivial command",
         unit: "ms",
         rounds: pairs,
         target: { of: "measured", atMost: 300 },
         note: "The changed file is what the test prints",
-      },
-    ];
+      });
+    }
+    return rows;
   },
 };
 

@@ -28,13 +28,14 @@ export interface StandOptions {
   readonly args?: readonly string[];
 }
 
-/** `bettertest boss`: without the worker, which is the one given. */
+/** `bettertest boss`: without the worker, which is the one given. `repo` is where the pipedef lies. */
 export async function startBossStand(
   folder: string,
   pipedef: string,
   { url: workerUrl }: WorkerStand,
+  repo = folder,
 ): Promise<Stand> {
-  const path = writePipedef(folder, pipedef);
+  const path = writePipedef(repo, pipedef);
   const served = await serve("boss", folder, ["--pipedef", path, "--worker", workerUrl]);
   return standOf(served, workerUrl);
 }

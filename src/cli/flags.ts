@@ -376,6 +376,24 @@ export const bossAccessFlags = {
   ...tlsCaFlag(),
 } as const satisfies Flags;
 
+const atBoss = "At a boss:";
+
+/** Of a command that runs tasks itself, unless a boss is to. */
+export const runAtBossFlags = {
+  boss: {
+    type: "string",
+    requiresArg: true,
+    group: atBoss,
+    describe: "Not here, but by the boss at this URL",
+  },
+  "token-file": {
+    type: "string",
+    requiresArg: true,
+    group: atBoss,
+    describe: "File with the boss's token (default: that of a boss on this machine)",
+  },
+} as const satisfies Flags;
+
 export const concurrentRunsFlag = {
   "concurrent-runs": {
     type: "number",

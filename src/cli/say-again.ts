@@ -46,6 +46,13 @@ export function runAgain(ref: TaskRef, pipedef: string | undefined, args: object
   return `${programName()} run${named} --only ${shellWord(taskLabel(ref))}${givenFlags(whereFlags, args)}`;
 }
 
+/** The same for `run --boss`. */
+export function runAtBossAgain(ref: TaskRef, pipeline: string | undefined, args: object): string {
+  const named = pipeline === undefined ? "" : ` ${shellWord(pipeline)}`;
+  const flags = givenFlags({ ...bossAccessFlags, ...keepFailedFlag }, args);
+  return `${programName()} run${named} --only ${shellWord(taskLabel(ref))}${flags}`;
+}
+
 /** `rerun` of one task of a boss's run. */
 export function rerunAgain(run: number, ref: TaskRef, bossArgument: string): string {
   return `${programName()} rerun ${run} --only ${shellWord(taskLabel(ref))} --follow${bossArgument}`;

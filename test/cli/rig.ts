@@ -77,6 +77,13 @@ export function startCli(
   };
 }
 
+/** Of a server that was started with --json. */
+export async function urlOf(running: RunningCli, type: "boss" | "worker"): Promise<string> {
+  const out = await running.prints(new RegExp(`"type":"${type}".*\n`));
+  const line = jsonLines(out.slice(0, out.lastIndexOf("\n"))).find((one) => one.type === type);
+  return String(line?.url);
+}
+
 export function cli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   return startCli(args, options).ended;
 }

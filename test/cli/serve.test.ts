@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { suite, test } from "node:test";
-import { cli, jsonLines, pipedefOf, type RunningCli, startCli, tempRepo, waitFor } from "./rig.js";
+import { cli, jsonLines, pipedefOf, startCli, tempRepo, urlOf, waitFor } from "./rig.js";
 
 const pipedef = ".bettertest/pipedef.ts";
 const free = ["--executor", "process", "--port", "0", "--worker-port", "0"];
@@ -11,13 +11,6 @@ const stages = pipedefOf({
   Build: { compile: "echo compiled" },
   Test: { good: "echo fine", bad: "printf 'oh no\\nno newline'; exit 7" },
 });
-
-async function urlOf(running: RunningCli, type: "boss" | "worker"): Promise<string> {
-  const out = await running.prints(new RegExp(`"type":"${type}".*\n`));
-  const line = jsonLines(out.slice(0, out.lastIndexOf("\n"))).find((one) => one.type === type);
-  assert.equal(typeof line?.url, "string");
-  return String(line?.url);
-}
 
 suite("up", () => {
   test("a home that cannot be written: what it wanted there, and the flag for another place", async () => {

@@ -1,6 +1,7 @@
 import { exitCodes } from "../../model/exit-code.js";
+import { usageError } from "../cli-error.js";
 import { defineCommand } from "../command.js";
-import { keepFailedFlag, runHereFlags } from "../flags.js";
+import { keepFailedFlag, runAtBossFlags, runHereFlags } from "../flags.js";
 
 export const runCommand = defineCommand({
   name: "run",
@@ -9,14 +10,25 @@ export const runCommand = defineCommand({
   positionals: {
     pipedef: { type: "string", describe: "Default: the .bettertest/pipedef.* of this repo" },
   },
-  flags: { ...runHereFlags, ...keepFailedFlag },
+  flags: { ...runHereFlags, ...keepFailedFlag, ...runAtBossFlags },
   examples: [
     ["$0 run", "Everything"],
     ["$0 run --only TestUnit.task_models", "One task"],
     ["$0 run --executor process", "Without Docker"],
+    ["$0 run --boss localhost:9001", "By a boss that is there already"],
   ],
 
   async run(args) {
+    if (args.boss !== undefined) {
+      const { runAtBoss } = await import("../run-at-boss.js");
+      return runAtBoss(args);
+    }
+    if (args["token-file"] !== undefined) {
+      throw usageError(
+        "--token-file is for a boss, which --boss names",
+        "Tokens of workers: --worker-token-file",
+      );
+    }
     const { findPipedef } = await import("../find-pipedef.js");
     const { trapInterrupts } = await import("../interrupt.js");
     const pipedef = findPipedef(args.pipedef, process.cwd());
