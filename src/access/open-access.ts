@@ -4,13 +4,13 @@ import { mkdirSync } from "node:fs";
 import type { Log } from "../lib/log.js";
 import type { Fetch } from "../wire/listen.js";
 import { guardLoopback, isLoopback } from "../wire/loopback-guard.js";
+import { accessPaths } from "./access-paths.js";
 import { type Audit, createAudit, noAudit } from "./audit.js";
 import { guard } from "./guard.js";
 import { Login } from "./login.js";
 import { createSenderOf } from "./sender.js";
 import { Sessions } from "./sessions.js";
 import { ensureTokenFile } from "./token-file.js";
-import { accessPaths } from "./token-folder.js";
 import { fixedToken, openTokens, type Tokens } from "./tokens.js";
 
 export interface AccessOptions {

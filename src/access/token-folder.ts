@@ -22,19 +22,6 @@ export interface StoredToken extends TokenRecord {
 
 const shortages: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM"];
 
-/** Where a boss with this data folder keeps what concerns access. */
-export function accessPaths(dataFolder: string) {
-  const folder = join(dataFolder, "access");
-  return {
-    folder,
-    token: join(folder, "token"),
-    workerToken: join(folder, "worker-token"),
-    more: join(folder, "tokens"),
-    sessions: join(folder, "sessions.json"),
-    audit: join(dataFolder, "audit.log"),
-  };
-}
-
 /**
  * What cannot be read is reported and left out: a damaged file must not open the door, nor shut it for all.
  * Throws where this machine has nothing left to read it with.

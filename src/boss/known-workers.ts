@@ -3,7 +3,7 @@
 import { availableParallelism } from "node:os";
 import { Bell } from "../lib/bell.js";
 import type { WorkerView } from "../wire/boss.js";
-import { defaultWorkerPort } from "../wire/worker.js";
+import { defaultWorkerPort } from "../wire/well-known.js";
 import { createWorkerClient, type WorkerClient } from "../wire/worker-client.js";
 import { Room } from "./room.js";
 

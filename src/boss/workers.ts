@@ -3,19 +3,16 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { WorkerView } from "../wire/boss.js";
-import {
-  type CommandRequest,
-  defaultWorkerPort,
-  type ExpectedSandbox,
-  type Outcome,
-} from "../wire/worker.js";
+import { causeOf, NoAnswerError } from "../wire/connection.js";
+import { defaultWorkerPort } from "../wire/well-known.js";
+import type { CommandRequest, ExpectedSandbox, Outcome } from "../wire/worker.js";
 import {
   type ExecutionIo,
   type KnownExecution,
   nothingLeft,
   type WorkerClient,
 } from "../wire/worker-client.js";
-import { causeOf, NoAnswerError, WorkerError } from "../wire/worker-connection.js";
+import { WorkerError } from "../wire/worker-connection.js";
 import { type KnownWorker, KnownWorkers, type WorkersOptions } from "./known-workers.js";
 import { SourceTrouble } from "./run/source-trouble.js";
 

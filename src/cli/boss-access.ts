@@ -2,9 +2,10 @@
 
 import { readTokenFile } from "../access/token-file.js";
 import { harmlessText } from "../terminal/text.js";
-import { defaultBossUrl } from "../wire/boss.js";
+
 import { type BossClient, createBossClient, normalizeBossUrl } from "../wire/boss-client.js";
 import { readTrusted } from "../wire/tls.js";
+import { defaultBossUrl } from "../wire/well-known.js";
 import { usageError } from "./cli-error.js";
 import { localToken } from "./data-folder.js";
 

@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { accessPaths } from "../access/access-paths.js";
 import { readTokenFile } from "../access/token-file.js";
-import { accessPaths } from "../access/token-folder.js";
 import { listenersOn } from "../lib/listeners.js";
 import { cacheFolder } from "./cache-folder.js";
 

@@ -14,11 +14,11 @@ import { makeFolder } from "../lib/make-folder.js";
 import { formatBytes } from "../lib/units.js";
 import { exitCodes } from "../model/exit-code.js";
 import { count, oneLine } from "../terminal/text.js";
-import { defaultBossPort } from "../wire/boss.js";
+import { defaultBossPort } from "../wire/well-known.js";
 import { printJson } from "./boss-access.js";
 import { infrastructureError, usageError } from "./cli-error.js";
 import { dataFolder } from "./data-folder.js";
-import { runId } from "./settings.js";
+import { runId } from "./run-id.js";
 
 /** Of one run, unpacked. */
 const maxImportBytes = 100 * 2 ** 30;

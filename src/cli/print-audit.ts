@@ -1,8 +1,8 @@
+import { accessPaths } from "../access/access-paths.js";
 import { readAudit } from "../access/audit.js";
-import { accessPaths } from "../access/token-folder.js";
 import { exitCodes } from "../model/exit-code.js";
 import { oneLine } from "../terminal/text.js";
-import { defaultBossPort } from "../wire/boss.js";
+import { defaultBossPort } from "../wire/well-known.js";
 import { infrastructureError } from "./cli-error.js";
 import { dataFolder } from "./data-folder.js";
 import { tableLines } from "./table.js";

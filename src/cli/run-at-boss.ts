@@ -16,8 +16,8 @@ import {
 } from "./flags.js";
 import { showRemoteRun } from "./follow-remote.js";
 import { trapInterrupts } from "./interrupt.js";
+import { type KeepFailedFlags, keepFailedSettings } from "./keep-failed.js";
 import { givenFlags, runAtBossAgain } from "./say-again.js";
-import { type KeepFailedFlags, keepFailedSettings } from "./settings.js";
 
 interface RunAtBossArgs extends BossAccess, KeepFailedFlags {
   readonly pipedef?: string | undefined;

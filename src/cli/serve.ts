@@ -12,15 +12,16 @@ import { exitCodes } from "../model/exit-code.js";
 import { shellWord } from "../model/shell-word.js";
 import { count, harmlessText, oneLine } from "../terminal/text.js";
 import { version } from "../version.js";
-import { defaultBossPort } from "../wire/boss.js";
+
 import { isLoopback } from "../wire/loopback-guard.js";
-import { defaultWorkerPort, defaultWorkerUrl } from "../wire/worker.js";
+import { defaultBossPort, defaultWorkerPort, defaultWorkerUrl } from "../wire/well-known.js";
 import { type RunningWorker, startWorker } from "../worker/main.js";
 import { usageError } from "./cli-error.js";
 import { dataFolder, sourcesFolder } from "./data-folder.js";
 import { findPipedefs, shortPath } from "./find-pipedef.js";
 import { type HostFlags, hostSettings } from "./host-settings.js";
 import { aborted, trapInterrupts } from "./interrupt.js";
+import { type KeepFailedFlags, keepFailedSettings } from "./keep-failed.js";
 import { createLog, type LogFormat } from "./log.js";
 import { reloadLines, sayReloads } from "./reloads.js";
 import { describeWorker } from "./session.js";
@@ -32,8 +33,6 @@ import {
   engineSettings,
   type GraceFlags,
   graceSettings,
-  type KeepFailedFlags,
-  keepFailedSettings,
   type OutputFlags,
   outputSettings,
   type RetentionFlags,

@@ -12,11 +12,10 @@ import type { RunningWorker } from "../worker/main.js";
 import { CliError } from "./cli-error.js";
 import { sourcesFolder } from "./data-folder.js";
 import { type HostFlags, hostSettings } from "./host-settings.js";
+import { type KeepFailedFlags, keepFailedSettings } from "./keep-failed.js";
 import {
   type EngineFlags,
   engineSettings,
-  type KeepFailedFlags,
-  keepFailedSettings,
   type OutputFlags,
   outputSettings,
   type SecretsFlags,

@@ -6,14 +6,15 @@ import { openWorkerTokens } from "../access/worker-tokens.js";
 import { noSecrets, type Secrets } from "../boss/secrets/secrets.js";
 import { readSecretsFile, SecretsFileError } from "../boss/secrets/secrets-file.js";
 import { parseDurationMs } from "../lib/units.js";
-import { longestKeptMs } from "../wire/kept.js";
+
 import { readTls, readTrusted } from "../wire/tls.js";
-import { longestLeaseMs } from "../wire/worker.js";
+import { longestLeaseMs } from "../wire/well-known.js";
 import type { Maxima } from "../worker/maxima.js";
 import { cacheFolder } from "./cache-folder.js";
 import { usageError } from "./cli-error.js";
 import { localToken } from "./data-folder.js";
 import { sizeOf } from "./size-of.js";
+import { timeOf } from "./time-of.js";
 
 export interface OutputFlags {
   readonly "max-output": string;
@@ -189,38 +190,12 @@ function maximaOf(flags: WorkerFlags): Maxima {
   };
 }
 
-export interface KeepFailedFlags {
-  readonly "keep-failed"?: string | undefined;
-  readonly executor?: "docker" | "process" | undefined;
-}
-
-export function keepFailedSettings({ "keep-failed": text, executor }: KeepFailedFlags): {
-  readonly keepFailedMs?: number;
-} {
-  if (text === undefined) return {};
-  const keepFailedMs = text === "0" ? 0 : timeOf("keep-failed", text);
-  if (keepFailedMs > longestKeptMs) throw usageError(`--keep-failed ${text} is more than 24 h`);
-  if (executor === "process" && keepFailedMs > 0) {
-    throw usageError(
-      "--keep-failed needs containers",
-      "What plain processes (--executor process) leave is on this machine anyway.",
-    );
-  }
-  return { keepFailedMs };
-}
-
 export interface GraceFlags {
   readonly grace: string;
 }
 
 export function graceSettings({ grace }: GraceFlags): { readonly graceMs: number } {
   return { graceMs: grace === "0" ? 0 : timeOf("grace", grace) };
-}
-
-function timeOf(flag: string, text: string): number {
-  const ms = parseDurationMs(text);
-  if (ms === null) throw usageError(`--${flag} ${text} is no time`, "Times look like 90s or 5m.");
-  return Math.ceil(ms);
 }
 
 export function workerSettings(flags: WorkerFlags) {
@@ -262,12 +237,4 @@ export function workerUrls(given: readonly string[] | undefined): string[] {
 export function checkPort(flag: string, port: number): number {
   if (port > 65_535) throw usageError(`--${flag} ${port}: ports end at 65535`);
   return port;
-}
-
-export function runId(given: string): number {
-  const id = Number(given.replace(/^#/, ""));
-  if (!Number.isInteger(id) || id < 1) {
-    throw usageError(`"${given}" is no run: runs have numbers`, "See: bettertest runs");
-  }
-  return id;
 }

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { resolve } from "node:path";
+import { accessPaths } from "../access/access-paths.js";
 import { type AuditAction, createAudit } from "../access/audit.js";
 import {
   ensureTokenFile,
@@ -10,12 +11,11 @@ import {
   readTokenFile,
   writePrivateFile,
 } from "../access/token-file.js";
-import { accessPaths, createToken, listTokens, revokeToken } from "../access/token-folder.js";
+import { createToken, listTokens, revokeToken } from "../access/token-folder.js";
 import { mainTokenName } from "../access/tokens.js";
 import { exitCodes } from "../model/exit-code.js";
 import { oneLine } from "../terminal/text.js";
-import { defaultBossPort } from "../wire/boss.js";
-import { defaultWorkerPort } from "../wire/worker.js";
+import { defaultBossPort, defaultWorkerPort } from "../wire/well-known.js";
 import { printJson } from "./boss-access.js";
 import { usageError } from "./cli-error.js";
 import { dataFolder } from "./data-folder.js";

@@ -4,7 +4,7 @@ import type { Run, StageState, TaskState } from "../model/run.js";
 import { clock, mark, spinner } from "./marks.js";
 import type { Style } from "./style.js";
 import { describeTally, ended, tallyRun, tallyStage, total } from "./tally.js";
-import { count, cutText, textWidth } from "./text.js";
+import { count, cutText, grouped, textWidth } from "./text.js";
 import { stageRow, type TreeOptions, taskRow, treeNames, wholeTree } from "./tree.js";
 
 export interface FrameOptions extends TreeOptions {
@@ -117,7 +117,7 @@ function statusLine(run: Run, options: FrameOptions): string {
   const all = total(tally);
   const done = ended(tally);
   const parts = [
-    `${done.toLocaleString("en-US")} of ${count(all, "task")}`,
+    `${grouped(done)} of ${count(all, "task")}`,
     ...(tally.failed > 0 ? [style.red(`${tally.failed} failed`)] : []),
     ...(tally.errored > 0 ? [style.yellow(`${tally.errored} errored`)] : []),
     ...(tally.running > 0 ? [describeTally(tally, ["running"])] : []),

@@ -1,5 +1,7 @@
 // Reading a task's output for people: the end of it, or all of it, line by line.
 
+import { grouped } from "./text.js";
+
 export interface OutputTail {
   readonly lines: readonly string[];
   /** Lines before the first one of `lines`. */
@@ -97,5 +99,5 @@ function cutLongLine(line: string): string {
 }
 
 function withDropped(line: string, dropped: number): string {
-  return dropped === 0 ? line : `${line}… (${dropped.toLocaleString("en-US")} more characters)`;
+  return dropped === 0 ? line : `${line}… (${grouped(dropped)} more characters)`;
 }

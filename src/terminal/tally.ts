@@ -1,6 +1,7 @@
 // Counting tasks by state, for stages and runs of any size.
 
 import type { Run, StageState, TaskStatus } from "../model/run.js";
+import { grouped } from "./text.js";
 
 export type Tally = Readonly<Record<TaskStatus, number>>;
 
@@ -61,6 +62,6 @@ export function ended(tally: Tally): number {
 export function describeTally(tally: Tally, which: readonly TaskStatus[] = statuses): string {
   return which
     .filter((status) => tally[status] > 0)
-    .map((status) => `${tally[status].toLocaleString("en-US")} ${status}`)
+    .map((status) => `${grouped(tally[status])} ${status}`)
     .join(" · ");
 }

@@ -4,7 +4,9 @@ import { stripVTControlCharacters } from "node:util";
 
 /** Made by the first text that is not plain: it takes an eightieth of a second. */
 let segmenter: Intl.Segmenter | undefined;
-const printableAscii = /^[\x20-\x7e]*$/;
+/** Characters of one column each that none beside them changes: ASCII, Latin, and the signs that we print ourselves. */
+const plain =
+  /^[\x20-\x7e\xa1-\xac\xae-\u024f\u2010-\u2027\u2030-\u205e\u2190-\u21ff\u2500-\u25a0\u2800-\u28ff\u25cb\u25cf\u2713\u2717]*$/;
 const invisible = /^[\p{Mark}\p{Control}\p{Format}]+$/u;
 const emoji = /\p{Emoji_Presentation}|\p{Emoji}\uFE0F/u;
 /** East Asian wide and fullwidth blocks. */
@@ -23,17 +25,18 @@ function graphemeWidth(grapheme: string): number {
 
 /** Columns the text takes; colours take none. */
 export function textWidth(text: string): number {
-  if (printableAscii.test(text)) return text.length;
-  const plain = stripVTControlCharacters(text);
+  if (plain.test(text)) return text.length;
+  const shown = stripVTControlCharacters(text);
+  if (plain.test(shown)) return shown.length;
   let width = 0;
-  for (const { segment } of graphemes(plain)) width += graphemeWidth(segment);
+  for (const { segment } of graphemes(shown)) width += graphemeWidth(segment);
   return width;
 }
 
 /** Cuts text without escape sequences to a width, with an ellipsis where something is missing. */
 export function cutText(text: string, width: number): string {
   if (width <= 0) return "";
-  if (printableAscii.test(text)) {
+  if (plain.test(text)) {
     return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
   }
   let used = 0;
@@ -100,6 +103,11 @@ export function harmlessText(text: string): string {
     .join("\n");
 }
 
+/** 12,345. `toLocaleString` says the same, and takes 15 ms to do so for the first time. */
+export function grouped(number: number): string {
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
 export function count(number: number, noun: string): string {
-  return `${number.toLocaleString("en-US")} ${noun}${number === 1 ? "" : "s"}`;
+  return `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
 }

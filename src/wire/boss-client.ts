@@ -1,6 +1,6 @@
 // How the command line and programs talk to a boss. Contract: boss.ts.
 
-import * as z from "zod";
+import type { IncomingMessage } from "node:http";
 import { parseSse } from "../lib/sse.js";
 import type { LoggedEvent } from "../model/events.js";
 import type { TaskRef } from "../model/pipeline.js";
@@ -15,8 +15,8 @@ import type {
   WorkerView,
 } from "./boss.js";
 import { BossRefused, BossUnreachable } from "./boss-error.js";
-import { fetchTrusting, type TrustingInit } from "./fetch-trusting.js";
-import { createKeptBossClient, type KeptBossClient } from "./kept-boss-client.js";
+import { type Call, Connection, causeOf, get, post, readText, untilSilent } from "./connection.js";
+import type { KeptBossClient } from "./kept-boss-client.js";
 import { persevere } from "./persevere.js";
 
 export { BossRefused, BossUnreachable } from "./boss-error.js";
@@ -57,7 +57,7 @@ export interface BossClient {
   artifacts(run: number): Promise<ArtifactsView>;
   artifact(run: number, artifact: Artifact): AsyncGenerator<Uint8Array>;
   /** Sandboxes of red commands. */
-  readonly kept: KeptBossClient;
+  kept(): Promise<KeptBossClient>;
 }
 
 export interface EventsOptions {
@@ -78,49 +78,43 @@ export function createBossClient(
   { token, ca, onAway }: BossClientOptions = {},
 ): BossClient {
   const base = normalizeBossUrl(url);
+  const connection = new Connection(base, { token: () => token, ...(ca && { ca }) });
 
-  async function request(path: string, given: TrustingInit = {}): Promise<Response> {
-    const init = {
-      ...given,
-      headers: {
-        ...given.headers,
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      },
-    };
-    let response: Response;
+  async function request(call: Call): Promise<IncomingMessage> {
+    let response: IncomingMessage;
     try {
-      const isTrusting = ca !== undefined && base.startsWith("https:");
-      response = await (isTrusting
-        ? fetchTrusting(ca, `${base}${path}`, init)
-        : fetch(`${base}${path}`, init));
+      response = await connection.open(call);
     } catch (error) {
-      if (init.signal?.aborted) throw error;
+      if (call.signal?.aborted) throw error;
       throw new BossUnreachable(
         `no boss answers at ${base} (${causeOf(error)}). Is it running? Try: bettertest up, or name another with --boss URL`,
       );
     }
-    if (!response.ok) throw new BossRefused(await refusalOf(response, base), response.status);
+    const { statusCode = 500 } = response;
+    if (statusCode >= 300) throw new BossRefused(await refusalOf(response, base), statusCode);
     return response;
   }
 
-  async function json<T>(path: string, schema: z.ZodType<T>, init?: TrustingInit): Promise<T> {
-    const response = await request(path, init);
-    const body: unknown = await response.json().catch(() => null);
-    const parsed = schema.safeParse(body);
-    if (parsed.success) return parsed.data;
+  /** What is of no interest is read nevertheless, so that its connection is free again. */
+  const done = async (call: Call) => void (await request(call)).resume();
+
+  async function json<T>(call: Call, isRight: (value: unknown) => value is T): Promise<T> {
+    const text = await readText(await request(call)).catch(() => "");
+    const value = parseJson(text);
+    if (isRight(value)) return value;
     throw new BossRefused(
-      `what answers at ${base} is not a boss this version understands (${path})`,
+      `what answers at ${base} is not a boss this version understands (${call.path})`,
       502,
     );
   }
 
   /** Its bytes; a break of the connection is said as such. */
   async function* bodyOf(
-    response: Response,
+    chunks: AsyncIterable<Uint8Array>,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
     try {
-      if (response.body) yield* response.body;
+      yield* chunks;
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new BossUnreachable(
@@ -138,7 +132,7 @@ export function createBossClient(
     yield* persevere({
       signal,
       onAway,
-      open: () => request(pathFrom(next), signal ? { signal } : {}),
+      open: () => request(get(pathFrom(next), signal)),
       async *read(response) {
         for await (const chunk of bodyOf(response, signal)) {
           next += chunk.length;
@@ -148,27 +142,18 @@ export function createBossClient(
     });
   }
 
-  const post = (body: unknown): TrustingInit => ({
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-
   return {
     url: base,
-    pipelines: () => json("/api/pipelines", listOf<PipelineView>("name")),
-    workers: () => json("/api/workers", listOf<WorkerView>("url")),
+    pipelines: () => json(get("api/pipelines"), listOf<PipelineView>("name")),
+    workers: () => json(get("api/workers"), listOf<WorkerView>("url")),
     runs: ({ limit, pipeline } = {}) =>
-      json(`/api/runs${queryOf({ limit, pipeline })}`, listOf<RunSummary>("id")),
-    run: (id) => json(`/api/runs/${id}`, objectWith<RunSnapshot>("run")),
-    start: async (body) => (await json("/api/runs", startedRun, post(body))).run,
-    rerun: async (id, body) => (await json(`/api/runs/${id}/rerun`, startedRun, post(body))).run,
-    cancel: async (id) => {
-      await request(`/api/runs/${id}/cancel`, post({}));
-    },
-    pin: async (id, pinned) => {
-      await request(`/api/runs/${id}/${pinned ? "pin" : "unpin"}`, post({}));
-    },
+      json(get(`api/runs${queryOf({ limit, pipeline })}`), listOf<RunSummary>("id")),
+    run: (id) => json(get(`api/runs/${id}`), objectWith<RunSnapshot>("run")),
+    start: async (body) => (await json(post("api/runs", body, "once"), isStarted)).run,
+    rerun: async (id, body) =>
+      (await json(post(`api/runs/${id}/rerun`, body, "once"), isStarted)).run,
+    cancel: (id) => done(post(`api/runs/${id}/cancel`)),
+    pin: (id, pinned) => done(post(`api/runs/${id}/${pinned ? "pin" : "unpin"}`)),
 
     async *events(run, { after = 0, signal } = {}) {
       let last = after;
@@ -176,13 +161,15 @@ export function createBossClient(
         signal,
         onAway,
         open: () =>
-          request(`/api/runs/${run}/events${queryOf({ after: last })}`, {
+          request({
+            ...get(`api/runs/${run}/events${queryOf({ after: last })}`, signal),
             headers: { accept: "text/event-stream" },
-            ...(signal && { signal }),
           }),
         async *read(response) {
-          for await (const message of parseSse(bodyOf(response, signal))) {
-            const logged = loggedEvent.parse(JSON.parse(message.data));
+          const chunks = untilSilent(response, connection.silenceMs);
+          for await (const message of parseSse(bodyOf(chunks, signal))) {
+            const logged = parseJson(message.data);
+            if (!isLoggedEvent(logged)) throw new Error(`what came is no event: ${message.data}`);
             last = logged.seq;
             yield logged;
             if (logged.event.type === "run-finished") return;
@@ -196,7 +183,7 @@ export function createBossClient(
       const place = [stage, task].map(encodeURIComponent).join("/");
       const how = { attempt, follow: follow ? 1 : undefined };
       const path = (offset: number) =>
-        `/api/runs/${run}/tasks/${place}/output${queryOf({ ...how, offset })}`;
+        `api/runs/${run}/tasks/${place}/output${queryOf({ ...how, offset })}`;
       return bytes(path, part);
     },
 
@@ -204,11 +191,12 @@ export function createBossClient(
       const place = [stage, task, "services", service].map(encodeURIComponent).join("/");
       const how = { attempt, call, follow: follow ? 1 : undefined };
       const path = (offset: number) =>
-        `/api/runs/${run}/tasks/${place}/output${queryOf({ ...how, offset })}`;
+        `api/runs/${run}/tasks/${place}/output${queryOf({ ...how, offset })}`;
       return bytes(path, part);
     },
 
-    artifacts: (run) => json(`/api/runs/${run}/artifacts`, objectWith<ArtifactsView>("artifacts")),
+    artifacts: (run) =>
+      json(get(`api/runs/${run}/artifacts`), objectWith<ArtifactsView>("artifacts")),
 
     async *artifact(run, { path, stage, task, attempt, call }) {
       const place = path.split("/").map(encodeURIComponent).join("/");
@@ -216,7 +204,7 @@ export function createBossClient(
       let came = 0;
       yield* persevere({
         onAway,
-        open: () => request(`/api/runs/${run}/artifacts/${place}${query}`),
+        open: () => request(get(`api/runs/${run}/artifacts/${place}${query}`)),
         async *read(response) {
           // It comes from its beginning again.
           let known = came;
@@ -230,12 +218,19 @@ export function createBossClient(
       });
     },
 
-    kept: createKeptBossClient(request),
+    async kept() {
+      const { createKeptBossClient } = await import("./kept-boss-client.js");
+      return createKeptBossClient(request);
+    },
   };
 }
 
+/** Throws where it cannot be one. */
 export function normalizeBossUrl(url: string): string {
   const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`;
+  if (!URL.canParse(withScheme) || !/^https?:$/.test(new URL(withScheme).protocol)) {
+    throw new Error(`${url} cannot be the URL of a boss: it looks like http://localhost:9001`);
+  }
   return withScheme.replace(/\/+$/, "");
 }
 
@@ -246,13 +241,17 @@ function queryOf(values: Readonly<Record<string, string | number | undefined>>):
   return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
 }
 
-async function refusalOf(response: Response, base: string): Promise<string> {
-  const text = await response.text().catch(() => "");
-  const parsed = apiError.safeParse(parseJson(text));
-  if (!parsed.success)
-    return `the boss at ${base} answered ${response.status}: ${text.slice(0, 200)}`;
-  const { error, field } = parsed.data;
-  return field && !error.includes(field) ? `${field}: ${error}` : error;
+async function refusalOf(response: IncomingMessage, base: string): Promise<string> {
+  const { statusCode, headers } = response;
+  if (headers.location !== undefined) {
+    response.resume();
+    return `the boss at ${base} answered ${statusCode}, that it is at ${headers.location}: name that`;
+  }
+  const text = await readText(response).catch(() => "");
+  const value = parseJson(text);
+  if (!isRefusal(value)) return `the boss at ${base} answered ${statusCode}: ${text.slice(0, 200)}`;
+  const { error, field } = value;
+  return typeof field === "string" && !error.includes(field) ? `${field}: ${error}` : error;
 }
 
 function parseJson(text: string): unknown {
@@ -263,32 +262,29 @@ function parseJson(text: string): unknown {
   }
 }
 
-function causeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause: unknown = error.cause;
-  if (cause instanceof AggregateError) return causeOf(cause.errors[0]);
-  return cause instanceof Error ? cause.message : error.message;
+// By hand, since a start has no time for schemas. Only the key that tells the shape apart is checked: boss and client come
+// from one package, and a field that a newer boss adds must not stop an older client.
+function has<K extends string>(value: unknown, ...keys: K[]): value is Record<K, unknown> {
+  return typeof value === "object" && value !== null && keys.every((key) => key in value);
 }
 
-const apiError = z.object({ error: z.string(), field: z.string().optional() });
-const startedRun = z.object({ run: z.number().int() });
-
-// Only the key that tells the shape apart is checked: boss and client come from one package, and a
-// field that a newer boss adds must not stop an older client.
-function objectWith<T>(key: keyof T & string): z.ZodType<T> {
-  return z.custom<T>((value) => typeof value === "object" && value !== null && key in value);
+function objectWith<T>(key: keyof T & string) {
+  return (value: unknown): value is T => has(value, key);
 }
 
-function listOf<T>(key: keyof T & string): z.ZodType<T[]> {
-  return z.array(objectWith<T>(key));
+function listOf<T>(key: keyof T & string) {
+  return (value: unknown): value is T[] =>
+    Array.isArray(value) && value.every((one) => has(one, key));
 }
 
-const loggedEvent: z.ZodType<LoggedEvent> = z.custom<LoggedEvent>(
-  (value) =>
-    typeof value === "object" &&
-    value !== null &&
-    "seq" in value &&
-    typeof value.seq === "number" &&
-    "event" in value &&
-    typeof value.event === "object",
-);
+function isRefusal(value: unknown): value is { readonly error: string; readonly field?: unknown } {
+  return has(value, "error") && typeof value.error === "string";
+}
+
+function isStarted(value: unknown): value is { readonly run: number } {
+  return has(value, "run") && Number.isInteger(value.run);
+}
+
+function isLoggedEvent(value: unknown): value is LoggedEvent {
+  return has(value, "seq", "event") && typeof value.seq === "number" && has(value.event, "type");
+}

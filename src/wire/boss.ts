@@ -65,8 +65,6 @@ import type { Artifact, TestCase } from "../model/test-results.js";
 import { keepFailedMs } from "./kept.js";
 import type { WorkerInfo } from "./worker.js";
 
-export const defaultBossPort = 9001;
-export const defaultBossUrl = `http://localhost:${defaultBossPort}`;
 export const outputLengthHeader = "bettertest-output-length";
 
 export const StartRunRequest = z.strictObject({

@@ -13,6 +13,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { within } from "../lib/or-else.js";
 import { parseSse } from "../lib/sse.js";
+import { causeOf, NoAnswerError, refusal, untilSilent } from "./connection.js";
 import type { ServiceEnd } from "./service.js";
 import { decodeOutput, outputMessages } from "./told-output.js";
 import {
@@ -24,11 +25,7 @@ import {
   workerHeaders,
 } from "./worker.js";
 import {
-  causeOf,
   jittered,
-  NoAnswerError,
-  refusal,
-  untilSilent,
   WorkerBusyError,
   type WorkerConnection,
   WorkerError,

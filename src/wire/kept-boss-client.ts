@@ -1,8 +1,9 @@
 // How the command line goes through a boss into kept sandboxes. Contract: boss.ts and kept.ts.
 
+import type { IncomingMessage } from "node:http";
 import * as z from "zod";
 import type { KeptState, KeptView } from "./boss.js";
-import type { TrustingInit } from "./fetch-trusting.js";
+import { type Call, get, post, readText, untilSilent } from "./connection.js";
 import {
   OpenedTerminal,
   type TerminalOutput,
@@ -11,6 +12,7 @@ import {
 } from "./kept.js";
 import type { TypedInput } from "./kept-client.js";
 import { decodeFrames } from "./terminal-frames.js";
+import { terminalOpenMs } from "./well-known.js";
 
 export interface SandboxRef {
   readonly run: number;
@@ -48,42 +50,35 @@ const state = z.custom<KeptState>(
 );
 
 export function createKeptBossClient(
-  request: (path: string, init?: TrustingInit) => Promise<Response>,
+  request: (call: Call) => Promise<IncomingMessage>,
 ): KeptBossClient {
-  const post = (body: object): TrustingInit => ({
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
+  const json = async (call: Call): Promise<unknown> =>
+    JSON.parse(await readText(await request(call)));
+  const done = async (call: Call) => void (await request(call)).resume();
 
   return {
-    list: async () => views.parse(await (await request("/api/kept")).json()),
-    get: async (sandbox) => state.parse(await (await request(pathOf(sandbox, "kept"))).json()),
-    async release(sandbox) {
-      await request(pathOf(sandbox, "release"), post({}));
-    },
+    list: async () => views.parse(await json(get("api/kept"))),
+    get: async (sandbox) => state.parse(await json(get(pathOf(sandbox, "kept")))),
+    release: (sandbox) => done(post(pathOf(sandbox, "release"))),
     async open(asked, terminalRequest) {
-      const response = await request(pathOf(asked, "terminals"), post(terminalRequest));
-      const { terminal, attempt, call } = Opened.parse(await response.json());
-      const sandbox = { ...asked, attempt, call };
+      const call = {
+        ...post(pathOf(asked, "terminals"), terminalRequest, "once"),
+        timeoutMs: terminalOpenMs,
+      };
+      const { terminal, ...which } = Opened.parse(await json(call));
+      const sandbox = { ...asked, ...which };
       const at = (what: string, query = "") =>
         pathOf(sandbox, `terminals/${encodeURIComponent(terminal)}/${what}`, query);
       return {
         sandbox,
         async *output(signal) {
-          const silence = new AbortController();
-          const either = AbortSignal.any([signal, silence.signal]);
-          const { body } = await request(at("output"), { signal: either });
-          yield* decodeFrames(untilSilent(body ?? new ReadableStream(), silence));
+          yield* decodeFrames(untilSilent(await request(get(at("output"), signal)), silenceMs));
         },
         async type({ bytes, offset, isLast }) {
           const path = at("input", `offset=${offset}${isLast ? "&end=1" : ""}`);
-          const headers = { "content-type": "application/octet-stream" };
-          await request(path, { method: "POST", headers, body: bytes });
+          await done({ method: "POST", path, body: bytes });
         },
-        async resize(size) {
-          await request(at("size"), post(size));
-        },
+        resize: (size) => done(post(at("size"), size)),
       };
     },
   };
@@ -96,18 +91,5 @@ function pathOf({ run, stage, task, attempt, call }: SandboxRef, what: string, q
     ...(call === undefined ? [] : [`call=${call}`]),
     ...(query === "" ? [] : [query]),
   ].join("&");
-  return `/api/runs/${run}/tasks/${place}/${what}${which === "" ? "" : `?${which}`}`;
-}
-
-async function* untilSilent(chunks: ReadableStream<Uint8Array>, silence: AbortController) {
-  const over = () => silence.abort(new Error(`nothing was heard for ${silenceMs / 1000} s`));
-  const timer = setTimeout(over, silenceMs);
-  try {
-    for await (const chunk of chunks) {
-      timer.refresh();
-      yield chunk;
-    }
-  } finally {
-    clearTimeout(timer);
-  }
+  return `api/runs/${run}/tasks/${place}/${what}${which === "" ? "" : `?${which}`}`;
 }

@@ -1,6 +1,7 @@
 // How a boss reaches the sandboxes that a worker keeps. Contract: kept.ts.
 
 import type { IncomingMessage } from "node:http";
+import { type Call, causeOf, readText, refusal, untilSilent } from "./connection.js";
 import {
   KeptSandbox,
   OpenedTerminal,
@@ -9,14 +10,8 @@ import {
   type TerminalSize,
 } from "./kept.js";
 import { decodeFrames } from "./terminal-frames.js";
-import {
-  type Call,
-  causeOf,
-  readText,
-  refusal,
-  untilSilent,
-  type WorkerConnection,
-} from "./worker-connection.js";
+import { terminalOpenMs } from "./well-known.js";
+import type { WorkerConnection } from "./worker-connection.js";
 
 export interface TypedInput {
   readonly bytes: Uint8Array;
@@ -50,9 +45,6 @@ export class KeptRefusal extends Error {
   }
 }
 
-/** A container is started for it. */
-const openMs = 120_000;
-
 export function createKeptClient(worker: WorkerConnection): KeptClient {
   async function asked(call: Call): Promise<IncomingMessage> {
     let response: IncomingMessage;
@@ -83,7 +75,7 @@ export function createKeptClient(worker: WorkerConnection): KeptClient {
         method: "POST",
         path: `${pathOf(execution)}/terminals`,
         body: JSON.stringify(request),
-        timeoutMs: openMs,
+        timeoutMs: terminalOpenMs,
         once: true,
       });
       return OpenedTerminal.parse(JSON.parse(await readText(response))).terminal;

@@ -18,9 +18,7 @@
 // connection was lost.
 
 import * as z from "zod";
-
-/** A day: longer ago nobody remembers what it was about. */
-export const longestKeptMs = 24 * 3_600_000;
+import { longestKeptMs } from "./well-known.js";
 
 export const keepFailedMs = z.number().int().positive().max(longestKeptMs);
 

@@ -3,11 +3,11 @@
 
 import { BossRefused, BossUnreachable } from "./boss-error.js";
 
-export interface Reading<T> {
+export interface Reading<Answer, T> {
   /** Asks for what comes after all that was read so far. */
-  open(): Promise<Response>;
+  open(): Promise<Answer>;
   /** Ends where there is no more to come, and rejects where the connection does. */
-  read(response: Response): AsyncIterable<T>;
+  read(answer: Answer): AsyncIterable<T>;
   /** When it is aborted the reading ends, without an error. */
   readonly signal?: AbortSignal | undefined;
   /** Called when the boss stays away, once for each time. */
@@ -21,22 +21,22 @@ const usualPausesMs = [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000];
 const heldMs = 20_000;
 
 /** Only who has answered once is waited for: a wrong address is said at once. */
-export async function* persevere<T>({
+export async function* persevere<Answer, T>({
   open,
   read,
   signal,
   onAway,
   pausesMs = usualPausesMs,
-}: Reading<T>): AsyncGenerator<T> {
+}: Reading<Answer, T>): AsyncGenerator<T> {
   let hasAnswered = false;
   let failures = 0;
   for (;;) {
     let openedAt = Number.POSITIVE_INFINITY;
     try {
-      const response = await open();
+      const answer = await open();
       hasAnswered = true;
       openedAt = performance.now();
-      for await (const item of read(response)) {
+      for await (const item of read(answer)) {
         failures = 0;
         yield item;
       }

@@ -11,8 +11,9 @@ import {
   type TreeChanges,
 } from "../source/manifest.js";
 import { pack } from "../source/pack.js";
+import { readText, refusal } from "./connection.js";
 import { sourceHeaders, TreeAnswer } from "./source.js";
-import { readText, refusal, type WorkerConnection, WorkerError } from "./worker-connection.js";
+import { type WorkerConnection, WorkerError } from "./worker-connection.js";
 
 export interface OutgoingTree {
   readonly hash: string;

@@ -6,6 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { parseSse } from "../lib/sse.js";
 import { type Manifest, parseManifest } from "../source/manifest.js";
 import type { ExecutionIo } from "./command-attempt.js";
+import { readText, refusal, untilSilent } from "./connection.js";
 import { createKeptClient, type KeptClient } from "./kept-client.js";
 import { type OutgoingTree, sendTree } from "./send-tree.js";
 import { GitAnswer, type GitRequest, sourceHeaders } from "./source.js";
@@ -13,9 +14,6 @@ import { type CommandRequest, type ExpectedSandbox, type Outcome, WorkerInfo } f
 import { executeOn, executionPath, type KnownExecution } from "./worker-call.js";
 import {
   jittered,
-  readText,
-  refusal,
-  untilSilent,
   WorkerConnection,
   type WorkerConnectionOptions,
   WorkerError,

@@ -3,14 +3,8 @@
 
 import type { IncomingMessage } from "node:http";
 import { onSilence, type Silence } from "../lib/silence.js";
-import {
-  causeOf,
-  refusal,
-  silenceError,
-  WorkerBusyError,
-  type WorkerConnection,
-  WorkerError,
-} from "./worker-connection.js";
+import { causeOf, refusal, silenceError } from "./connection.js";
+import { WorkerBusyError, type WorkerConnection, WorkerError } from "./worker-connection.js";
 
 /** Gets every byte of output once, in order. A promise means: no more until it resolves. */
 export type OutputTaker = (bytes: Uint8Array) => Promise<void> | undefined;

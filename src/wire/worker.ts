@@ -37,12 +37,6 @@ import { filePatterns, text, variableName } from "./program-text.js";
 import { AskedServices, ServiceEnd, Services } from "./service.js";
 import { AskedSource, CommandSource } from "./source.js";
 
-export const defaultWorkerPort = 9009;
-export const defaultWorkerUrl = `http://localhost:${defaultWorkerPort}`;
-
-/** No client is worth a sandbox for longer than it takes to notice and mend it by hand. */
-export const longestLeaseMs = 24 * 3_600_000;
-
 export const workerHeaders = {
   /** On PUT: the lease in milliseconds. */
   lease: "bettertest-lease-ms",

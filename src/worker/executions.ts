@@ -9,7 +9,8 @@ import { setTimeout as wait } from "node:timers/promises";
 import { ByteLog } from "../lib/byte-log.js";
 import { onSilence, type Silence } from "../lib/silence.js";
 import { formatDuration } from "../lib/units.js";
-import { type CommandRequest, longestLeaseMs, type Outcome } from "../wire/worker.js";
+import { longestLeaseMs } from "../wire/well-known.js";
+import type { CommandRequest, Outcome } from "../wire/worker.js";
 import { Execution, type ExecutionDeps } from "./execution.js";
 
 export interface ExecutionsOptions extends Omit<ExecutionDeps, "openOutput" | "packPath"> {

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { accessPaths } from "../../src/access/access-paths.js";
 import { readAudit } from "../../src/access/audit.js";
-import { accessPaths } from "../../src/access/token-folder.js";
 import { bearer, startGuarded } from "../rig/guarded.js";
 
 test("a kept sandbox is for those who may change things, and says why there is none", async () => {

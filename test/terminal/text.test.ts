@@ -26,6 +26,16 @@ suite("width of text", () => {
     test(JSON.stringify(text), () => assert.equal(textWidth(text), width));
   }
 
+  test("no character is counted as plain that counts otherwise where it is looked at", () => {
+    for (let code = 0x20; code <= 0xffff; code++) {
+      const one = String.fromCharCode(code);
+      if (/[\ud800-\udfff]/.test(one)) continue;
+      // A null is nothing that is plain, takes no column and joins with nothing: all is looked at.
+      assert.equal(textWidth(one), textWidth(`${one}\0`), code.toString(16));
+      assert.equal(textWidth(`${one}·${one}`), textWidth(`${one}·${one}\0`), code.toString(16));
+    }
+  });
+
   test("a cut never gets wider than asked, and says that something is missing", () => {
     assert.equal(cutText("abcdef", 6), "abcdef");
     assert.equal(cutText("abcdef", 4), "abc…");

@@ -24,7 +24,7 @@ export const artifactsCommand = defineCommand({
   async run(args) {
     const [{ openBossClient }, { runId }, { listArtifacts }] = await Promise.all([
       import("../boss-access.js"),
-      import("../settings.js"),
+      import("../run-id.js"),
       import("../artifacts.js"),
     ]);
     const { run, task, out, json } = args;

@@ -12,7 +12,7 @@ export const cancelCommand = defineCommand({
   async run(args) {
     const { run, json } = args;
     const { openBossClient, printJson } = await import("../boss-access.js");
-    const { runId } = await import("../settings.js");
+    const { runId } = await import("../run-id.js");
     const id = runId(run);
     await openBossClient(args).cancel(id);
     if (json) printJson({ run: id, cancelled: true });

@@ -33,7 +33,7 @@ export const logsCommand = defineCommand({
     const { run, task, follow, service, json } = args;
     const [{ openBossClient }, { runId }, { printLogs }, { bossArgument }] = await Promise.all([
       import("../boss-access.js"),
-      import("../settings.js"),
+      import("../run-id.js"),
       import("../logs.js"),
       import("../say-again.js"),
     ]);

@@ -15,7 +15,7 @@ function pinning(name: "pin" | "unpin", summary: string) {
 
     async run(args) {
       const { openBossClient, printJson } = await import("../boss-access.js");
-      const { runId } = await import("../settings.js");
+      const { runId } = await import("../run-id.js");
       const id = runId(args.run);
       const pinned = name === "pin";
       await openBossClient(args).pin(id, pinned);

@@ -15,14 +15,14 @@ export const releaseCommand = defineCommand({
   async run(args) {
     const [{ openBossClient, printJson }, { runId }, { taskNamed }] = await Promise.all([
       import("../boss-access.js"),
-      import("../settings.js"),
+      import("../run-id.js"),
       import("../logs.js"),
     ]);
     const client = openBossClient(args);
     const { run } = await client.run(runId(args.run));
     const ref = taskNamed(run, args.task);
     const { attempt, call } = args;
-    await client.kept.release({ run: run.id, ...ref, attempt, call });
+    await (await client.kept()).release({ run: run.id, ...ref, attempt, call });
     if (args.json) printJson({ run: run.id, ...ref, released: true });
     else process.stdout.write("its sandbox is removed\n");
     return 0;

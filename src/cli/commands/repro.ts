@@ -27,7 +27,7 @@ export const reproCommand = defineCommand({
     const [{ openBossClient }, { runId }, { taskNamed }, { printRepro }, { bossArgument }] =
       await Promise.all([
         import("../boss-access.js"),
-        import("../settings.js"),
+        import("../run-id.js"),
         import("../logs.js"),
         import("../repro.js"),
         import("../say-again.js"),

@@ -34,7 +34,8 @@ export const rerunCommand = defineCommand({
     const { run, failed, follow, output, json } = args;
     const { openBossClient, printJson } = await import("../boss-access.js");
     const { bossArgument } = await import("../say-again.js");
-    const { keepFailedSettings, runId } = await import("../settings.js");
+    const { keepFailedSettings } = await import("../keep-failed.js");
+    const { runId } = await import("../run-id.js");
     const client = openBossClient(args);
     const id = await client.rerun(runId(run), {
       failed,

@@ -30,14 +30,14 @@ export const shellCommand = defineCommand({
     const [{ openBossClient, printJson }, { runId }, { keptLines }, { bossArgument }] =
       await Promise.all([
         import("../boss-access.js"),
-        import("../settings.js"),
+        import("../run-id.js"),
         import("../kept-list.js"),
         import("../say-again.js"),
       ]);
     const client = openBossClient(args);
     if (id === undefined || task === undefined) {
       const wanted = id === undefined ? null : runId(id);
-      const all = await client.kept.list();
+      const all = await (await client.kept()).list();
       const kept = all.filter(({ run }) => wanted === null || run === wanted);
       if (json) printJson({ kept });
       else process.stdout.write(`${keptLines(kept, bossArgument(args)).join("\n")}\n`);
