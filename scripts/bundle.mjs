@@ -10,11 +10,14 @@ const alone = [
   "runtime/host/typescript/inside/hooks.ts",
   "runtime/host/typescript/inside/watchdog.ts",
   "src/boss/output/output-search-thread.ts",
-  "src/cli/command-line.ts",
+  "src/cli/main.ts",
   "src/library.ts",
   "src/worker/caches/copy-thread.ts",
   "src/worker/executors/docker-cleaner.ts",
 ];
+
+/** No ECMAScript module: what the engine has made of one cannot be kept with Node 20 (src/cli/compiled.ts). */
+const script = "src/cli/command-line.ts";
 
 /** In one thread the same modules are what a home begins with and what a pipedef imports. */
 const inHomes = [
@@ -23,7 +26,9 @@ const inHomes = [
   "runtime/host/typescript/inside/thread.ts",
 ];
 
-export const beginnings = [...alone, ...inHomes];
+export const beginnings = [...alone, script, ...inHomes];
+
+export const builtName = (name) => name.replace(/\.ts$/, name === script ? ".cjs" : ".js");
 
 export function bundleOptions(root, outdir, target) {
   const common = {
@@ -41,6 +46,14 @@ export function bundleOptions(root, outdir, target) {
   const paths = (names) => names.map((name) => join(root, name));
   return [
     { ...common, entryPoints: paths(alone) },
+    {
+      ...common,
+      entryPoints: paths([script]),
+      format: "cjs",
+      outExtension: { ".js": ".cjs" },
+      define: { "import.meta.url": "ownUrl" },
+      banner: { js: 'const ownUrl = require("node:url").pathToFileURL(__filename).href;' },
+    },
     {
       ...common,
       entryPoints: paths(inHomes),

@@ -70,8 +70,12 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-const exitCode = await main(process.argv.slice(2));
-await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
-// That a write has failed is told a moment later.
-await new Promise((resolve) => setImmediate(resolve));
-process.exit(exitForced === exitCodes.errored ? exitForced : exitCode);
+void run();
+
+async function run(): Promise<void> {
+  const exitCode = await main(process.argv.slice(2));
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  // That a write has failed is told a moment later.
+  await new Promise((resolve) => setImmediate(resolve));
+  process.exit(exitForced === exitCodes.errored ? exitForced : exitCode);
+}

@@ -1,21 +1,24 @@
 // Where the program begins.
 
 import { writeSync } from "node:fs";
-import Module from "node:module";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { version } from "../version.js";
 import { cacheFolder } from "./cache-folder.js";
+import { runCompiled } from "./compiled.js";
+
+/** Their start is rare, and what is kept would only take memory. */
+const servers = ["boss", "worker", "up"];
 
 const args = process.argv.slice(2);
-if (!saysVersion()) {
-  keepCompiled();
-  await import("./command-line.js");
-}
+const [command = "none"] = args;
 
-/** From Node 22.1 on. Not in Node's own place, which is a folder that everybody may write to. */
-function keepCompiled(): void {
-  const enable: unknown = Reflect.get(Module, "enableCompileCache");
-  if (typeof enable === "function") enable(join(cacheFolder(), "compiled"));
+if (!saysVersion()) {
+  runCompiled({
+    path: fileURLToPath(new URL("./command-line.cjs", import.meta.url)),
+    ...(!servers.includes(command) && { part: /^[a-z]+$/.test(command) ? command : "none" }),
+    folder: join(cacheFolder(), "compiled"),
+  });
 }
 
 /** Answered before anything else is loaded. False where it was not asked for, or cannot be written as simply as that. */

@@ -81,9 +81,9 @@ describe("the package", () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   test("holds what each process and thread of it begins with", async () => {
-    const { beginnings } = await import(join(root, "scripts/bundle.mjs"));
+    const { beginnings, builtName } = await import(join(root, "scripts/bundle.mjs"));
     for (const name of beginnings) {
-      const built = join("node_modules/bettertest/dist", name.replace(/\.ts$/, ".js"));
+      const built = join("node_modules/bettertest/dist", builtName(name));
       assert.ok(existsSync(join(folder, built)), `${built} is not in package.json's "files"`);
     }
   });

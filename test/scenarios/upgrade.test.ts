@@ -21,7 +21,7 @@ function nextVersion(folder: string): string {
     cpSync(join(here, part), join(folder, part), { recursive: true });
   }
   symlinkSync(join(here, "node_modules"), join(folder, "node_modules"));
-  const path = join(folder, "dist/src/cli/command-line.js");
+  const path = join(folder, "dist/src/cli/command-line.cjs");
   const steps = readFileSync(path, "utf8");
   const last = `\`${migrations.at(-1)}\``;
   const more = "ALTER TABLE runs ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'";
