@@ -24,8 +24,8 @@ export type Revision = Pick<GitStatus, "commit" | "branch" | "dirty">;
 export interface GitSight {
   /** Those that belong to the repo, without the ones that git vouches for. Some may not be there any more. */
   readonly paths: readonly string[];
-  /** Comes later: a tree need not wait for its name. */
-  readonly revision: Promise<Revision>;
+  /** Takes longer: a tree need not wait for its name. */
+  readonly revision: () => Promise<Revision>;
 }
 
 export class GitLook {
@@ -82,15 +82,14 @@ export class GitLook {
     }
     if (!others) return null;
     const tracked = this.#vouched ?? (await this.#allTracked(isSteady));
-    const told = whole
-      ? Promise.resolve(whole)
-      : this.#revision([...(touched ?? [])], others.length > 0);
-    told.catch(() => {});
-    const isOther = tracked.tracked + others.length === 0 && (await told).commit !== null;
+    const tell = async () => whole ?? this.#revision([...(touched ?? [])], others.length > 0);
+    const isOther = tracked.tracked + others.length === 0 && (await tell()).commit !== null;
     if (isOther) return null;
     const { paths, dirty } = await withInner(this.#root, "", [...tracked.others, ...others], walk);
-    const revision = told.then((own) => ({ ...own, dirty: own.dirty || dirty }));
-    revision.catch(() => {});
+    const revision = async () => {
+      const own = await tell();
+      return { ...own, dirty: own.dirty || dirty };
+    };
     return { paths, revision };
   }
 

@@ -90,7 +90,12 @@ export async function scan(
     files: tree.files,
     since: known && { base: known.tree.hash, changes },
   };
-  onTree?.(found);
+  if (onTree) {
+    onTree(found);
+    // What that sends is on its way first: to start git stops everything here for some milliseconds.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const telling = sight?.revision();
   const stamps = Stamps.none(tree.paths.length);
   if (known) for (const run of runs) stamps.take(known.stamps, run);
   for (const [path, stamp] of walk.stamps) {
@@ -98,7 +103,7 @@ export async function scan(
     if (entry >= 0) stamps.set(entry, stamp);
   }
   stamps.forgetFrom(sureBefore);
-  const revision = (await sight?.revision) ?? { commit: null, branch: null, dirty: null };
+  const revision = (await telling) ?? { commit: null, branch: null, dirty: null };
   cache.keep(root, { tree, stamps, words, clock, index: look?.indexOf(tree, runs) ?? null });
   const { commit, branch, dirty } = revision;
   const { filesRead, looked } = walk;
