@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { outgoing } from "../../src/boss/run/sources.js";
+import { outgoing } from "../../src/boss/run/outgoing-files.js";
 import { scan } from "../../src/source/scan.js";
 import type { StatCache } from "../../src/source/stat-cache.js";
 import { listen } from "../../src/wire/listen.js";

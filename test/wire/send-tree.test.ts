@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { outgoing } from "../../src/boss/run/sources.js";
+import { outgoing } from "../../src/boss/run/outgoing-files.js";
 import { contentsOf } from "../../src/source/manifest.js";
 import { scan } from "../../src/source/scan.js";
 import { createStatCache } from "../../src/source/stat-cache.js";

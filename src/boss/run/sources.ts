@@ -2,18 +2,18 @@
 // the same for all of its commands, on whichever worker, and for whoever runs the run again.
 
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, readFileSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { orAborted } from "../../lib/or-else.js";
 import type { RunEvent, RunSource } from "../../model/events.js";
-import { type FileEntry, type Manifest, pathBytes } from "../../source/manifest.js";
+import type { Manifest } from "../../source/manifest.js";
 import { type BegunScan, type FoundTree, type Scan, scan } from "../../source/scan.js";
 import { createStatCache, type StatCache } from "../../source/stat-cache.js";
 import { type OutgoingTree, UnknownTreeError } from "../../wire/send-tree.js";
 import type { AskedSource, CommandSource, LeftBy } from "../../wire/source.js";
 import type { SourceBy, WorkerClient } from "../../wire/worker-client.js";
 import { type LeftFile, type LeftFiles, treeWith } from "./artifact-source.js";
+import { ChangedFile, outgoing } from "./outgoing-files.js";
 import { SourceTrouble } from "./source-trouble.js";
 
 export interface SourcesOptions {
@@ -333,64 +333,6 @@ async function repoOf(root: string): Promise<string> {
   const pointer = await readFile(join(root, ".git"), "utf8").catch(() => null);
   const worktree = pointer && /^gitdir: (.+)\/worktrees\/[^/\n]+\n?$/.exec(pointer);
   return worktree?.[1] ?? join(root, ".git");
-}
-
-const smallBytes = 512 * 1024;
-
-class ChangedFile extends Error {}
-
-export function outgoing(root: string, found: FoundTree): OutgoingTree {
-  const { hash, since } = found;
-  return {
-    hash,
-    // Made of its text only where a worker needs all of it.
-    get manifest() {
-      return found.manifest;
-    },
-    since,
-    read: (entry) => readEntry(root, entry),
-  };
-}
-
-/** Small files at once: a stream for each would cost more than the file. */
-function readEntry(
-  root: string,
-  entry: FileEntry,
-): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
-  const { path, hash, size } = entry;
-  if (size > smallBytes) return readBig(root, entry);
-  let bytes: Uint8Array | null = null;
-  try {
-    bytes = readFileSync(pathBytes(root, path));
-  } catch {
-    // It was there a moment ago.
-  }
-  if (bytes === null || createHash("sha256").update(bytes).digest("hex") !== hash)
-    throw changed(path);
-  return [bytes];
-}
-
-async function* readBig(root: string, { path, hash, size }: FileEntry): AsyncGenerator<Uint8Array> {
-  const digest = createHash("sha256");
-  let length = 0;
-  try {
-    const pieces = createReadStream(pathBytes(root, path), { highWaterMark: smallBytes });
-    for await (const piece of pieces) {
-      digest.update(piece);
-      length += piece.length;
-      // The last piece is held back until it is sure that all is as it was.
-      if (length > size || (length === size && digest.digest("hex") !== hash)) throw changed(path);
-      yield piece;
-    }
-  } catch (error) {
-    throw error instanceof ChangedFile ? error : changed(path);
-  }
-  if (length !== size) throw changed(path);
-}
-
-function changed(path: string): ChangedFile {
-  const name = Buffer.from(path, "latin1");
-  return new ChangedFile(`${name} was changed before it had reached the worker`);
 }
 
 // biome-ignore lint/correctness/useYield: there is nothing to yield.

@@ -21,7 +21,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { outgoing } from "../../../src/boss/run/sources.js";
+import { outgoing } from "../../../src/boss/run/outgoing-files.js";
 import { hashOf, type Manifest } from "../../../src/source/manifest.js";
 import { scan } from "../../../src/source/scan.js";
 import { createStatCache } from "../../../src/source/stat-cache.js";
