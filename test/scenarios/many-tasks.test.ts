@@ -8,7 +8,7 @@ import { image, noDocker } from "../rig/docker.js";
 import { containersOf } from "../rig/worker.js";
 
 /** Each costs a container of its own. More of them by hand: BETTERTEST_TEST_TASKS=300. */
-const count = Number(process.env.BETTERTEST_TEST_TASKS ?? 80);
+const count = Number(process.env.BETTERTEST_TEST_TASKS ?? 40);
 
 function manyTasks(command = "true") {
   return tempRepo({
