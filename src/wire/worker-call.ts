@@ -65,7 +65,7 @@ export async function executeOn(
   unheard();
   attempt.leave();
   await io.settled?.(outcome, outcome.kind === "cancelled" ? nothingLeft : attempt.left);
-  if (outcome.kind !== "cancelled" && attempt.mayBeKept) void forget();
+  if (outcome.kind !== "cancelled" && attempt.mayBeKept) worker.forgetting.add(execution.id);
   return outcome;
 }
 

@@ -206,6 +206,6 @@ export function createWorkerClient(
       }
     },
     kept: createKeptClient(worker),
-    close: () => worker.close(),
+    close: () => void worker.forgetting.flush().finally(() => worker.close()),
   };
 }

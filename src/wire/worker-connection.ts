@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import { onSilence } from "../lib/silence.js";
 import { Turns } from "../lib/turns.js";
 import { Connection, type ConnectionOptions, causeOf, silenceError } from "./connection.js";
+import { Forgetting } from "./forgetting.js";
 import { isLoopback } from "./loopback-guard.js";
 import { workerHeaders } from "./worker.js";
 
@@ -42,6 +43,7 @@ export class WorkerConnection extends Connection {
   // A worker answers at once, also those who then wait for a slot. Thousands of connections at the same
   // moment would only overflow its system's queue for new ones.
   readonly turns = new Turns(64);
+  readonly forgetting = new Forgetting(this);
   #instance: string | undefined;
 
   constructor(

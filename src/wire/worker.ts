@@ -17,6 +17,7 @@
 //                                      (see file-pack.ts); `finished` says how many bytes that has
 //   POST   /expected                   ExpectedSandboxes -> 204: so many commands of these shapes are about to come
 //   DELETE /executions/{id}            cancels if it still runs; forgets it and its output
+//   DELETE /executions                 ?id=A&id=B: the same of several
 //   *      /kept                       sandboxes of red commands that are kept to be entered, see kept.ts
 //   *      /trees, /sources            the code under test, see source.ts
 //

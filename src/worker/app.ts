@@ -221,6 +221,12 @@ export function createWorkerApp(deps: AppDeps): Hono {
     return c.body(null, 204);
   });
 
+  app.delete("/executions", async (c) => {
+    const ids = c.req.queries("id") ?? [];
+    await Promise.all(ids.map((id) => executions.remove(id)));
+    return c.body(null, 204);
+  });
+
   return app;
 }
 
