@@ -138,14 +138,19 @@ async function changesIn(
     for (let one = path; one !== "" && !folders.has(one); one = parentOf(one)) folders.add(one);
   };
 
-  const stays = new Uint8Array(tree.paths.length);
-  let lastParent: string | null = null;
-  for (const [entry, path] of tree.paths.entries()) {
+  const { paths: known } = tree;
+  const stays = new Uint8Array(known.length);
+  let parent: string | null = null;
+  for (let entry = 0; entry < known.length; entry++) {
     if (kept?.[entry] !== 1) continue;
-    const parent = parentOf(path);
-    if (parent !== lastParent && !isFolder(parent)) continue;
-    if (parent !== lastParent) addFolder(parent);
-    lastParent = parent;
+    const path = known[entry]!;
+    // Neighbours lie in one folder, mostly.
+    if (parent === null || !isIn(parent, path)) {
+      const above = parentOf(path);
+      if (!isFolder(above)) continue;
+      addFolder(above);
+      parent = above;
+    }
     stays[entry] = 1;
   }
 
@@ -165,21 +170,27 @@ async function changesIn(
     const entry = made instanceof Promise ? await made : made;
     if (entry === null) continue;
     addFolder(parent);
-    const known = typeof entry === "number" ? entry : tree.indexOf(path);
-    if (typeof entry === "number" || (known >= 0 && tree.isAt(known, entry))) stays[known] = 1;
+    const place = typeof entry === "number" ? entry : tree.indexOf(path);
+    if (typeof entry === "number" || (place >= 0 && tree.isAt(place, entry))) stays[place] = 1;
     else set.set(path, entry);
   }
 
   for (const path of folders) {
     const entry: TreeEntry = { kind: "dir", path, mode: walk.stat(path)!.mode & 0o777 };
-    const known = tree.indexOf(path);
-    if (known >= 0 && tree.isAt(known, entry)) stays[known] = 1;
+    const place = tree.indexOf(path);
+    if (place >= 0 && tree.isAt(place, entry)) stays[place] = 1;
     else set.set(path, entry);
   }
   return {
-    removed: tree.paths.filter((path, entry) => stays[entry] !== 1 && !set.has(path)),
+    removed: known.filter((path, entry) => stays[entry] !== 1 && !set.has(path)),
     set: [...set.values()].sort((a, b) => (a.path < b.path ? -1 : 1)),
   };
+}
+
+/** As `parentOf(path) === folder`, and makes no text of it. */
+function isIn(folder: string, path: string): boolean {
+  const slash = path.lastIndexOf("/");
+  return folder === "" ? slash < 0 : slash === folder.length && path.startsWith(folder);
 }
 
 function parentOf(path: string): string {
