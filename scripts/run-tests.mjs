@@ -2,7 +2,7 @@
 // ended alone, and what it leaves running is found. (Node 20's own --test gives its time limit to a whole
 // file, and waits forever for one that ended its tests but not itself.)
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
@@ -117,14 +117,15 @@ async function runFile(file, stallTimeoutMs) {
     child.on("exit", (code, signal) => resolve({ code, signal }));
   });
   clearTimeout(watchdog);
-  const left = !stalled && !(await groupEnds(child.pid));
-  if (left) killGroup(child.pid);
+  const left = stalled ? [] : await leftOf(child.pid);
+  if (left.length > 0) killGroup(child.pid);
   // A process that left the group can still hold a pipe; it must not hold up the report.
   await within(2000, closed);
   running.delete(child);
 
   if (stalled) report.fail("stalled", `no result for ${stallTimeoutMs / 1000} s: ${current} hangs`);
-  else if (left) report.fail("leftovers", "its tests left processes running");
+  else if (left.length > 0)
+    report.fail("leftovers", `its tests left processes running:\n${left.join("\n")}`);
   else if (end.code !== 0 && report.failures.length === 0) {
     report.fail("the file", `ended with ${end.signal ?? `exit code ${end.code}`}; see its output`);
   } else if (report.passed + report.skipped.length + report.failures.length === 0) {
@@ -134,14 +135,14 @@ async function runFile(file, stallTimeoutMs) {
   return report;
 }
 
-/** Children that were told to end get a moment to do so. */
-async function groupEnds(pid) {
+/** Children that were told to end get a moment to do so. Names those that have not. */
+async function leftOf(group) {
   const deadline = performance.now() + 2000;
-  while (groupLives(pid)) {
-    if (performance.now() > deadline) return false;
+  for (;;) {
+    const left = groupLives(group) ? membersOf(group) : [];
+    if (left.length === 0 || performance.now() > deadline) return left;
     await wait(20);
   }
-  return true;
 }
 
 function groupLives(pid) {
@@ -151,6 +152,24 @@ function groupLives(pid) {
   } catch {
     return false;
   }
+}
+
+/** Those that are not dead already, and only not yet taken note of. */
+function membersOf(group) {
+  if (!existsSync("/proc/self/stat")) return [`some of the group ${group}`];
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+        const [state, , pgid] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+        if (Number(pgid) !== group || state === "Z" || state === "X") return [];
+        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ");
+        return [`${pid} (${state}): ${words.trim()}`];
+      } catch {
+        return [];
+      }
+    });
 }
 
 function killGroup(pid) {
