@@ -369,7 +369,11 @@ describe("the output of a task", { skip: noBrowser }, () => {
       async () => new URL(page.url()).hash,
       (hash) => hash === "#L3-L6",
     );
-    assert.equal(await page.locator(".out-row.is-chosen").count(), 4);
+    // The page is drawn a moment after its address has changed.
+    await until(
+      () => page.locator(".out-row.is-chosen").count(),
+      (count) => count === 4,
+    );
 
     await page.goto(`${rig.url}/runs/1/Unit/many#L4000-L4001`);
     await page.reload();
