@@ -2,6 +2,7 @@
 // would be every second one that a boss makes.
 
 import type { Connection } from "./connection.js";
+import { executionPath } from "./worker.js";
 
 const patienceMs = 1000;
 /** As many as fit into a URL. */
@@ -23,6 +24,11 @@ export class Forgetting {
     else this.#timer ??= setTimeout(() => void this.flush(), patienceMs).unref();
   }
 
+  /** Also one that still runs: it is cancelled. Resolves when it is gone, and never rejects. */
+  async now(id: string): Promise<void> {
+    await this.#remove(executionPath(id));
+  }
+
   /** Never rejects. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
@@ -31,7 +37,7 @@ export class Forgetting {
     this.#ids = [];
     const isKnown = ids.length > 1 && (await this.#remove(`executions?id=${ids.join("&id=")}`));
     // One, or an older worker.
-    if (!isKnown) await Promise.all(ids.map((id) => this.#remove(`executions/${id}`)));
+    if (!isKnown) await Promise.all(ids.map((id) => this.now(id)));
   }
 
   /** False where the worker does not know of such a request. */

@@ -2,7 +2,7 @@
 
 import { onAbort } from "../lib/on-abort.js";
 import { CommandAttempt, type ExecutionIo, nothingLeft } from "./command-attempt.js";
-import type { CommandRequest, Outcome } from "./worker.js";
+import { type CommandRequest, executionPath, type Outcome } from "./worker.js";
 import type { WorkerConnection } from "./worker-connection.js";
 
 export interface KnownExecution {
@@ -29,11 +29,7 @@ export async function executeOn(
 ): Promise<Outcome> {
   const { request, execution, io, signal } = call;
   const path = executionPath(execution.id);
-  const forget = () =>
-    worker.open({ method: "DELETE", path, timeoutMs: worker.connectTimeoutMs }).then(
-      (response) => void response.resume(),
-      () => {},
-    );
+  const forget = () => worker.forgetting.now(execution.id);
   if (signal.aborted) {
     if (!request) await forget();
     await io.settled?.({ kind: "cancelled" }, nothingLeft);
@@ -67,8 +63,4 @@ export async function executeOn(
   await io.settled?.(outcome, outcome.kind === "cancelled" ? nothingLeft : attempt.left);
   if (outcome.kind !== "cancelled" && attempt.mayBeKept) worker.forgetting.add(execution.id);
   return outcome;
-}
-
-export function executionPath(id: string): string {
-  return `executions/${id}`;
 }

@@ -10,8 +10,14 @@ import { readText, refusal, untilSilent } from "./connection.js";
 import { createKeptClient, type KeptClient } from "./kept-client.js";
 import { type OutgoingTree, sendTree } from "./send-tree.js";
 import { GitAnswer, type GitRequest, sourceHeaders } from "./source.js";
-import { type CommandRequest, type ExpectedSandbox, type Outcome, WorkerInfo } from "./worker.js";
-import { executeOn, executionPath, type KnownExecution } from "./worker-call.js";
+import {
+  type CommandRequest,
+  type ExpectedSandbox,
+  executionPath,
+  type Outcome,
+  WorkerInfo,
+} from "./worker.js";
+import { executeOn, type KnownExecution } from "./worker-call.js";
 import {
   jittered,
   WorkerConnection,
@@ -135,11 +141,15 @@ export function createWorkerClient(
     }
   }
 
-  const tell = (method: "POST" | "DELETE", path: string) =>
-    worker.open({ method, path, timeoutMs: worker.connectTimeoutMs }).then(
+  /** What does no harm where it does not arrive. Never rejects. */
+  async function tell(path: string, body?: object): Promise<void> {
+    const { connectTimeoutMs: timeoutMs } = worker;
+    const call = { method: "POST", path, timeoutMs } as const;
+    await worker.open({ ...call, ...(body && { body: JSON.stringify(body) }) }).then(
       (response) => void response.resume(),
       () => {},
     );
+  }
 
   async function asked(
     method: "GET" | "POST",
@@ -165,21 +175,9 @@ export function createWorkerClient(
       executeOn(worker, leaseMs, { request, execution: { id, outputBytes: 0 }, io, signal }),
     resume: (execution, io, signal) =>
       executeOn(worker, leaseMs, { request: null, execution, io, signal }),
-    renew: (id) => tell("POST", `${executionPath(id)}/lease`),
-    end: (id) => tell("DELETE", executionPath(id)),
-    expect: (expected) =>
-      worker
-        .open({
-          method: "POST",
-          path: "expected",
-          body: JSON.stringify(expected),
-          timeoutMs: worker.connectTimeoutMs,
-        })
-        .then(
-          (response) => void response.resume(),
-          // Then it makes none ahead, and each as it is asked for.
-          () => {},
-        ),
+    renew: (id) => tell(`${executionPath(id)}/lease`),
+    end: (id) => worker.forgetting.now(id),
+    expect: (expected) => tell("expected", expected),
     info,
     watch,
     get instance() {

@@ -38,6 +38,10 @@ import { filePatterns, text, variableName } from "./program-text.js";
 import { AskedServices, ServiceEnd, Services } from "./service.js";
 import { AskedSource, CommandSource } from "./source.js";
 
+export function executionPath(id: string): string {
+  return `executions/${id}`;
+}
+
 export const workerHeaders = {
   /** On PUT: the lease in milliseconds. */
   lease: "bettertest-lease-ms",
