@@ -386,12 +386,7 @@ export const runAtBossFlags = {
     group: atBoss,
     describe: "Not here, but by the boss at this URL",
   },
-  "token-file": {
-    type: "string",
-    requiresArg: true,
-    group: atBoss,
-    describe: "File with the boss's token (default: that of a boss on this machine)",
-  },
+  "token-file": { ...bossAccessFlags["token-file"], group: atBoss },
 } as const satisfies Flags;
 
 export const concurrentRunsFlag = {

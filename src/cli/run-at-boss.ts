@@ -17,7 +17,7 @@ import {
 import { showRemoteRun } from "./follow-remote.js";
 import { trapInterrupts } from "./interrupt.js";
 import { type KeepFailedFlags, keepFailedSettings } from "./keep-failed.js";
-import { givenFlags, runAtBossAgain } from "./say-again.js";
+import { givenFlags, runAgain } from "./say-again.js";
 
 interface RunAtBossArgs extends BossAccess, KeepFailedFlags {
   readonly pipedef?: string | undefined;
@@ -46,7 +46,7 @@ export async function runAtBoss(args: RunAtBossArgs): Promise<number> {
       output,
       interrupts,
       pipedef: pipeline.pipedef,
-      rerunCommand: (ref) => runAtBossAgain(ref, args.pipedef, args),
+      rerunCommand: (ref) => runAgain(ref, args.pipedef, args, whereFlags),
       onInterrupt: () => client.cancel(run),
     });
   } finally {
@@ -54,7 +54,8 @@ export async function runAtBoss(args: RunAtBossArgs): Promise<number> {
   }
 }
 
-const asked = { ...selectionFlags, ...jsonFlag, ...keepFailedFlag, ...bossAccessFlags };
+const whereFlags = { ...bossAccessFlags, ...keepFailedFlag };
+const asked = { ...selectionFlags, ...jsonFlag, ...whereFlags };
 
 /** A boss has workers, limits and folders of its own. */
 function refuseFlagsOfOthers(args: object): void {

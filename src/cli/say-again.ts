@@ -40,17 +40,15 @@ const whereFlags = Object.fromEntries(
   ),
 );
 
-/** `run` of one task, with all else as it was given to `run` or `watch`. */
-export function runAgain(ref: TaskRef, pipedef: string | undefined, args: object): string {
+/** `run` of one task, with all else as it was given to `run`, here or `--boss`, or to `watch`. */
+export function runAgain(
+  ref: TaskRef,
+  pipedef: string | undefined,
+  args: object,
+  flags: Flags = whereFlags,
+): string {
   const named = pipedef === undefined ? "" : ` ${shellWord(pipedef)}`;
-  return `${programName()} run${named} --only ${shellWord(taskLabel(ref))}${givenFlags(whereFlags, args)}`;
-}
-
-/** The same for `run --boss`. */
-export function runAtBossAgain(ref: TaskRef, pipeline: string | undefined, args: object): string {
-  const named = pipeline === undefined ? "" : ` ${shellWord(pipeline)}`;
-  const flags = givenFlags({ ...bossAccessFlags, ...keepFailedFlag }, args);
-  return `${programName()} run${named} --only ${shellWord(taskLabel(ref))}${flags}`;
+  return `${programName()} run${named} --only ${shellWord(taskLabel(ref))}${givenFlags(flags, args)}`;
 }
 
 /** `rerun` of one task of a boss's run. */

@@ -6,7 +6,6 @@ import { openWorkerTokens } from "../access/worker-tokens.js";
 import { noSecrets, type Secrets } from "../boss/secrets/secrets.js";
 import { readSecretsFile, SecretsFileError } from "../boss/secrets/secrets-file.js";
 import { parseDurationMs } from "../lib/units.js";
-
 import { readTls, readTrusted } from "../wire/tls.js";
 import { longestLeaseMs } from "../wire/well-known.js";
 import type { Maxima } from "../worker/maxima.js";

@@ -34,7 +34,8 @@ export async function enterSandbox(
 ): Promise<number> {
   const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
   const term = process.env.TERM;
-  const terminal = await (await client.kept()).open(
+  const kept = await client.kept();
+  const terminal = await kept.open(
     { run: run.id, ...ref, attempt, call },
     isTerminal
       ? { size: ownSize(), ...(term !== undefined && /^[\w.+-]{1,64}$/.test(term) && { term }) }
@@ -45,10 +46,10 @@ export async function enterSandbox(
   const end = await attend(terminal, isTerminal);
   const name = `${run.id} ${shellWord(oneLine(taskLabel(ref)))}${bossArgument}`;
   if (release) {
-    await (await client.kept()).release(terminal.sandbox);
+    await kept.release(terminal.sandbox);
     say("left, and removed");
   } else if (isTerminal && end !== null && "exitCode" in end) {
-    const state = await (await client.kept()).get(terminal.sandbox).catch(() => null);
+    const state = await kept.get(terminal.sandbox).catch(() => null);
     if (state) {
       say(`left; it is kept ${keptUntil(state.until)}`);
       say(`remove it: ${programName()} release ${name}`);

@@ -82,7 +82,13 @@ export class GitLook {
     }
     if (!others) return null;
     const tracked = this.#vouched ?? (await this.#allTracked(isSteady));
-    const tell = async () => whole ?? this.#revision([...(touched ?? [])], others.length > 0);
+    let told: Promise<Revision> | undefined;
+    const tell = () => {
+      told ??= whole
+        ? Promise.resolve(whole)
+        : this.#revision([...(touched ?? [])], others.length > 0);
+      return told;
+    };
     const isOther = tracked.tracked + others.length === 0 && (await tell()).commit !== null;
     if (isOther) return null;
     const { paths, dirty } = await withInner(this.#root, "", [...tracked.others, ...others], walk);
